@@ -1,0 +1,167 @@
+"""The contract of the row store: refine commits, everybody else reads. One store belongs to one organisation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+import pyarrow as pa
+
+from appliance.domain.ids import PipelineId
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import FieldType
+
+
+class Column(msgspec.Struct, frozen=True):
+    name: str
+    type: FieldType
+    unit: str | None = None
+
+
+class Table(msgspec.Struct, frozen=True):
+    """The Silver table of one pipeline. System columns come first in it and are not listed here:
+
+    ``_time`` timestamp[us, UTC] · ``_seq`` int64 · ``_item`` int32 (place in the exploded array, else 0) ·
+    ``_key`` fixed_size_binary(16), only with ``keyed`` · ``_extra`` JSON text or null.
+    """
+
+    pipeline_id: PipelineId
+    columns: tuple[Column, ...]
+    keyed: bool = False
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """What refine hands over: consecutive events ``first_seq`` … ``last_seq``, mapped.
+
+    ``rows``: the system columns and every column of ``table``, in order of (_seq, _item).
+    ``dead``: ``seq`` int64, ``item`` int32, ``reason`` string, ``field`` string?, ``value`` string? (shortened to
+    256 characters), ``message`` string, ``problems`` string (JSON array of {reason, field, value, message}, all of
+    them), ``received_at`` timestamp[us, UTC], ``version`` int32.
+    ``outcome``: of these events, before keys are looked at (``duplicate`` is 0; the store moves events to it).
+    """
+
+    table: Table
+    version: int
+    first_seq: int
+    last_seq: int
+    rows: pa.Table
+    dead: pa.Table
+    outcome: Outcome
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a pipeline is refined: every event up to ``seq`` has its outcome."""
+
+    seq: int = 0
+    outcome: Outcome = Outcome()
+
+
+class Order(Enum):
+    ASC = "asc"
+    DESC = "desc"
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """``field op value``; op: ``=  <>  <  <=  >  >=  in  contains  is_null  not_null`` (the last two: value ignored)."""
+
+    field: str
+    op: str
+    value: Any = None
+
+
+class RecordQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows of one pipeline in a time range, ``start`` inclusive, ``end`` exclusive, ordered by (_time, _seq, _item)."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+    where: tuple[Condition, ...] = ()
+    order: Order = Order.DESC
+    after: tuple[datetime, int, int] | None = None  # keyset cursor: (_time, _seq, _item) of the last row seen
+    limit: int = 100
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """``op``: count sum avg min max p50 p95 p99 last distinct; ``field`` None only for count."""
+
+    op: str
+    field: str | None
+    name: str
+
+
+class Aggregation(msgspec.Struct, frozen=True, kw_only=True):
+    """Measures over the rows of one pipeline. The answer's columns: ``_time`` (with a bucket), group_by …, measures …"""
+
+    measures: tuple[Measure, ...]
+    group_by: tuple[str, ...] = ()
+    bucket_us: int | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    where: tuple[Condition, ...] = ()
+    limit: int = 10_000
+
+
+class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True):
+    reason: str | None = None
+    field: str | None = None
+    before_seq: int | None = None  # newest first
+    limit: int = 100
+
+
+class SilverStore(Protocol):
+    """Typed rows, dead letters and progress of one organisation's pipelines.
+
+    One writer at a time per pipeline; any number of readers, who see whole commits only. Blocking: call from a thread.
+    Any method may raise TransientError (busy, interrupted by ``timeout_secs``) or FatalError (store damaged).
+    """
+
+    def prepare(self, table: Table) -> None:
+        """Create the pipeline's table, or add the columns it lacks. Never removes or narrows one; idempotent.
+
+        Raises:
+            Conflict: a column exists with another type; the message names it.
+        """
+        ...
+
+    def progress(self, pipeline_id: PipelineId) -> Progress:
+        """Return how far the pipeline is refined; the zero progress for one never seen."""
+        ...
+
+    def commit(self, batch: Batch) -> Progress:
+        """Store rows, dead letters and progress in one transaction and return the new progress.
+
+        ``batch.first_seq`` must be ``progress.seq + 1``. With ``table.keyed`` rows whose ``_key`` comes again replace
+        the earlier ones, within the batch too, and events left without rows move from stored to duplicate.
+
+        Raises:
+            Conflict: ``first_seq`` does not follow the stored progress (somebody else wrote); nothing was written.
+        """
+        ...
+
+    def records(self, table: Table, query: RecordQuery) -> pa.Table:
+        """Return rows: system columns without ``_key``, then ``table``'s columns."""
+        ...
+
+    def aggregate(self, table: Table, query: Aggregation) -> pa.Table:
+        """Return the measures, ordered by time and group, or by the first measure descending without a bucket."""
+        ...
+
+    def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
+        """Return dead letters with the columns of ``Batch.dead``, newest first."""
+        ...
+
+    def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
+        """Return the progress of several pipelines in one call."""
+        ...
+
+    def recount(self, table: Table) -> Outcome:
+        """Count again from the rows themselves (``filtered`` as recorded): what ``verify`` compares with progress."""
+        ...
+
+    def drop(self, pipeline_id: PipelineId) -> None:
+        """Remove the pipeline's rows, dead letters and progress. Unknown: nothing happens."""
+        ...
+
+    def close(self) -> None:
+        """Checkpoint and close; a second call does nothing."""
+        ...

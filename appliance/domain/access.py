@@ -1,0 +1,63 @@
+"""Who may do what: roles, the actions they permit, and the principal that asks."""
+
+from enum import Enum
+
+import msgspec
+
+from appliance.domain.ids import OrganisationId, TokenId, UserId
+from appliance.errors import Forbidden
+
+
+class Action(Enum):
+    """A permission. Every use case names the one it needs."""
+
+    PIPELINE_READ = "pipeline.read"
+    PIPELINE_WRITE = "pipeline.write"
+    DATA_READ = "data.read"
+    DASHBOARD_READ = "dashboard.read"
+    DASHBOARD_WRITE = "dashboard.write"
+    TOKEN_MANAGE = "token.manage"
+    USER_MANAGE = "user.manage"
+    SETTINGS_READ = "settings.read"
+
+
+class Role(Enum):
+    """A person's or a token's place in an organisation."""
+
+    ADMIN = "admin"
+    EDITOR = "editor"
+    VIEWER = "viewer"
+
+
+_VIEWER = frozenset({Action.PIPELINE_READ, Action.DATA_READ, Action.DASHBOARD_READ})
+_EDITOR = _VIEWER | {Action.PIPELINE_WRITE, Action.DASHBOARD_WRITE}
+PERMITTED: dict[Role, frozenset[Action]] = {
+    Role.VIEWER: _VIEWER,
+    Role.EDITOR: _EDITOR,
+    Role.ADMIN: frozenset(Action),
+}
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who has proved who they are: a user by session, or a token."""
+
+    organisation_id: OrganisationId
+    role: Role
+    name: str  # e-mail address of the user, or the token's name
+    user_id: UserId | None = None
+    token_id: TokenId | None = None
+
+
+def require(who: Principal, action: Action) -> None:
+    """Return if ``who`` may do ``action``.
+
+    Raises:
+        Forbidden: the role does not permit it; the message names the least role that does.
+    """
+    if action in PERMITTED[who.role]:
+        return
+    least = next(role for role in (Role.VIEWER, Role.EDITOR, Role.ADMIN) if action in PERMITTED[role])
+    raise Forbidden(
+        f"{action.value} needs the role {least.value!r} and {who.name!r} has {who.role.value!r}: "
+        f"ask an administrator of the organisation for it"
+    )

@@ -1,0 +1,61 @@
+"""A pipeline: one JSON document, the same in the API, in files and on screen, and the states it goes through."""
+
+from enum import Enum
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.mapping import Mapping
+
+
+class State(Enum):
+    """Whether a pipeline takes events, and whether it refines them."""
+
+    RUNNING = "running"
+    PAUSED = "paused"  # its source is not asked and its ingest refuses; what Bronze holds is refined
+    FAILED = "failed"  # refining stopped by a FatalError; receiving goes on
+    DELETED = "deleted"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.RUNNING: frozenset({State.PAUSED, State.FAILED, State.DELETED}),
+    State.PAUSED: frozenset({State.RUNNING, State.DELETED}),
+    State.FAILED: frozenset({State.RUNNING, State.PAUSED, State.DELETED}),
+    State.DELETED: frozenset(),
+}
+
+
+class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How long data is kept; durations with a unit (``365d``). None: for ever."""
+
+    bronze: str | None = None
+    silver: str | None = None
+
+
+class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    events_per_sec: Annotated[float, Meta(gt=0, description="Sustained; a burst of one second's worth is allowed")]
+
+
+class PipelineDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What a user writes. ``source`` and ``sinks`` are decoded by the component that their ``type`` names (catalog)."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100, examples=["boiler-room"])]
+    source: dict[str, Any]
+    mapping: Mapping = Mapping()
+    description: str | None = None
+    persist: Annotated[bool, Meta(description="False: rows are shown live but not stored in Silver")] = True
+    sinks: list[dict[str, Any]] = []
+    retention: Retention = Retention()
+    rate_limit: RateLimit | None = None
+
+
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline as the engine runs it: the document of one version, with its secrets in clear."""
+
+    id: PipelineId
+    organisation_id: OrganisationId
+    version: int
+    state: State
+    document: PipelineDocument
