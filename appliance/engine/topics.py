@@ -1,0 +1,69 @@
+"""Topics: one encoded payload, handed to everybody who listens. A slow listener loses payloads, never time of others."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+MAILBOX_PAYLOADS: Final = 256
+
+
+class Mailbox:
+    """What one listener has not read yet, of all topics it follows. Newest win: when full, the oldest is dropped."""
+
+    def __init__(self, hub: "Hub") -> None:
+        self._hub = hub
+        self._waiting: deque[bytes] = deque(maxlen=MAILBOX_PAYLOADS)
+        self._arrived = asyncio.Event()
+        self.topics: set[str] = set()
+
+    def follow(self, topic: str) -> None:
+        """Receive what is published on ``topic`` from now on."""
+        self.topics.add(topic)
+        self._hub.listeners[topic].add(self)
+
+    def leave(self, topic: str) -> None:
+        """Receive no more of ``topic``; unknown: nothing happens."""
+        self.topics.discard(topic)
+        listeners = self._hub.listeners.get(topic)
+        if listeners is not None:
+            listeners.discard(self)
+            if not listeners:
+                del self._hub.listeners[topic]
+
+    def put(self, payload: bytes) -> None:
+        self._waiting.append(payload)
+        self._arrived.set()
+
+    async def get(self) -> bytes:
+        """Wait for the oldest payload not yet read."""
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+
+class Hub:
+    """All topics of this process. Belongs to the event loop: not safe from other threads."""
+
+    def __init__(self) -> None:
+        self.listeners: defaultdict[str, set[Mailbox]] = defaultdict(set)
+
+    def heard(self, topic: str) -> bool:
+        """Return whether anybody follows ``topic``: whether a payload is worth encoding."""
+        return topic in self.listeners
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        for mailbox in tuple(self.listeners.get(topic, ())):
+            mailbox.put(payload)
+
+    @asynccontextmanager
+    async def mailbox(self) -> AsyncIterator[Mailbox]:
+        """Give a mailbox that leaves all its topics at the end."""
+        mailbox = Mailbox(self)
+        try:
+            yield mailbox
+        finally:
+            for topic in tuple(mailbox.topics):
+                mailbox.leave(topic)

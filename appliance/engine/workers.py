@@ -1,0 +1,40 @@
+"""Threads for what blocks: a bounded pool and a bounded queue for each kind of work, so that none starves another."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from appliance.errors import TransientError
+
+T = TypeVar("T")
+
+SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2}
+QUEUE_PER_THREAD: Final = 32
+
+
+class Workers:
+    """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane)."""
+
+    def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
+        self._pools = {kind: ThreadPoolExecutor(size, thread_name_prefix=kind) for kind, size in sizes.items()}
+        self._room = {kind: size * QUEUE_PER_THREAD for kind, size in sizes.items()}
+
+    async def run(self, kind: str, work: Callable[..., T], *args: object) -> T:
+        """Run ``work(*args)`` in a thread of ``kind`` and return what it returns.
+
+        Raises:
+            TransientError: the queue of this kind is full.
+        """
+        if self._room[kind] <= 0:
+            raise TransientError(f"too much {kind!r} work is waiting: try again shortly", retry_after_secs=1)
+        self._room[kind] -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pools[kind], work, *args)
+        finally:
+            self._room[kind] += 1
+
+    def close(self) -> None:
+        """Finish what runs, drop what waits; a second call does nothing."""
+        for pool in self._pools.values():
+            pool.shutdown(wait=True, cancel_futures=True)
