@@ -1,0 +1,73 @@
+# Everything a person or CI does with this repository. `make` alone prints the list.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-installed
+DEVELOP := $(VENV)/.develop-installed
+ARGS ?=
+
+.PHONY: help setup setup-dev tools run test test-slow test-binary check format docs bench binary lock clean
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(RUNTIME) ## make .venv with the pinned, hashed dependencies (done once)
+
+setup-dev: $(DEVELOP) ## the same, with what tests, checks and the build need
+
+tools: ## install what the tests need from the distribution, where it is absent
+	@tests/tools.sh
+
+run: $(RUNTIME) ## start Dash on the embedded default, http://127.0.0.1:8080
+	@$(BIN)/python -m appliance serve $(ARGS)
+
+test: $(DEVELOP) tools ## run the tests (ARGS="-k name" chooses)
+	$(BIN)/python -m pytest -m "not slow and not binary" $(ARGS)
+
+test-slow: $(DEVELOP) tools ## run the long ones: 300 crash rounds, soak
+	$(BIN)/python -m pytest -m "slow" $(ARGS)
+
+test-binary: $(DEVELOP) tools ## drive the built binary without network, as nobody
+	$(BIN)/python -m pytest -m binary tests/binary $(ARGS)
+
+check: $(DEVELOP) ## lint, types, layers, and whether the reference pages are up to date
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python docs/generate.py --check
+
+format: $(DEVELOP) ## format the code and sort its imports
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+docs: $(DEVELOP) ## write docs/reference/ from the declarations
+	$(BIN)/python docs/generate.py
+
+bench: $(DEVELOP) ## measure, each figure beside a yardstick of the same run
+	$(BIN)/python -m benchmarks $(ARGS)
+
+binary: $(DEVELOP) ## build dist/dash-appliance/, the .tar.xz and the self-extracting .run
+	$(BIN)/python packaging/build.py $(ARGS)
+
+lock: $(DEVELOP) ## resolve pyproject.toml anew into packaging/requirements*.txt
+	packaging/lock.sh $(ARGS)
+
+clean: ## remove what was built and cached (not .venv)
+	rm -rf build dist artefacts .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@packaging/environment.sh create $(PYTHON) $(VENV)
+
+$(RUNTIME): packaging/requirements.txt | $(BIN)/python
+	@packaging/environment.sh install $(VENV) packaging/requirements.txt
+	@touch $@
+
+$(DEVELOP): packaging/requirements.txt packaging/requirements-dev.txt | $(BIN)/python
+	@packaging/environment.sh install $(VENV) packaging/requirements-dev.txt
+	@touch $(RUNTIME) $@
