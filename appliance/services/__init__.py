@@ -1,0 +1,36 @@
+"""Use cases shared by API, screens and commands, one file per noun: authorisation, audit and transactions live here.
+
+Every method takes ``who`` first and raises the errors of ``appliance.errors``; what belongs to another organisation is
+NotFound. Nothing here knows HTTP, and nothing here knows a concrete store or source.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from appliance.services.dashboards import Dashboards
+    from appliance.services.organisations import Organisations
+    from appliance.services.pipelines import Pipelines
+    from appliance.services.previews import Previews
+    from appliance.services.queries import Queries
+    from appliance.services.records import Records
+    from appliance.services.sessions import Sessions
+    from appliance.services.setup import Setup
+    from appliance.services.tokens import Tokens
+    from appliance.services.users import Users
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All use cases, wired by compose; what API and screens are handed."""
+
+    setup: "Setup"
+    sessions: "Sessions"
+    users: "Users"
+    tokens: "Tokens"
+    organisations: "Organisations"
+    pipelines: "Pipelines"
+    records: "Records"
+    previews: "Previews"
+    queries: "Queries"
+    dashboards: "Dashboards"

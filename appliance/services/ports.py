@@ -1,0 +1,131 @@
+"""What services need from the rest of the house. Compose hands it in; nobody here knows the concrete classes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
+
+import msgspec
+
+from appliance.components.bronze import BronzeLog
+from appliance.domain.event import Frame
+from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import Mapping as MappingDocument
+from appliance.domain.pipeline import Pipeline
+from appliance.domain.stats import LiveStats
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from appliance.components.silver import SilverStore, Table
+
+T = TypeVar("T")
+WorkKind = Literal["read", "refine", "control"]
+
+
+class Workers(Protocol):
+    """Bounded thread pools, one for each kind of work, so that looking never waits for refining."""
+
+    async def run(self, kind: WorkKind, fn: Callable[..., T], *args: Any) -> T:
+        """Run blocking ``fn(*args)`` in a thread of that kind. Raises what it raises, TransientError when full."""
+        ...
+
+
+class Mapped(Protocol):
+    """Events after the mapping: as ``components.silver.Batch`` describes ``rows``, ``dead`` and ``outcome``."""
+
+    @property
+    def rows(self) -> "pa.Table": ...
+    @property
+    def dead(self) -> "pa.Table": ...
+    @property
+    def outcome(self) -> Outcome: ...
+
+
+class Engine(Protocol):
+    """The running appliance: pipelines that receive and refine, and the stores they work on."""
+
+    @property
+    def bronze(self) -> BronzeLog: ...
+
+    @property
+    def workers(self) -> Workers: ...
+
+    async def start_pipeline(self, pipeline: Pipeline) -> None:
+        """Run ``pipeline`` in its state and version; one that runs already is replaced without losing an event."""
+        ...
+
+    async def stop_pipeline(self, pipeline_id: PipelineId) -> None:
+        """Stop asking the source and refuse ingest; what Bronze holds is still refined. Unknown: nothing happens."""
+        ...
+
+    async def delete_pipeline(self, pipeline_id: PipelineId) -> None:
+        """Stop it and remove its events, rows and dead letters. A second call does nothing."""
+        ...
+
+    def stats(self, pipeline_id: PipelineId) -> LiveStats:
+        """Return how it is doing. Raises NotFound."""
+        ...
+
+    def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
+        """Return the last 100 rows, newest last, from memory. Raises NotFound."""
+        ...
+
+    def silver(self, organisation_id: OrganisationId) -> "SilverStore":
+        """Return the organisation's row store."""
+        ...
+
+    def table(self, pipeline_id: PipelineId) -> "Table":
+        """Return the pipeline's table. Raises NotFound."""
+        ...
+
+    async def preview(self, mapping: MappingDocument, frames: list[Frame]) -> Mapped:
+        """Map ``frames`` and store nothing. ``mapping`` was checked before."""
+        ...
+
+
+class Catalog(Protocol):
+    """The components in this binary. The module ``appliance.catalog`` satisfies it."""
+
+    @property
+    def SOURCES(self) -> Mapping[str, Any]: ...
+
+    def source_config_type(self, type_name: str, /) -> type[msgspec.Struct] | None:
+        """Return the frozen Struct that declares this source, or None: there is no such source."""
+        ...
+
+
+class Mailbox(Protocol):
+    """What one listener has not read yet. When it is full the oldest payload is dropped, nobody else waits."""
+
+    def follow(self, topic: str) -> None:
+        """Receive what is published on ``topic`` from now on."""
+        ...
+
+    async def get(self) -> bytes:
+        """Wait for the oldest payload not yet read."""
+        ...
+
+
+class Hub(Protocol):
+    """Topics in process: ``pipeline:<id>`` gets one payload (JSON text) for each commit."""
+
+    def mailbox(self) -> AbstractAsyncContextManager[Mailbox]:
+        """Give a mailbox that leaves all its topics at the end."""
+        ...
+
+
+class Health(Protocol):
+    """Whether the parts work."""
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        """Return for each part whether it is ready, and the reason in one sentence."""
+        ...
+
+
+class Exporter(Protocol):
+    """Writes rows in a file format, piece by piece; blocking, call from a thread."""
+
+    def __call__(self, rows: "pa.Table", media_type: str, /) -> Sequence[bytes] | Any:
+        """Return the pieces of the file. ``media_type``: one of text/csv, application/x-ndjson, parquet, Arrow."""
+        ...
