@@ -67,3 +67,15 @@ class Hub:
         finally:
             for topic in tuple(mailbox.topics):
                 mailbox.leave(topic)
+
+    @asynccontextmanager
+    async def subscribe(self, topic: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give an iterator over what is published on one topic; it never ends by itself."""
+        async with self.mailbox() as mailbox:
+            mailbox.follow(topic)
+            yield _payloads(mailbox)
+
+
+async def _payloads(mailbox: Mailbox) -> AsyncIterator[bytes]:
+    while True:
+        yield await mailbox.get()

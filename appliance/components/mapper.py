@@ -1,0 +1,46 @@
+"""The contract of mapping: frames of Bronze become rows and dead letters."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+
+from appliance.components.silver import Column
+from appliance.domain.event import Frame
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import Mapping
+
+
+class CompiledMapping(Protocol):
+    """A mapping, checked and turned into something that runs. Immutable; may be run by several threads."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]: ...
+
+    @property
+    def keyed(self) -> bool: ...
+
+
+class Mapped(msgspec.Struct, frozen=True):
+    """What became of consecutive events; tables as ``components.silver.Batch`` wants them."""
+
+    rows: pa.Table
+    dead: pa.Table
+    outcome: Outcome
+    first_seq: int
+    last_seq: int
+
+
+class Mapper(Protocol):
+    def compile(self, mapping: Mapping, version: int) -> CompiledMapping:
+        """Check and compile.
+
+        Raises:
+            Invalid: every problem of the mapping, by JSON pointer.
+        """
+        ...
+
+    def run(self, compiled: CompiledMapping, frames: Sequence[Frame]) -> Mapped:
+        """Map ``frames`` (consecutive, not empty). Blocking; never raises for what an event contains."""
+        ...

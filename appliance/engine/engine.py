@@ -1,0 +1,245 @@
+"""The engine: starts, stops and shows the pipelines of this process."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from appliance.components.bronze import BronzeLog
+from appliance.components.mapper import Mapped, Mapper
+from appliance.components.silver import RecordQuery, SilverStore, Table
+from appliance.components.source import PullSource, PushSource
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.event import Frame
+from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.mapping import Mapping
+from appliance.domain.pipeline import Pipeline, State
+from appliance.domain.stats import LiveStats
+from appliance.engine.bucket import TokenBucket
+from appliance.engine.hot_cache import KEPT_ROWS, HotCache
+from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
+from appliance.engine.poll import Poller
+from appliance.engine.receive import Door, Receiver
+from appliance.engine.refine import Commit, Course, Refiner
+from appliance.engine.run import Run
+from appliance.engine.topics import Hub
+from appliance.engine.workers import Workers
+from appliance.errors import NotFound
+
+NUMBERS_EVERY_SECS: Final = 1.0
+
+log = structlog.get_logger("engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the engine works with."""
+
+    bronze: BronzeLog
+    silver_of: Callable[[OrganisationId], SilverStore]  # opens at first use; blocking
+    source_of: Callable[[Pipeline], PushSource | PullSource]
+    mapper: Mapper
+    clock: Clock = utc_now
+
+
+class Engine:
+    """All running pipelines. Belongs to the event loop; blocking work goes to ``workers``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.bronze = parts.bronze
+        self.workers = Workers()
+        self.hub = Hub()
+        self.receiver = Receiver(parts.bronze, parts.clock)
+        self._runs: dict[PipelineId, Run] = {}
+        self._changing = asyncio.Lock()
+        self._numbers: asyncio.Task[None] | None = None
+        self.followers: list[Callable[[Commit], None]] = []
+
+    def silver(self, organisation_id: OrganisationId) -> SilverStore:
+        """Return the organisation's store; blocking the first time."""
+        return self._parts.silver_of(organisation_id)
+
+    async def start_pipeline(self, pipeline: Pipeline) -> None:
+        """Run ``pipeline`` in this version, instead of the one that ran before; its table is created or widened first.
+
+        Raises:
+            Invalid: the mapping does not compile.
+            Conflict: a column would change its type. What ran before still runs.
+        """
+        compiled = self._parts.mapper.compile(pipeline.document.mapping, pipeline.version)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed)
+        course = Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
+        source = self._parts.source_of(pipeline)
+        silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
+        await self.workers.run("control", silver.prepare, table)
+        async with self._changing:
+            before = self._runs.get(pipeline.id)
+            if before is not None:
+                await before.stop()
+            run = self._make(pipeline, course, source, silver)
+            if before is not None:
+                run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
+            self._runs[pipeline.id] = run
+            self._open_door(run, source)
+            run.start()
+        log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
+
+    def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
+        refiner = Refiner(
+            course,
+            bronze=self.bronze,
+            silver=silver,
+            mapper=self._parts.mapper,
+            workers=self.workers,
+            told=self._committed,
+        )
+        poller = None
+        if not _pushed(source):
+            poller = Poller(
+                pipeline.id,
+                source,  # type: ignore[arg-type]  # whatever is not pushed is polled: catalog tests prove it
+                bronze=self.bronze,
+                receiver=self.receiver,
+                clock=self._parts.clock,
+            )
+        return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
+
+    def _open_door(self, run: Run, source: object) -> None:
+        document = run.pipeline.document
+        limit = TokenBucket(document.rate_limit.events_per_sec) if document.rate_limit else None
+        self.receiver.open(
+            run.pipeline.id,
+            Door(
+                source_type=str(document.source.get("type")),
+                source=source if _pushed(source) else None,  # type: ignore[arg-type]
+                limit=limit,
+                open=run.pipeline.state is State.RUNNING,
+                told=[lambda events: run.arrived(self._parts.clock, events)],
+            ),
+        )
+
+    async def stop_pipeline(self, pipeline_id: PipelineId) -> None:
+        """Take no more events and end refining after its batch; unknown: nothing happens."""
+        async with self._changing:
+            self.receiver.shut(pipeline_id)
+            run = self._runs.pop(pipeline_id, None)
+            if run is not None:
+                await run.stop()
+
+    async def delete_pipeline(self, pipeline_id: PipelineId) -> None:
+        """Stop the pipeline and remove its rows, dead letters and Bronze."""
+        run = self._runs.get(pipeline_id)
+        await self.stop_pipeline(pipeline_id)
+        if run is not None:
+            silver = self.silver(run.pipeline.organisation_id)
+            await self.workers.run("control", silver.drop, pipeline_id)
+        await self.workers.run("control", self.bronze.delete, pipeline_id)
+
+    def run_of(self, pipeline_id: PipelineId) -> Run:
+        """Return the running pipeline.
+
+        Raises:
+            NotFound: it does not run in this process.
+        """
+        run = self._runs.get(pipeline_id)
+        if run is None:
+            raise NotFound(f"pipeline {pipeline_id!r} does not run here")
+        return run
+
+    def runs(self) -> list[Run]:
+        return list(self._runs.values())
+
+    def table(self, pipeline_id: PipelineId) -> Table:
+        return self.run_of(pipeline_id).refiner.course.table
+
+    def stats(self, pipeline_id: PipelineId) -> LiveStats:
+        return self.run_of(pipeline_id).stats()
+
+    def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
+        """Return the newest 100 rows, oldest first, ready for JSON."""
+        return self.run_of(pipeline_id).cache.rows()
+
+    def snapshot(self, pipeline_id: PipelineId) -> bytes:
+        """Return what a new follower of the pipeline's topic is sent first."""
+        run = self.run_of(pipeline_id)
+        return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, run.stats(), snapshot=True)
+
+    async def preview(self, mapping: Mapping, frames: Sequence[Frame]) -> Mapped:
+        """Map ``frames`` without storing anything.
+
+        Raises:
+            Invalid: the mapping does not compile.
+        """
+        mapper = self._parts.mapper
+        compiled = mapper.compile(mapping, 0)
+        return await self.workers.run("read", mapper.run, compiled, frames)
+
+    def _committed(self, commit: Commit) -> None:
+        run = self._runs.get(commit.pipeline_id)
+        if run is None:
+            return
+        rows = run.cache.add(commit.rows)
+        topic = pipeline_topic(commit.pipeline_id)
+        if self.hub.heard(topic):
+            self.hub.publish(topic, rows_payload(commit.pipeline_id, rows, commit.progress.seq, run.stats()))
+        for follow in self.followers:
+            follow(commit)
+
+    async def start(self, pipelines: Sequence[Pipeline]) -> None:
+        """Start everything that was running or paused; one that cannot start is logged and does not stop the others."""
+        for pipeline in pipelines:
+            try:
+                await self.start_pipeline(pipeline)
+                await self._warm(pipeline.id)
+            except Exception as error:  # noqa: BLE001 - the boundary of one pipeline: the others go on
+                log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
+        self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
+
+    async def _warm(self, pipeline_id: PipelineId) -> None:
+        """Fill the hot cache from Silver, so that a restart does not look like an empty pipeline."""
+        run = self.run_of(pipeline_id)
+        silver = self.silver(run.pipeline.organisation_id)
+        rows = await self.workers.run("control", silver.records, self.table(pipeline_id), RecordQuery(limit=KEPT_ROWS))
+        if rows.num_rows and not run.cache.rows():
+            run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
+
+    async def stop(self) -> None:
+        """Drain receiving, end every run after its batch, close the workers. Stores are closed by whoever opened them."""
+        await self.receiver.drain()
+        if self._numbers is not None:
+            self._numbers.cancel()
+        await asyncio.gather(*(run.stop() for run in self.runs()))
+        self.workers.close()
+
+    async def _tell_numbers(self) -> None:
+        """Publish every pipeline's numbers once a second, where somebody listens and something changed."""
+        told: dict[str, bytes] = {}
+        while True:
+            await asyncio.sleep(NUMBERS_EVERY_SECS)
+            for organisation_id in {run.pipeline.organisation_id for run in self.runs()}:
+                topic = pipelines_topic(organisation_id)
+                if not self.hub.heard(topic):
+                    told.pop(topic, None)
+                    continue
+                payload = self.numbers(organisation_id)
+                if told.get(topic) != payload:
+                    told[topic] = payload
+                    self.hub.publish(topic, payload)
+
+    def numbers(self, organisation_id: OrganisationId) -> bytes:
+        """Return the numbers of all pipelines of one organisation, as its topic carries them."""
+        return numbers_payload(
+            [
+                {"id": run.pipeline.id, "state": run.pipeline.state.value, **msgspec.structs.asdict(run.stats())}
+                for run in self.runs()
+                if run.pipeline.organisation_id == organisation_id
+            ]
+        )
+
+
+def _pushed(source: object) -> bool:
+    return hasattr(source, "admit")

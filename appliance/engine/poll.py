@@ -1,0 +1,73 @@
+"""Polling: asks a source on its schedule, backs off when it fails, and lets Bronze acknowledge each page."""
+
+import asyncio
+from datetime import datetime
+
+import structlog
+
+from appliance.components.bronze import BronzeLog
+from appliance.components.source import PullSource
+from appliance.domain.clock import Clock
+from appliance.domain.ids import PipelineId
+from appliance.domain.retry import Backoff
+from appliance.engine.receive import Receiver
+from appliance.errors import ConfigError, DashError, TransientError
+
+SLOW_RETRY_SECS = 300.0  # for what only a person can mend
+
+log = structlog.get_logger("poll")
+
+
+class Poller:
+    """Polls one source until cancelled; its checkpoint lives in Bronze, beside the events it stands behind."""
+
+    def __init__(
+        self, pipeline_id: PipelineId, source: PullSource, *, bronze: BronzeLog, receiver: Receiver, clock: Clock
+    ) -> None:
+        self._pipeline_id = pipeline_id
+        self._source = source
+        self._bronze, self._receiver, self._clock = bronze, receiver, clock
+        self._backoff = Backoff()
+        self.error: str | None = None
+
+    async def run(self) -> None:
+        """Poll at once, then whenever the schedule says so; returns only by cancellation."""
+        while True:
+            await asyncio.sleep(await self._poll_once())
+
+    async def _poll_once(self) -> float:
+        """Poll, and return the seconds to wait before the next time."""
+        began = self._clock()
+        try:
+            async for page in self._source.poll(self._bronze.checkpoint(self._pipeline_id)):
+                await self._receiver.pull(self._pipeline_id, page)
+        except TransientError as error:
+            self._say(error)
+            return self._backoff.failed(error.retry_after_secs)
+        except ConfigError as error:
+            self._say(error)
+            return SLOW_RETRY_SECS
+        except DashError as error:
+            self._say(error)
+            return self._backoff.failed(None)
+        except Exception as error:  # noqa: BLE001 - the boundary of one source: the others go on
+            self._say(error)
+            return self._backoff.failed(None)
+        if self.error is not None:
+            log.info("poll.recovered", pipeline=self._pipeline_id)
+        self.error = None
+        self._backoff.worked()
+        return self._until_due(began)
+
+    def _until_due(self, began: datetime) -> float:
+        now = self._clock()
+        due = self._source.schedule.due(began)
+        if due <= now:  # a poll that outlasts its interval does not pile up: missed instants are skipped
+            due = self._source.schedule.due(now)
+        return max(0.0, (due - now).total_seconds())
+
+    def _say(self, error: Exception) -> None:
+        told = str(error) if isinstance(error, DashError) else f"{type(error).__name__}: {error}"
+        if told != self.error:
+            log.warning("poll.failed", pipeline=self._pipeline_id, error=told)
+        self.error = told

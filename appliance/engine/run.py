@@ -1,0 +1,72 @@
+"""One pipeline while it runs: its door, its refiner, its poller, its hot cache and its numbers."""
+
+import asyncio
+import time
+from datetime import datetime
+
+import structlog
+
+from appliance.components.bronze import BronzeLog
+from appliance.domain.clock import Clock
+from appliance.domain.ledger import Ledger
+from appliance.domain.pipeline import Pipeline, State
+from appliance.domain.stats import LiveStats
+from appliance.engine.hot_cache import HotCache
+from appliance.engine.meter import Meter
+from appliance.engine.poll import Poller
+from appliance.engine.refine import Refiner
+
+log = structlog.get_logger("engine")
+
+
+class Run:
+    """Holds the tasks of one pipeline. Made running by ``start``; ended by ``stop``, after the batch under way."""
+
+    def __init__(
+        self, pipeline: Pipeline, refiner: Refiner, poller: Poller | None, *, cache: HotCache, bronze: BronzeLog
+    ) -> None:
+        self.pipeline = pipeline
+        self.refiner, self.poller, self.cache = refiner, poller, cache
+        self._bronze = bronze
+        self._meter = Meter()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.last_received_at: datetime | None = None
+
+    def start(self) -> None:
+        self._tasks.append(asyncio.create_task(self.refiner.run(), name=f"refine {self.pipeline.id}"))
+        if self.poller is not None and self.pipeline.state is State.RUNNING:
+            self._tasks.append(asyncio.create_task(self.poller.run(), name=f"poll {self.pipeline.id}"))
+
+    async def stop(self) -> None:
+        """Stop polling at once and refining after its batch; a second call does nothing."""
+        self.refiner.stop()
+        refining, *others = self._tasks or [None]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*(task for task in (refining, *others) if task), return_exceptions=True)
+        self._tasks.clear()
+
+    def arrived(self, clock: Clock, events: int) -> None:
+        """Note that ``events`` became durable."""
+        self._meter.add(events)
+        self.last_received_at = clock()
+        self.refiner.poke()
+
+    @property
+    def error(self) -> str | None:
+        return self.refiner.error or (self.poller.error if self.poller else None)
+
+    def stats(self) -> LiveStats:
+        """Return the pipeline's numbers of this moment; costs no I/O."""
+        received = self._bronze.last_seq(self.pipeline.id)
+        progress = self.refiner.progress
+        waiting = self.refiner.waiting_since
+        lag = max(0, received - progress.seq)
+        return LiveStats(
+            rate_per_sec=round(self._meter.rate(), 2),
+            lag_events=lag,
+            lag_secs=round(time.monotonic() - waiting, 3) if waiting is not None and lag else 0.0,
+            last_received_at=self.last_received_at,
+            last_error=self.error,
+            ledger=Ledger.of(received, progress.seq, progress.outcome),
+        )
