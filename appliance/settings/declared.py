@@ -1,0 +1,200 @@
+"""The declarations as a list: one ``Declared`` for each setting, and how its value is parsed, checked and shown."""
+
+import difflib
+import ipaddress
+import types
+import typing
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
+from appliance.settings.sections import Settings
+
+ENV_PREFIX = "DASH_"
+
+
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
+    """One setting. ``default`` is ``msgspec.NODEFAULT`` for the one that has to be found out: ``server.data_dir``."""
+
+    section: str
+    name: str
+    base: Any  # the type without Annotated and without None
+    optional: bool
+    description: str
+    least: str | None
+    most: str | None
+    kind: str | None
+    default: Any
+
+    @property
+    def key(self) -> str:
+        return f"{self.section}.{self.name}"
+
+    @property
+    def variable(self) -> str:
+        return f"{ENV_PREFIX}{self.section}_{self.name}".upper()
+
+    @property
+    def choices(self) -> list[str]:
+        """The values allowed, where they can be counted."""
+        return [str(one.value) for one in self.base] if isinstance(self.base, type(Enum)) else []
+
+    def parse(self, value: Any) -> Any:
+        """Return ``value``, as a file or a variable gives it, in this setting's type.
+
+        Raises:
+            ValueError: not such a value or out of bounds; the message says what was expected.
+        """
+        if self.optional and value in (None, ""):
+            return None
+        parsed = _parser(self)(value)
+        for bound, wrong in ((self.least, -1), (self.most, 1)):
+            if bound is not None and (parsed > _parser(self)(bound)) - (parsed < _parser(self)(bound)) == wrong:
+                side = "at least" if wrong < 0 else "at most"
+                raise ValueError(f"expected {side} {bound}, got {self.show(parsed)}")
+        return parsed
+
+    def show(self, value: Any) -> str:
+        """Return ``value`` as it would be written in a file, without quotes."""
+        if value is None:
+            return ""
+        if self.kind == "size":
+            return format_size(value)
+        if isinstance(value, timedelta):
+            return format_duration(value)
+        if isinstance(value, bool):
+            return str(value).lower()
+        if isinstance(value, Enum):
+            return str(value.value)
+        return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def declared() -> list[Declared]:
+    """Return every setting, in the order of the declaration."""
+    return [
+        _declare(section.name, field, hints[field.name])
+        for section in msgspec.structs.fields(Settings)
+        for hints in (typing.get_type_hints(section.type, include_extras=True),)
+        for field in msgspec.structs.fields(section.type)
+    ]
+
+
+def suggestion(name: str, known: Sequence[str]) -> str | None:
+    """Return a hint with the name that ``name`` was probably meant to be."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else None
+
+
+def _declare(section: str, field: msgspec.structs.FieldInfo, hint: Any) -> Declared:
+    annotated, meta = typing.get_args(hint)
+    union = typing.get_origin(annotated) in (types.UnionType, typing.Union)
+    choices = [part for part in typing.get_args(annotated) if part is not types.NoneType] if union else [annotated]
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return Declared(
+        section=section,
+        name=field.name,
+        base=choices[0],
+        optional=union,
+        description=meta.description,
+        default=default,
+        **meta.extra,
+    )
+
+
+def _parser(one: Declared) -> Callable[[Any], Any]:
+    if one.kind is not None:
+        return _KINDS[one.kind]
+    if issubclass(one.base, Enum):
+        return lambda value: _choice(one.base, value)
+    return _TYPES[one.base]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"expected a text, got {value!r}")
+    return value.strip()
+
+
+def _whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"expected a whole number, got {value!r}")
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"expected a whole number, got {value!r}") from None
+
+
+def _duration(value: Any) -> timedelta:
+    return parse_duration(value if isinstance(value, str) else str(value))
+
+
+def _size(value: Any) -> int:
+    return parse_size(value if isinstance(value, str) else str(value))
+
+
+def _directory(value: Any) -> Path:
+    path = Path(_text(value))
+    if not path.is_absolute():
+        path = Path.cwd() / path
+    return path
+
+
+def _choice(names: type[Enum], value: Any) -> Enum:
+    try:
+        return names(value.strip().lower() if isinstance(value, str) else value)
+    except ValueError:
+        wanted = ", ".join(str(one.value) for one in names)
+        hint = suggestion(str(value), [str(one.value) for one in names])
+        raise ValueError(f"expected one of {wanted}, got {value!r}" + (f": {hint}" if hint else "")) from None
+
+
+def _url(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"expected an address such as 'https://dash.example.org', got {text!r}")
+    return text
+
+
+def _many(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [part for part in (part.strip() for part in value.split(",")) if part]
+    if isinstance(value, list | tuple) and all(isinstance(part, str) for part in value):
+        return [part.strip() for part in value]
+    raise ValueError(f"expected a list of texts, got {value!r}")
+
+
+def _networks(value: Any) -> tuple[str, ...]:
+    return tuple(str(_network(part)) for part in _many(value))
+
+
+def _targets(value: Any) -> tuple[str, ...]:
+    return tuple(_target(part) for part in _many(value))
+
+
+def _target(text: str) -> str:
+    """``10.0.0.0/8``, ``10.1.2.3:8080``, ``[fd00::/8]:443`` or ``fd00::/8``, the network in its normal form."""
+    address, colon, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
+    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise ValueError(f"expected a port between 1 and 65535 after the colon, got {text!r}")
+    network = _network(address.strip("[]"))
+    if not colon:
+        return str(network)
+    return f"[{network}]:{int(port)}" if network.version == 6 else f"{network}:{int(port)}"
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(f"expected a network such as '10.0.0.0/8', got {text!r}") from None
+
+
+_TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
+_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "url": _url, "networks": _networks, "targets": _targets}

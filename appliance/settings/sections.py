@@ -1,0 +1,154 @@
+"""Every setting of Dash, declared once: name, type, default, bounds, and what it is for.
+
+A default or bound that has a unit is written as people write it (``64 MiB``, ``1h``) and parsed by the same code as a
+value from a file.
+"""
+
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+MIB = 1 << 20
+
+
+def setting(description: str, *, least: str | None = None, most: str | None = None, kind: str | None = None) -> Meta:
+    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, url, networks, targets, or None for
+    what the type alone says."""
+    return Meta(description=description, extra={"least": least, "most": most, "kind": kind})
+
+
+class NodeRole(Enum):
+    """What this process does."""
+
+    ALL = "all"  # receives, refines and serves people
+
+
+class LogLevel(Enum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(Enum):
+    AUTO = "auto"  # text on a terminal, JSON otherwise
+    TEXT = "text"
+    JSON = "json"
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Dash listens, and where it keeps what it knows."""
+
+    host: Annotated[str, setting("Address to listen on. `0.0.0.0` or `::` listens on every interface.")] = "127.0.0.1"
+    port: Annotated[int, setting("Port to listen on; `0` takes a free one.", least="0", most="65535")] = 8080
+    data_dir: Annotated[
+        Path, setting("Directory of everything Dash stores. Without it: the user's data directory of this system.")
+    ]
+    role: Annotated[NodeRole, setting("What this process does.")] = NodeRole.ALL
+    base_url: Annotated[
+        str | None,
+        setting(
+            "Address under which people and senders reach Dash, where that differs from host and port.", kind="url"
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        setting("Networks of reverse proxies whose `X-Forwarded-*` headers are believed.", kind="networks"),
+    ] = ()
+    drain_timeout: Annotated[
+        timedelta, setting("How long open requests may take to finish after SIGTERM.", least="0s", most="10m")
+    ] = timedelta(seconds=20)
+
+
+class Bronze(msgspec.Struct, frozen=True, kw_only=True):
+    """The log of everything that was received."""
+
+    segment_size: Annotated[
+        int, setting("A segment is closed when it has grown to this.", least="1 MiB", most="4 GiB", kind="size")
+    ] = 64 * MIB
+    segment_age: Annotated[
+        timedelta, setting("A segment is closed when its first event is this old.", least="10s", most="30d")
+    ] = timedelta(hours=1)
+    dedupe_window: Annotated[
+        timedelta,
+        setting("How long delivery ids are remembered; a delivery seen before has no effect.", least="1m", most="30d"),
+    ] = timedelta(hours=24)
+    commit_threads: Annotated[int, setting("Threads that write and sync segments.", least="1", most="64")] = 2
+
+
+class Silver(msgspec.Struct, frozen=True, kw_only=True):
+    """The typed rows, in DuckDB."""
+
+    memory_limit: Annotated[
+        int,
+        setting("Memory that DuckDB may use for one organisation.", least="64 MiB", most="1 TiB", kind="size"),
+    ] = 256 * MIB
+    threads: Annotated[
+        int | None, setting("Threads that DuckDB may use. Without it: one for each core.", least="1", most="256")
+    ] = None
+    query_timeout: Annotated[timedelta, setting("A query that takes longer is stopped.", least="100ms", most="1h")] = (
+        timedelta(seconds=15)
+    )
+
+
+class Ingest(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be posted to `/in/`."""
+
+    max_body: Annotated[
+        int, setting("Greatest body of one request, after decompression.", least="1 KiB", most="1 GiB", kind="size")
+    ] = 10 * MIB
+    max_events: Annotated[int, setting("Most events in one request.", least="1", most="10000000")] = 100_000
+    max_inflight_bytes: Annotated[
+        int,
+        setting(
+            "Bodies held in memory at a time, over all requests; beyond it the answer is 503.",
+            least="1 MiB", most="64 GiB", kind="size",
+        ),
+    ] = 64 * MIB  # fmt: skip
+
+
+class Egress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Dash may connect to. Public addresses are allowed; private ones only if listed here."""
+
+    allow: Annotated[
+        tuple[str, ...],
+        setting(
+            "Private networks that sources may poll, each `CIDR` or `CIDR:port`. Link-local and cloud metadata "
+            "addresses are refused even so.",
+            kind="targets",
+        ),
+    ] = ()
+
+
+class Auth(msgspec.Struct, frozen=True, kw_only=True):
+    """Signing in."""
+
+    session_idle: Annotated[
+        timedelta, setting("A session ends when it was not used for this long.", least="5m", most="90d")
+    ] = timedelta(hours=12)
+    session_max: Annotated[timedelta, setting("A session ends at this age, used or not.", least="5m", most="365d")] = (
+        timedelta(days=30)
+    )
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True):
+    """What is logged, to standard error."""
+
+    level: Annotated[LogLevel, setting("Least level that is logged. Read again on SIGHUP.")] = LogLevel.INFO
+    format: Annotated[LogFormat, setting("`auto`: text on a terminal, JSON otherwise.")] = LogFormat.AUTO
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. A section is a table in the file, a key in it is one setting."""
+
+    server: Server
+    bronze: Bronze = Bronze()
+    silver: Silver = Silver()
+    ingest: Ingest = Ingest()
+    egress: Egress = Egress()
+    auth: Auth = Auth()
+    log: Log = Log()

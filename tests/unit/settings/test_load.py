@@ -1,0 +1,122 @@
+"""Precedence, units, and every problem at once."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import ConfigError, Problem
+from appliance.settings import LogLevel, load, resolve
+
+
+def problems(flags: dict[str, object], env: dict[str, str], file: Path | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(flags, env, file)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_defaults(tmp_path: Path) -> None:
+    settings = load({"server.data_dir": str(tmp_path)}, {})
+    assert settings.server.host == "127.0.0.1"
+    assert settings.server.port == 8080
+    assert settings.bronze.segment_size == 67_108_864
+    assert settings.bronze.segment_age == timedelta(hours=1)
+    assert settings.ingest.max_body == 10_485_760
+    assert settings.egress.allow == ()
+
+
+def test_flag_before_environment_before_file_before_default(tmp_path: Path) -> None:
+    file = tmp_path / "some.toml"
+    file.write_text('[server]\nport = 1\nhost = "::1"\n[log]\nlevel = "error"\n[silver]\nthreads = 3\n')
+    env = {"DASH_SERVER_PORT": "2", "DASH_LOG_LEVEL": "debug", "HOME": "/nowhere"}
+    loaded = resolve({"server.data_dir": str(tmp_path), "server.port": 3, "server.host": None}, env, file)
+    assert (loaded.settings.server.port, loaded.origins["server.port"]) == (3, "flag")
+    assert (loaded.settings.log.level, loaded.origins["log.level"]) == (LogLevel.DEBUG, "DASH_LOG_LEVEL")
+    assert (loaded.settings.server.host, loaded.origins["server.host"]) == ("::1", f"{file}:3")
+    assert (loaded.settings.silver.threads, loaded.origins["silver.threads"]) == (3, f"{file}:7")
+    assert loaded.origins["log.format"] == "default"
+
+
+def test_the_file_in_the_data_directory_is_found(tmp_path: Path) -> None:
+    (tmp_path / "dash-appliance.toml").write_text('[bronze]\nsegment_age = "5m"\n')
+    loaded = resolve({}, {"DASH_SERVER_DATA_DIR": str(tmp_path)})
+    assert loaded.file == tmp_path / "dash-appliance.toml"
+    assert loaded.settings.bronze.segment_age == timedelta(minutes=5)
+
+
+def test_every_problem_is_told_at_once_with_file_line_and_suggestion(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(
+        '[server]\nprot = 80\n\n[bronze]\nsegment_size = "64"\nsegment_age = "1s"\n\n[sliver]\nthreads = 1\n'
+    )
+    told = problems({"server.port": 70_000}, {"DASH_LOG_LEVLE": "debug", "DASH_LOG_FORMAT": "jsn"}, file)
+    assert told == [
+        "DASH_LOG_LEVLE: no such setting (did you mean 'DASH_LOG_LEVEL'?)",
+        f"{file}:2 server.prot: no such setting (did you mean 'server.port'?)",
+        f"{file}:9 sliver.threads: no such setting (did you mean 'silver'?)",
+        "server.port: expected at most 65535, got 70000",
+        f"{file}:5 bronze.segment_size: expected a size such as '512 B', '10 MiB' or '2 GB', "
+        "got '64': the unit is missing",
+        f"{file}:6 bronze.segment_age: expected at least 10s, got 1s",
+        "DASH_LOG_FORMAT: expected one of auto, text, json, got 'jsn': did you mean 'json'?",
+    ]
+
+
+def test_a_file_that_is_not_toml_is_told_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text("[server]\nport = \n")
+    assert problems({}, {}, file) == [f"{file}:2: not TOML: Invalid value (at line 2, column 8)"]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "none.toml"
+    assert problems({}, {}, file) == [f"{file}: the file cannot be read: No such file or directory"]
+
+
+def test_the_file_in_the_data_directory_cannot_move_it(tmp_path: Path) -> None:
+    (tmp_path / "dash-appliance.toml").write_text('[server]\ndata_dir = "/elsewhere"\n')
+    with pytest.raises(ConfigError) as caught:
+        load({"server.data_dir": str(tmp_path)}, {})
+    assert caught.value.problems == (
+        Problem(
+            "server.data_dir",
+            f"this file was found in '{tmp_path}' and names '/elsewhere' as the data directory",
+            hint="remove the line, or say --data-dir",
+            file=str(tmp_path / "dash-appliance.toml"),
+            line=2,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("DASH_EGRESS_ALLOW", "10.0.0.0/8, 192.168.1.7:8080,fd00::/8,[fd00::/8]:443",
+         ("10.0.0.0/8", "192.168.1.7/32:8080", "fd00::/8", "[fd00::/8]:443")),
+        ("DASH_EGRESS_ALLOW", "", ()),
+        ("DASH_SERVER_TRUSTED_PROXIES", "10.0.0.1", ("10.0.0.1/32",)),
+        ("DASH_SERVER_BASE_URL", "https://dash.example.org/", "https://dash.example.org"),
+        ("DASH_SILVER_THREADS", "", None),
+    ],
+)  # fmt: skip
+def test_lists_addresses_and_absent_values(tmp_path: Path, variable: str, value: str, expected: object) -> None:
+    settings = load({}, {"DASH_SERVER_DATA_DIR": str(tmp_path), variable: value})
+    section, _, name = variable.removeprefix("DASH_").lower().partition("_")
+    assert getattr(getattr(settings, section), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("DASH_EGRESS_ALLOW", "10.0.0.1/8", "expected a network such as '10.0.0.0/8', got '10.0.0.1/8'"),
+        ("DASH_EGRESS_ALLOW", "10.0.0.1:99999",
+         "expected a port between 1 and 65535 after the colon, got '10.0.0.1:99999'"),
+        ("DASH_SERVER_BASE_URL", "dash.example.org",
+         "expected an address such as 'https://dash.example.org', got 'dash.example.org'"),
+        ("DASH_SERVER_PORT", "eighty", "expected a whole number, got 'eighty'"),
+        ("DASH_SERVER_HOST", " ", "expected a text, got ' '"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_told_with_what_was_expected(tmp_path: Path, variable: str, value: str, message: str) -> None:
+    env = {"DASH_SERVER_DATA_DIR": str(tmp_path), variable: value}
+    assert problems({}, env) == [f"{variable}: {message}"]
