@@ -1,4 +1,4 @@
-"""What a component is handed besides its configuration. Nothing here can be looked up: it is given, or it is not had."""
+"""What a component is handed beside its configuration. Nothing here is looked up: it is given, or it is not had."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

@@ -99,7 +99,9 @@ def _parts(text: str, factors: dict[str, int], words: dict[str, str], wanted: st
         name = match[2].lower()
         factor = factors.get(words.get(name, name))
         if factor is None:
-            raise ValueError(f"expected {wanted}, got {text!r}: the unit {match[2]!r} is not one of {', '.join(factors)}")
+            raise ValueError(
+                f"expected {wanted}, got {text!r}: the unit {match[2]!r} is not one of {', '.join(factors)}"
+            )
         whole, _, fraction = match[1].partition(".")
         found.append(int(whole) * factor + int(fraction or 0) * factor // 10 ** len(fraction))
         place = match.end()
