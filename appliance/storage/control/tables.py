@@ -1,0 +1,204 @@
+"""The tables of the control plane. A change here needs a migration: a test compares both."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime in UTC, also where the database keeps no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive values: they would be read back as another instant."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"expected an aware datetime, got {value!r}")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    """The base of every table."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {datetime: Instant, dict[str, Any]: JSON, str: String, int: BigInteger}
+
+
+class OrganisationRow(Table):
+    __tablename__ = "organisation"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class UserRow(Table):
+    """``email_key``: the address in lower case, what people are recognised by."""
+
+    __tablename__ = "user_account"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    email: Mapped[str]
+    email_key: Mapped[str] = mapped_column(unique=True)
+    password_hash: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class SessionRow(Table):
+    """``id``: SHA-256 (hex) of the cookie; the cookie itself is stored nowhere."""
+
+    __tablename__ = "session"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("user_account.id"), index=True)
+    created_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    remote: Mapped[str | None]
+
+
+class TokenRow(Table):
+    """``digest``: SHA-256 (hex) of the token."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    name: Mapped[str]
+    role: Mapped[str]
+    hint: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class PipelineRow(Table):
+    """``live_name``: the name, or null once the deletion has begun, so that the name is free again at once."""
+
+    __tablename__ = "pipeline"
+    __table_args__ = (UniqueConstraint("organisation_id", "live_name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    live_name: Mapped[str | None]
+    state: Mapped[str]
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class PipelineVersionRow(Table):
+    """``definition``: the document with every secret sealed by the vault."""
+
+    __tablename__ = "pipeline_version"
+
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    definition: Mapped[dict[str, Any]]
+    author: Mapped[str]
+    created_at: Mapped[datetime]
+
+
+class DashboardRow(Table):
+    __tablename__ = "dashboard"
+    __table_args__ = (UniqueConstraint("organisation_id", "name"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    name: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class JobRow(Table):
+    """A unit of work. ``owner`` and ``lease_until`` are set while somebody works on it."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index(None, "state", "run_at"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    kind: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    run_at: Mapped[datetime]
+    priority: Mapped[int]
+    lease_until: Mapped[datetime | None]
+    owner: Mapped[str | None]
+    attempt: Mapped[int]
+    max_attempts: Mapped[int]
+    unique_key: Mapped[str | None] = mapped_column(unique=True)
+    error: Mapped[str | None]
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class SettingRow(Table):
+    __tablename__ = "setting"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
+class AuditRow(Table):
+    """Who did what. ``digest``: SHA-256 over ``previous`` and the content; see ``audit.py``."""
+
+    __tablename__ = "audit"
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    organisation_id: Mapped[str | None] = mapped_column(index=True)
+    at: Mapped[datetime]
+    who: Mapped[str]
+    action: Mapped[str]
+    target: Mapped[str]
+    detail: Mapped[dict[str, Any]]
+    previous: Mapped[str]
+    digest: Mapped[str]
+
+
+class AuditHeadRow(Table):
+    """One row: the end of the audit chain. Locked by whoever writes the next entry; shows a tail that was cut off."""
+
+    __tablename__ = "audit_head"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    sequence: Mapped[int]
+    digest: Mapped[str]
+
+
+class IdempotencyRow(Table):
+    """An answer to remember. ``answer`` is sealed (it may hold a secret); null while the first request runs."""
+
+    __tablename__ = "idempotency"
+
+    principal: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    request_digest: Mapped[str]
+    answer: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,0 +1,67 @@
+"""Seals secrets at rest with a key that lives beside the data and in no backup."""
+
+import os
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken
+
+from appliance.errors import ConfigError, FatalError, Problem
+
+KEY_FILE = "secret.key"
+
+
+class Vault:
+    """AES-128-CBC with HMAC-SHA256 (Fernet); a sealed text cannot be changed unnoticed."""
+
+    def __init__(self, key: bytes) -> None:
+        self._fernet = Fernet(key)
+
+    @classmethod
+    def open(cls, data_dir: Path) -> "Vault":
+        """Read ``secret.key`` of the data directory, or make it (mode 0600) if it is missing; blocking.
+
+        Raises:
+            ConfigError: the file is there and is not a key.
+        """
+        path = data_dir / KEY_FILE
+        if not path.exists():
+            _create(path)
+        try:
+            return cls(path.read_bytes().strip())
+        except ValueError as error:
+            raise ConfigError(
+                [Problem(KEY_FILE, f"{str(path)!r} does not hold a key", hint="put the original file back")]
+            ) from error
+
+    def seal(self, clear: str) -> str:
+        return self._fernet.encrypt(clear.encode()).decode()
+
+    def unseal(self, sealed: str) -> str:
+        """Return what was sealed.
+
+        Raises:
+            FatalError: sealed with another key, or damaged.
+        """
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise FatalError(
+                "a stored secret cannot be read: it was sealed with another key",
+                hint=f"put the original {KEY_FILE} back into the data directory",
+            ) from error
+
+
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(Fernet.generate_key() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
