@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import psutil
 
-PASSWORD = "a long pass phrase for measuring"  # noqa: S105 - of an appliance that lives for a minute
+PASSWORD = "a long pass phrase for measuring"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,9 @@ class Appliance:
 
 
 @contextmanager
-def appliance(*, program: tuple[str, ...] = (sys.executable, "-m", "appliance"), sample: bool = False) -> Iterator[Appliance]:
+def appliance(
+    *, program: tuple[str, ...] = (sys.executable, "-m", "appliance"), sample: bool = False
+) -> Iterator[Appliance]:
     """Set an appliance up, start it, yield it, stop it with SIGTERM and throw its data away."""
     with TemporaryDirectory(prefix="dash-bench-") as directory:
         data_dir = Path(directory)

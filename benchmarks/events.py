@@ -24,7 +24,7 @@ MAPPING: Final[dict[str, Any]] = {
 
 def make(count: int, *, seed: int = 7, start_ms: int = 1_790_000_000_000) -> list[bytes]:
     """Return ``count`` events, one a millisecond from ``start_ms`` on; the same for the same ``seed``."""
-    source = random.Random(seed)  # noqa: S311 - sample data
+    source = random.Random(seed)
     return [
         orjson.dumps(
             {

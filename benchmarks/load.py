@@ -42,15 +42,36 @@ class Load:
     p99_ms: float
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What to send where: ``body`` again and again over ``connections``, at most ``most`` requests."""
+
+    url: str
+    secret: str
+    body: bytes
+    connections: int
+    seconds: int
+    most: int
+
+
 @contextmanager
-def running(url: str, body: bytes, secret: str, *, connections: int, seconds: float, most: int) -> Iterator["Running"]:
-    """Start wrk with ``most`` requests signed beforehand; it ends by itself after ``seconds``."""
+def running(plan: Plan) -> Iterator["Running"]:
+    """Start wrk with every request signed beforehand; it ends by itself after ``plan.seconds``."""
     with TemporaryDirectory(prefix="dash-load-") as directory:
         folder = Path(directory)
         (folder / "script.lua").write_text(SCRIPT)
-        (folder / "body").write_bytes(body)
-        (folder / "signed").write_text(_signed(body, secret, most))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", "script.lua", url]
+        (folder / "body").write_bytes(plan.body)
+        (folder / "signed").write_text(_signed(plan.body, plan.secret, plan.most))
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{plan.connections}",
+            f"-d{plan.seconds}s",
+            "--latency",
+            "-s",
+            "script.lua",
+            plan.url,
+        ]
         environment = {
             "DASH_BENCH_SIGNED": "signed", "DASH_BENCH_BODY": "body", "DASH_BENCH_TYPE": "application/json",
             "PATH": "/usr/local/bin:/usr/bin:/bin",

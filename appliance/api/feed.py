@@ -1,4 +1,4 @@
-"""The live feed: a plain WebSocket. The client names topics, the server sends each change once, encoded once for all."""
+"""The live feed: a plain WebSocket. The client names topics; each change is encoded once and sent to all."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-
 from appliance.api.authentication import principal_of
+
 from appliance.domain.access import Principal
 from appliance.domain.ids import PipelineId
 from appliance.engine.engine import Engine

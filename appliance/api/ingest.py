@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
-
 from appliance.api.problems import problem_of
+
 from appliance.components.source import InboundRequest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Receipt
@@ -66,7 +66,7 @@ class Ingest:
         except DashError as error:
             self._counted(pipeline_id, "refused" if isinstance(error, RequestError) else "unavailable", 0)
             await _refuse(send, error, scope["path"])
-        except Exception as error:  # noqa: BLE001 - the edge of the product: input never shows a stack trace
+        except Exception as error:
             log.error("ingest.bug", pipeline=pipeline_id, exc_info=error)
             self._counted(pipeline_id, "failed", 0)
             await _refuse(send, error, scope["path"])
@@ -139,5 +139,3 @@ async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[byte
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
-
-

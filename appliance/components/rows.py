@@ -13,7 +13,8 @@ def public_rows(table: pa.Table) -> list[dict[str, Any]]:
 
     Values: datetime (aware, UTC), Decimal, int, float, str, bool or None. For small tables: a step of Python a row.
     """
-    return table.drop_columns([name for name in HIDDEN if name in table.column_names]).to_pylist()
+    rows: list[dict[str, Any]] = table.drop_columns([name for name in HIDDEN if name in table.column_names]).to_pylist()
+    return rows
 
 
 def encode_rows(rows: list[dict[str, Any]], json_columns: frozenset[str]) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ class Order(Enum):
 
 
 class Condition(msgspec.Struct, frozen=True):
-    """``field op value``; op: ``=  <>  <  <=  >  >=  in  contains  is_null  not_null`` (the last two: value ignored)."""
+    """``field op value``; op: ``= <> < <= > >= in contains is_null not_null`` (the last two: value ignored)."""
 
     field: str
     op: str
@@ -90,7 +90,7 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 class Aggregation(msgspec.Struct, frozen=True, kw_only=True):
-    """Measures over the rows of one pipeline. The answer's columns: ``_time`` (with a bucket), group_by …, measures …"""
+    """Measures over the rows of one pipeline; answered as ``_time`` (with a bucket), group_by …, measures …"""
 
     measures: tuple[Measure, ...]
     group_by: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ class PullSource(Protocol):
         ...
 
     def poll(self, checkpoint: dict[str, Any] | None) -> AsyncIterator[Page]:
-        """Yield pages from ``checkpoint`` (None: the very first time) on; each page is durable before the next is asked.
+        """Yield pages from ``checkpoint`` (None: the very first time) on; each is durable before the next is asked.
 
         Raises:
             TransientError: back off and poll again from the last durable checkpoint; ``retry_after_secs`` is honoured.

@@ -16,7 +16,7 @@ class Action(Enum):
     DATA_READ = "data.read"
     DASHBOARD_READ = "dashboard.read"
     DASHBOARD_WRITE = "dashboard.write"
-    TOKEN_MANAGE = "token.manage"
+    TOKEN_MANAGE = "token.manage"  # noqa: S105 - the name of a permission
     USER_MANAGE = "user.manage"
     SETTINGS_READ = "settings.read"
 

@@ -8,6 +8,7 @@ import msgspec
 
 from appliance.domain.ids import PipelineId
 
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What is known about a delivery beside its payloads. One envelope serves all events of one request or page."""
 

@@ -41,7 +41,7 @@ class Ledger(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, received: int, refined: int, outcome: Outcome) -> "Ledger":
-        """``received``: events durable in Bronze; ``refined``: those up to Silver's checkpoint, each with an outcome."""
+        """``received``: events durable in Bronze; ``refined``: those up to the checkpoint, which have an outcome."""
         return cls(
             received, outcome.stored, outcome.filtered, outcome.duplicate, outcome.dead, pending=received - refined
         )

@@ -23,7 +23,7 @@ from appliance.engine.hot_cache import KEPT_ROWS, HotCache
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
-from appliance.engine.refine import Commit, Course, Refiner
+from appliance.engine.refine import Commit, Course, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.topics import Hub
 from appliance.engine.workers import Workers
@@ -89,14 +89,7 @@ class Engine:
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
-        refiner = Refiner(
-            course,
-            bronze=self.bronze,
-            silver=silver,
-            mapper=self._parts.mapper,
-            workers=self.workers,
-            told=self._committed,
-        )
+        refiner = Refiner(course, Means(self.bronze, silver, self._parts.mapper, self.workers), self._committed)
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -195,7 +188,7 @@ class Engine:
             try:
                 await self.start_pipeline(pipeline)
                 await self._warm(pipeline.id)
-            except Exception as error:  # noqa: BLE001 - the boundary of one pipeline: the others go on
+            except Exception as error:
                 log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
 
@@ -208,7 +201,7 @@ class Engine:
             run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
 
     async def stop(self) -> None:
-        """Drain receiving, end every run after its batch, close the workers. Stores are closed by whoever opened them."""
+        """Drain receiving, end every run after its batch, close the workers; whoever opened the stores closes them."""
         await self.receiver.drain()
         if self._numbers is not None:
             self._numbers.cancel()

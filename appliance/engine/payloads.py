@@ -22,7 +22,10 @@ def pipelines_topic(organisation_id: OrganisationId) -> str:
 def rows_payload(
     pipeline_id: PipelineId, rows: list[dict[str, Any]], last_seq: int, stats: LiveStats, *, snapshot: bool = False
 ) -> bytes:
-    """Return ``{"topic", "rows", "last_seq", "stats"}``; rows oldest first. ``snapshot``: instead of, not after, earlier ones."""
+    """Return ``{"topic", "rows", "last_seq", "stats"}``; rows oldest first.
+
+    ``snapshot``: they stand for all that was sent before.
+    """
     body: dict[str, Any] = {"topic": pipeline_topic(pipeline_id)}
     if snapshot:
         body["snapshot"] = True

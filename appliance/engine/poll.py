@@ -33,7 +33,8 @@ class Poller:
     async def run(self) -> None:
         """Poll at once, then whenever the schedule says so; returns only by cancellation."""
         while True:
-            await asyncio.sleep(await self._poll_once())
+            wait = await self._poll_once()
+            await asyncio.sleep(wait)
 
     async def _poll_once(self) -> float:
         """Poll, and return the seconds to wait before the next time."""

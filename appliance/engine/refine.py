@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -23,6 +23,8 @@ REST_SHARE: Final = 0.5  # of a batch's own duration, before the next: batches g
 REST_MOST_SECS: Final = 0.25
 RETRY_SECS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
+T = TypeVar("T")
+
 log = structlog.get_logger("refine")
 
 
@@ -37,62 +39,61 @@ class Course:
     persist: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What refining works with."""
+
+    bronze: BronzeLog
+    silver: SilverStore
+    mapper: Mapper
+    workers: Workers
+
+
 class Commit(msgspec.Struct, frozen=True):
     """What followers are told after a commit."""
 
     pipeline_id: PipelineId
     progress: Progress
     rows: pa.Table
-    oldest_us: int  # received time of the batch's first event
     took_secs: float
 
 
 class Refiner:
     """Refines one pipeline until ``stop``. ``poke`` says that Bronze has more."""
 
-    def __init__(
-        self,
-        course: Course,
-        *,
-        bronze: BronzeLog,
-        silver: SilverStore,
-        mapper: Mapper,
-        workers: Workers,
-        told: Callable[[Commit], None],
-    ) -> None:
+    def __init__(self, course: Course, means: Means, told: Callable[[Commit], None]) -> None:
         self.course = course
         self.progress = Progress()
         self.error: str | None = None
-        self.fatal = False
-        self.waiting_since: float | None = None
-        self._bronze, self._silver, self._mapper, self._workers = bronze, silver, mapper, workers
+        self.waiting_since: float | None = None  # monotonic; when the oldest event not yet refined was noticed
+        self._means = means
         self._told = told
         self._more = asyncio.Event()
-        self._stopping = False
+        self._stopping = asyncio.Event()
         self._batch_events = MAX_EVENTS
 
     @property
     def lag_events(self) -> int:
-        return self._bronze.last_seq(self.course.pipeline_id) - self.progress.seq
+        return self._means.bronze.last_seq(self.course.pipeline_id) - self.progress.seq
 
-    def poke(self, _events: int = 0) -> None:
+    def poke(self) -> None:
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
         self._more.set()
 
     def stop(self) -> None:
         """End after the batch under way."""
-        self._stopping = True
+        self._stopping.set()
         self._more.set()
 
     async def run(self) -> None:
-        """Refine for as long as there is something; return after ``stop`` or a FatalError (``fatal``, ``error``)."""
-        self.progress = await self._patiently(self._silver.progress, self.course.pipeline_id) or self.progress
+        """Refine whenever there is something; return after ``stop``, or when the state cannot be trusted (``error``)."""
+        self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
         self._more.set()
-        while not self._stopping:
+        while not self._stopping.is_set():
             await self._more.wait()
             self._more.clear()
-            while not self._stopping and self.lag_events > 0:
+            while not self._stopping.is_set() and self.lag_events > 0:
                 commit = await self._patiently(self._refine_once, self.course, self.progress.seq)
                 if commit is None:
                     break
@@ -101,30 +102,28 @@ class Refiner:
 
     def _done(self, commit: Commit) -> None:
         self.progress = commit.progress
-        self.waiting_since = None if self.lag_events <= 0 else time.monotonic()
+        self.waiting_since = time.monotonic() if self.lag_events > 0 else None
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
         self._told(commit)
 
-    async def _patiently(self, work, *args):  # type: ignore[no-untyped-def]
-        """Run ``work`` in a thread until it succeeds, the pipeline stops or its state cannot be trusted (then None)."""
+    async def _patiently(self, work: Callable[..., T], *args: object) -> T | None:
+        """Run ``work`` in a thread until it succeeds; None: the pipeline stops, or its state cannot be trusted."""
         tries = 0
-        while not self._stopping:
+        while not self._stopping.is_set():
+            pause = RETRY_SECS[min(tries, len(RETRY_SECS) - 1)]
             try:
-                answer = await self._workers.run("refine", work, *args)
+                answer = await self._means.workers.run("refine", work, *args)
             except FatalError as error:
                 self._fail(error)
                 return None
             except TransientError as error:
-                pause = max(error.retry_after_secs, RETRY_SECS[min(tries, len(RETRY_SECS) - 1)])
+                pause = max(error.retry_after_secs, pause)
                 self._say(error, tries)
             except Exception as error:  # noqa: BLE001 - the boundary of one pipeline: the others go on
-                pause = RETRY_SECS[min(tries, len(RETRY_SECS) - 1)]
-                self._batch_events = max(1, self._batch_events // 8)
+                self._batch_events = max(1, self._batch_events // 8)  # a smaller batch may get past what is in the way
                 self._say(error, tries)
             else:
-                if self.error is not None:
-                    log.info("refine.recovered", pipeline=self.course.pipeline_id, tries=tries)
-                self.error = None
+                self._recovered(tries)
                 return answer
             tries += 1
             await self._rest(pause)
@@ -135,29 +134,35 @@ class Refiner:
         if tries == 0:
             log.warning("refine.delayed", pipeline=self.course.pipeline_id, error=self.error, exc_info=error)
 
+    def _recovered(self, tries: int) -> None:
+        if self.error is not None:
+            log.info("refine.recovered", pipeline=self.course.pipeline_id, tries=tries)
+        self.error = None
+
     def _fail(self, error: FatalError) -> None:
-        self.fatal, self._stopping = True, True
+        self._stopping.set()
         self.error = f"{error} ({error.hint})"
         log.error("refine.failed", pipeline=self.course.pipeline_id, error=str(error), hint=error.hint)
 
     async def _rest(self, secs: float) -> None:
-        deadline = time.monotonic() + secs
-        while not self._stopping and time.monotonic() < deadline:
-            await asyncio.sleep(min(0.1, secs))
+        """Wait ``secs``, or until ``stop``."""
+        try:
+            async with asyncio.timeout(secs):
+                await self._stopping.wait()
+        except TimeoutError:
+            return
 
     def _refine_once(self, course: Course, after_seq: int) -> Commit:
         began = time.monotonic()
-        frames = self._bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
-        mapped = self._mapper.run(course.compiled, frames)
-        progress = self._silver.commit(_batch(course, mapped))
-        return Commit(
-            course.pipeline_id, progress, mapped.rows, frames[0].received_us, took_secs=time.monotonic() - began
-        )
+        frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
+        mapped = self._means.mapper.run(course.compiled, frames)
+        progress = self._means.silver.commit(_batch(course, mapped))
+        return Commit(course.pipeline_id, progress, mapped.rows, took_secs=time.monotonic() - began)
 
 
 def _batch(course: Course, mapped: Mapped) -> Batch:
     rows, outcome = mapped.rows, mapped.outcome
-    if not course.persist:
+    if not course.persist:  # shown live, kept in Bronze, left out of Silver on the user's word
         rows = rows.slice(0, 0)
         outcome = msgspec.structs.replace(outcome, stored=0, filtered=outcome.filtered + outcome.stored)
     return Batch(course.table, course.version, mapped.first_seq, mapped.last_seq, rows, mapped.dead, outcome)

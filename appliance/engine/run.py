@@ -29,7 +29,7 @@ class Run:
         self.refiner, self.poller, self.cache = refiner, poller, cache
         self._bronze = bronze
         self._meter = Meter()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []  # refining first
         self.last_received_at: datetime | None = None
 
     def start(self) -> None:
@@ -40,10 +40,9 @@ class Run:
     async def stop(self) -> None:
         """Stop polling at once and refining after its batch; a second call does nothing."""
         self.refiner.stop()
-        refining, *others = self._tasks or [None]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*(task for task in (refining, *others) if task), return_exceptions=True)
+        for polling in self._tasks[1:]:
+            polling.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
 
     def arrived(self, clock: Clock, events: int) -> None:

@@ -1,4 +1,4 @@
-"""Topics: one encoded payload, handed to everybody who listens. A slow listener loses payloads, never time of others."""
+"""Topics: one encoded payload for everybody who listens. A slow listener loses payloads and delays nobody."""
 
 import asyncio
 from collections import defaultdict, deque
