@@ -87,7 +87,7 @@ class Refiner:
         self._more.set()
 
     async def run(self) -> None:
-        """Refine whenever there is something; return after ``stop``, or when the state cannot be trusted (``error``)."""
+        """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
         self._more.set()
         while not self._stopping.is_set():
