@@ -52,10 +52,14 @@ class PipelineDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """A pipeline as the engine runs it: the document of one version, with its secrets in clear."""
+    """A pipeline as the engine runs it: the document of one version, with its secrets in clear.
+
+    ``secrets``: signing secrets that the appliance keeps for it beside the document, newest first.
+    """
 
     id: PipelineId
     organisation_id: OrganisationId
     version: int
     state: State
     document: PipelineDocument
+    secrets: tuple[str, ...] = ()
