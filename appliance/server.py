@@ -1,8 +1,12 @@
-"""The outer ASGI application: four rooms behind one port, told apart by path before any framework wakes up."""
+"""The one port: four rooms told apart by path before any framework wakes up, served by Granian in this process."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
 
 from appliance.api.feed import PATH as FEED_PATH
 from appliance.api.ingest import PREFIX as INGEST_PREFIX
@@ -12,7 +16,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-API_PATHS = ("/livez", "/readyz", "/healthz", "/metrics")
+API_PATHS: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/api"})
+CONNECTIONS: Final = 2048  # Granian's default of 128 lets that many open streams freeze the whole server
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +35,34 @@ class Dispatcher:
             await self.ingest(scope, receive, send)
         elif path == FEED_PATH and scope["type"] == "websocket":
             await self.feed(scope, receive, send)
-        elif path.startswith("/api/") or path == "/api" or path in API_PATHS:
+        elif path.startswith("/api/") or path in API_PATHS:
             await self.api(scope, receive, send)
         else:
             await self.screens(scope, receive, send)
+
+
+class Listener:
+    """Accepts connections from ``start`` until ``stop``. The port was checked before: Granian would only trace back."""
+
+    def __init__(self, root: App, host: str, port: int) -> None:
+        self._server = Server(
+            root,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGINL,  # no lifespan: compose has opened everything already
+            backlog=CONNECTIONS,
+            backpressure=CONNECTIONS,
+            log_enabled=False,
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._server.serve(), name="granian")
+
+    async def stop(self, timeout_secs: float) -> None:
+        """Stop accepting, let open requests finish, and give up on them after ``timeout_secs``."""
+        if self._task is None:
+            return
+        self._server.stop()
+        await asyncio.wait({self._task}, timeout=timeout_secs)
+        self._task = None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,7 +20,8 @@ from appliance.services.live_dashboards import LiveDashboards
 
 PATH: Final = "/api/v1/feed"
 MAX_TOPICS: Final = 200
-_UNAUTHENTICATED, _FORBIDDEN_ORIGIN, _GOING_AWAY = 4401, 4403, 1001
+SESSION_LOOK_SECS: Final = 30.0
+_UNAUTHENTICATED, _FOREIGN_ORIGIN, _GOING_AWAY = 4401, 4403, 1001
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -36,6 +37,17 @@ class Wish(msgspec.Struct, forbid_unknown_fields=True):
     unsubscribe: list[str] = []
 
 
+class Connection(NamedTuple):
+    """One WebSocket, as ASGI hands it over."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    async def close(self, code: int) -> None:
+        await self.send({"type": "websocket.close", "code": code})
+
+
 class Feed:
     """The ASGI application behind ``/api/v1/feed``. ``stopping`` ends every connection with code 1001."""
 
@@ -45,32 +57,44 @@ class Feed:
         self.connections = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = Connection(scope, receive, send)
         await receive()  # websocket.connect
         who = await principal_of(scope, self._services)
-        refused = _UNAUTHENTICATED if who is None else 0 if _same_origin(scope) else _FORBIDDEN_ORIGIN
         await send({"type": "websocket.accept"})
-        if who is None or refused:
-            await send({"type": "websocket.close", "code": refused})
-            return
+        if who is None:
+            await connection.close(_UNAUTHENTICATED)
+        elif not _same_origin(scope):
+            await connection.close(_FOREIGN_ORIGIN)
+        else:
+            await self._serve(connection, who)
+
+    async def _serve(self, connection: Connection, who: Principal) -> None:
         self.connections += 1
         try:
             async with self._engine.hub.mailbox() as mailbox:
-                await self._converse(who, mailbox, receive, send)
+                await self._converse(connection, who, mailbox)
         finally:
             self.connections -= 1
 
-    async def _converse(self, who: Principal, mailbox: Mailbox, receive: Receive, send: Send) -> None:
-        """Listen and tell at once, until the client leaves or the appliance stops."""
-        listening = asyncio.create_task(self._listen(who, mailbox, receive))
-        telling = asyncio.create_task(_tell(mailbox, send))
-        stopping = asyncio.create_task(self._stopping.wait())
-        tasks = {listening, telling, stopping}
-        _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    async def _converse(self, connection: Connection, who: Principal, mailbox: Mailbox) -> None:
+        """Listen and tell at once, until the client leaves, is signed out, or the appliance stops."""
+        endings: dict[asyncio.Task[None], int | None] = {
+            asyncio.create_task(self._listen(who, mailbox, connection.receive)): None,
+            asyncio.create_task(_tell(mailbox, connection.send)): None,
+            asyncio.create_task(self._until_signed_out(connection.scope)): _UNAUTHENTICATED,
+            asyncio.create_task(_until(self._stopping)): _GOING_AWAY,
+        }
+        done, pending = await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if listening in pending and telling in pending:
-            await send({"type": "websocket.close", "code": _GOING_AWAY})
+        await asyncio.gather(*endings, return_exceptions=True)
+        codes = [code for task, code in endings.items() if task in done]
+        if None not in codes:  # else the connection has gone
+            await connection.close(codes[0] or _GOING_AWAY)
+
+    async def _until_signed_out(self, scope: Scope) -> None:
+        while await principal_of(scope, self._services) is not None:
+            await asyncio.sleep(SESSION_LOOK_SECS)
 
     async def _listen(self, who: Principal, mailbox: Mailbox, receive: Receive) -> None:
         while True:
@@ -112,6 +136,10 @@ class Feed:
             case "dashboard":
                 return await self._dashboards.follow(who, topic)
         raise NotFound(f"no topic {topic!r}: follow 'pipelines', 'pipeline:<id>' or 'dashboard:<id>'")
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
 
 
 async def _tell(mailbox: Mailbox, send: Send) -> None:
