@@ -93,8 +93,10 @@ class Feed:
             await connection.close(codes[0] or _GOING_AWAY)
 
     async def _until_signed_out(self, scope: Scope) -> None:
-        while await principal_of(scope, self._services) is not None:
+        while True:
             await asyncio.sleep(SESSION_LOOK_SECS)
+            if await principal_of(scope, self._services) is None:
+                return
 
     async def _listen(self, who: Principal, mailbox: Mailbox, receive: Receive) -> None:
         while True:

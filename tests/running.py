@@ -1,0 +1,143 @@
+"""A real appliance in a process of its own: set up, started, killed and stopped by tests and benchmarks."""
+
+import base64
+import hashlib
+import hmac
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+CHECKOUT = (sys.executable, "-m", "appliance")
+EMAIL, PASSWORD = "admin@example.org", "a long pass phrase for testing"
+REPOSITORY = Path(__file__).parent.parent
+
+
+class RunningAppliance:
+    """One data directory and, between ``start`` and ``stop`` or ``kill``, one process that serves it."""
+
+    def __init__(
+        self, folder: Path, *, program: tuple[str, ...] = CHECKOUT, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.folder, self.data_dir = folder, folder / "data"
+        self.log = folder / "log"
+        self.token = ""
+        self.url = ""
+        self.start_secs = 0.0
+        self._program = program
+        self._environment = {**os.environ, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
+        self._child: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
+
+    @property
+    def _running(self) -> "subprocess.Popen[str]":
+        if self._child is None:
+            raise RuntimeError("the appliance is not running")
+        return self._child
+
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of the appliance to its end."""
+        return subprocess.run(
+            [*self._program, *arguments], env=self._environment, cwd=REPOSITORY, capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+
+    def setup(self, *, sample: bool = False) -> None:
+        """Make the administrator and keep the token."""
+        password = self.folder / "password"
+        password.write_text(PASSWORD)
+        done = self.run(
+            "setup", "--admin-email", EMAIL, "--admin-password-file", str(password), "--print-token",
+            *(["--sample"] if sample else []),
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"setup failed: {done.stderr}")
+        self.token = done.stdout.strip()
+
+    def start(self, *arguments: str) -> None:
+        """Start serving on a free port and return when it says that it is ready."""
+        began = time.perf_counter()
+        with self.log.open("a") as log:
+            self._child = subprocess.Popen(
+                [*self._program, "serve", "--port", str(_free_port()), *arguments],
+                env=self._environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, text=True,
+            )  # fmt: skip
+        line = self._child.stdout.readline() if self._child.stdout else ""
+        if not line.startswith("ready "):
+            self.kill()
+            raise RuntimeError(f"the appliance did not start: {self.log.read_text()[-4000:]}")
+        self.start_secs = time.perf_counter() - began
+        self.url = line.split()[1]
+
+    def kill(self) -> None:
+        """End the process as a power cut would end it: without asking."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """End it as a service manager does and return its exit code; not running: 0."""
+        return self._end(signal.SIGTERM) if self._child else 0
+
+    def _end(self, how: signal.Signals) -> int:
+        child, self._child = self._running, None
+        child.send_signal(how)
+        code = child.wait(timeout=60)
+        if child.stdout:
+            child.stdout.close()
+        return code
+
+    def client(self) -> httpx.Client:
+        """Return a client that speaks as the administrator."""
+        return httpx.Client(
+            base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, timeout=60, trust_env=False
+        )
+
+    def create_pipeline(self, name: str, mapping: dict[str, Any], **more: Any) -> tuple[str, str]:
+        """Create a signed webhook; return its id and secret."""
+        document = {"name": name, "source": {"type": "webhook"}, "mapping": mapping, **more}
+        with self.client() as client:
+            body = client.post("/api/v1/pipelines", json=document).raise_for_status().json()
+        return body["id"], body["secret"]
+
+    def ledger(self, pipeline_id: str) -> dict[str, int]:
+        with self.client() as client:
+            answer: dict[str, int] = client.get(f"/api/v1/pipelines/{pipeline_id}/ledger").raise_for_status().json()
+        return answer
+
+    def wait_refined(self, pipeline_id: str, seconds: float = 30) -> dict[str, int]:
+        """Return the ledger once nothing is pending."""
+        deadline = time.monotonic() + seconds
+        while (ledger := self.ledger(pipeline_id))["pending"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"still pending after {seconds} s: {ledger}")
+            time.sleep(0.02)
+        return ledger
+
+
+def standard_headers(secret: str, delivery_id: str, body: bytes) -> dict[str, str]:
+    """Return the headers of Standard Webhooks 1.0.0 for ``body``, signed now."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    stamp = str(int(time.time()))
+    digest = hmac.digest(key, f"{delivery_id}.{stamp}.".encode() + body, hashlib.sha256)
+    return {
+        "content-type": "application/json",
+        "webhook-id": delivery_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
