@@ -2,61 +2,192 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
-from appliance.domain.access import Principal
-from appliance.domain.ids import PipelineId
-from appliance.errors import Problem
+from msgspec.structs import replace
+
+from appliance.domain.access import Action, Principal, require
+from appliance.domain.ids import OrganisationId, PipelineId, new_id
+from appliance.domain.pipeline import Pipeline, State
+from appliance.errors import Conflict, Problem
+from appliance.services.definitions import Definitions
+from appliance.services.paging import bounded, cursor_of, place_of
+from appliance.services.pipeline_changes import PipelineChanges
+from appliance.services.pipeline_views import pipeline_view, version_view
+from appliance.services.ports import Engine
 from appliance.services.views import CreatedPipeline, Page, PipelineView, VersionView
+from appliance.sources.signatures import generate_secret
+from appliance.storage.control import pipelines as store
+from appliance.storage.control.plane import ControlPlane
+
+MOST_SECRETS: Final = 5
 
 
 class Pipelines:
-    """Pipelines: their documents, versions, secrets and whether they run."""
+    """What people do with pipelines. ``stored`` is for the start of the program."""
 
-    async def get(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
-        """Return one pipeline. Raises NotFound."""
-        raise NotImplementedError
-
-    async def create(self, who: Principal, document: dict[str, Any]) -> CreatedPipeline:
-        """Save and start a pipeline; a signed webhook without secrets gets one. Raises Invalid, Conflict (name)."""
-        raise NotImplementedError
-
-    async def replace(self, who: Principal, pipeline_id: PipelineId, document: dict[str, Any]) -> PipelineView:
-        """Save a new version and run it. A masked secret keeps its stored value. Raises NotFound, Invalid, Conflict."""
-        raise NotImplementedError
-
-    async def delete(self, who: Principal, pipeline_id: PipelineId) -> None:
-        """Stop the pipeline and remove it with its events and rows. Raises NotFound."""
-        raise NotImplementedError
-
-    async def pause(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
-        """Stop receiving; what Bronze holds is still refined. Paused already: nothing happens. Raises NotFound."""
-        raise NotImplementedError
-
-    async def resume(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
-        """Receive again, also after a failure. Raises NotFound."""
-        raise NotImplementedError
-
-    async def secrets(self, who: Principal, pipeline_id: PipelineId) -> list[str]:
-        """Return the webhook's secrets in clear, newest first; audited. Raises NotFound, Conflict (has none)."""
-        raise NotImplementedError
-
-    async def rotate_secret(self, who: Principal, pipeline_id: PipelineId) -> str:
-        """Add a new secret in front and return it; the old ones stay valid until ``drop_secret``."""
-        raise NotImplementedError
-
-    async def drop_secret(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
-        """Forget all secrets but the newest. Raises NotFound, Conflict (there is only one)."""
-        raise NotImplementedError
-
-    async def versions(self, who: Principal, pipeline_id: PipelineId) -> list[VersionView]:
-        """Return every saved definition, newest first. Raises NotFound."""
-        raise NotImplementedError
+    def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, changes: PipelineChanges) -> None:
+        self._plane, self._definitions, self._engine, self._changes = plane, definitions, engine, changes
 
     async def lint(self, document: dict[str, Any]) -> list[Problem]:
         """Return all that is wrong with the document; nothing: it could be saved."""
-        raise NotImplementedError
+        return await self._engine.workers.run("control", self._definitions.lint, document)
+
+    async def get(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
+        """Return one pipeline. Raises NotFound."""
+        require(who, Action.PIPELINE_READ)
+        return self._view(await self._find(who, pipeline_id))
+
+    async def create(self, who: Principal, document: dict[str, Any]) -> CreatedPipeline:
+        """Save and start a pipeline; a signed webhook without secrets gets one.
+
+        Raises:
+            Invalid: with every problem of the document.
+            Conflict: the name is taken.
+        """
+        require(who, Action.PIPELINE_WRITE)
+        decoded = await self._engine.workers.run("control", self._definitions.decode, document)
+        secret = generate_secret() if self._definitions.wants_secret(decoded) else None
+        pipeline = Pipeline(
+            id=PipelineId(new_id("pl")),
+            organisation_id=who.organisation_id,
+            version=1,
+            state=State.RUNNING,
+            document=decoded,
+            secrets=(secret,) if secret else (),
+        )
+        async with self._changes.turn():
+            await self._changes.add(who, pipeline)
+        return CreatedPipeline(pipeline=await self.get(who, pipeline.id), secret=secret)
+
+    async def replace(self, who: Principal, pipeline_id: PipelineId, document: dict[str, Any]) -> PipelineView:
+        """Save a new version and run it. A masked secret keeps its stored value; so do the generated ones.
+
+        Raises:
+            NotFound: no such pipeline.
+            Invalid: with every problem of the document.
+            Conflict: the name is taken, or a column would change its type.
+        """
+        require(who, Action.PIPELINE_WRITE)
+        async with self._changes.turn():
+            saved = await self._find(who, pipeline_id)
+            decode = self._definitions.decode
+            decoded = await self._engine.workers.run("control", decode, document, saved[1].definition)
+            before = self._running(saved)
+            secrets = before.secrets
+            if not secrets and self._definitions.wants_secret(decoded):
+                secrets = (generate_secret(),)  # signed from now on; ``secrets`` shows it
+            after = replace(before, document=decoded, version=before.version + 1, secrets=secrets)
+            await self._changes.swap(who, before, after, "pipeline.replace")
+        return await self.get(who, pipeline_id)
+
+    async def delete(self, who: Principal, pipeline_id: PipelineId) -> None:
+        """Stop the pipeline and remove it with its events and rows. Raises NotFound."""
+        require(who, Action.PIPELINE_WRITE)
+        async with self._changes.turn():
+            await self._changes.remove(who, pipeline_id)
+
+    async def pause(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
+        """Stop receiving; what Bronze holds is still refined. Paused already: nothing happens. Raises NotFound."""
+        return await self._change(who, pipeline_id, "pipeline.pause", lambda one: replace(one, state=State.PAUSED))
+
+    async def resume(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
+        """Receive again, also after a failure. Running already: nothing happens. Raises NotFound."""
+        return await self._change(who, pipeline_id, "pipeline.resume", lambda one: replace(one, state=State.RUNNING))
+
+    async def secrets(self, who: Principal, pipeline_id: PipelineId) -> list[str]:
+        """Return the signing secrets in clear, newest first; audited. Raises NotFound, Conflict (has none)."""
+        require(who, Action.PIPELINE_WRITE)
+        pipeline = self._running(await self._find(who, pipeline_id))
+        found = [*pipeline.secrets, *self._definitions.configured_secrets(pipeline.document)]
+        if not found:
+            raise Conflict(f"pipeline {pipeline.document.name!r} has no signing secrets: its source checks none")
+        await self._changes.note(who, pipeline, "pipeline.show_secrets")
+        return found
+
+    async def rotate_secret(self, who: Principal, pipeline_id: PipelineId) -> str:
+        """Add a new secret in front and return it; the old ones stay valid until ``drop_secret``.
+
+        Raises:
+            NotFound: no such pipeline.
+            Conflict: its source checks no signatures, or too many secrets are valid at once.
+        """
+        secret = generate_secret()
+
+        def rotated(pipeline: Pipeline) -> Pipeline:
+            if not self._definitions.checks_signatures(pipeline.document):
+                raise Conflict(f"pipeline {pipeline.document.name!r} checks no signatures: it has no secret to rotate")
+            if len(pipeline.secrets) >= MOST_SECRETS:
+                raise Conflict(f"{MOST_SECRETS} secrets are valid at once: drop the old ones first")
+            return replace(pipeline, secrets=(secret, *pipeline.secrets))
+
+        await self._change(who, pipeline_id, "pipeline.rotate_secret", rotated)
+        return secret
+
+    async def drop_secret(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
+        """Forget all generated secrets but the newest. Raises NotFound, Conflict (there is no older one)."""
+
+        def only_newest(pipeline: Pipeline) -> Pipeline:
+            if len(pipeline.secrets) < 2:
+                raise Conflict(f"pipeline {pipeline.document.name!r} has no older secret to drop: rotate it first")
+            return replace(pipeline, secrets=pipeline.secrets[:1])
+
+        return await self._change(who, pipeline_id, "pipeline.drop_secret", only_newest)
+
+    async def versions(self, who: Principal, pipeline_id: PipelineId) -> list[VersionView]:
+        """Return every saved definition, newest first. Raises NotFound."""
+        require(who, Action.PIPELINE_READ)
+        await self._find(who, pipeline_id)
+        rows = await self._plane.read(lambda tx: store.versions(tx, pipeline_id))
+        return [version_view(row, self._definitions) for row in rows]
+
+    async def stored(self) -> list[Pipeline]:
+        """Return the pipelines of all organisations as the engine runs them; deletions cut short are finished first.
+
+        For the start of the program, on nobody's behalf.
+        """
+        found = await self._plane.read(store.everything)
+        for row, _ in found:
+            if row.state == State.DELETED.value:
+                await self._changes.purge(OrganisationId(row.organisation_id), PipelineId(row.id))
+        return [self._running(saved) for saved in found if saved[0].state != State.DELETED.value]
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[PipelineView]:
         """Return the organisation's pipelines, oldest first."""
-        raise NotImplementedError
+        require(who, Action.PIPELINE_READ)
+        after = place_of(cursor)[0] if cursor is not None else ""
+        wanted = bounded(limit) + 1
+        found = await self._plane.read(lambda tx: store.page(tx, who.organisation_id, after, wanted))
+        more = cursor_of([found[limit - 1][0].id]) if len(found) > limit else None
+        return Page([self._view(saved) for saved in found[:limit]], more)
+
+    async def _change(
+        self, who: Principal, pipeline_id: PipelineId, action: str, change: Callable[[Pipeline], Pipeline]
+    ) -> PipelineView:
+        """Change a pipeline without a new version of its document."""
+        require(who, Action.PIPELINE_WRITE)
+        async with self._changes.turn():
+            before = self._running(await self._find(who, pipeline_id))
+            after = change(before)
+            if after != before:
+                await self._changes.swap(who, before, after, action)
+        return await self.get(who, pipeline_id)
+
+    async def _find(self, who: Principal, pipeline_id: PipelineId) -> store.Saved:
+        return await self._plane.read(lambda tx: store.find(tx, who.organisation_id, pipeline_id))
+
+    def _view(self, saved: store.Saved) -> PipelineView:
+        return pipeline_view(saved, self._definitions, self._engine)
+
+    def _running(self, saved: store.Saved) -> Pipeline:
+        """Return a stored pipeline as the engine runs it, secrets in clear."""
+        row, version = saved
+        return Pipeline(
+            id=PipelineId(row.id),
+            organisation_id=OrganisationId(row.organisation_id),
+            version=row.version,
+            state=State(row.state),
+            document=self._definitions.unseal(version.definition),
+            secrets=self._definitions.unseal_all(row.secrets),
+        )

@@ -1,26 +1,160 @@
 """Signing in and out: passwords and the cookie that stands for them."""
 
-from __future__ import annotations
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+from typing import Final
 
-from appliance.domain.access import Principal
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from appliance.domain.access import Principal, Role
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import OrganisationId, UserId
+from appliance.errors import Forbidden, Invalid, Unauthenticated
+from appliance.services.passwords import Passwords, password_problems
+from appliance.services.sign_in_limit import SignInLimit
 from appliance.services.views import SignedIn
+from appliance.storage.control.audit import Deed, record
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.tables import SessionRow, UserRow
+
+IDLE: Final = timedelta(hours=12)
+AT_MOST: Final = timedelta(days=30)
+_NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembered; spares a write a request
 
 
 class Sessions:
-    """Signing in and out: passwords and the cookie that stands for them."""
+    """Sessions of people. The cookie is 256 random bits; its SHA-256 is stored, so a stolen database opens no door."""
+
+    def __init__(
+        self, plane: ControlPlane, passwords: Passwords, limit: SignInLimit | None = None, clock: Clock = utc_now
+    ) -> None:
+        self._plane, self._passwords, self._clock = plane, passwords, clock
+        self._limit = limit or SignInLimit()
 
     async def sign_in(self, email: str, password: str, remote: str | None) -> SignedIn:
-        """Check the password and open a session. Raises Unauthenticated, RateLimited (account + remote)."""
-        raise NotImplementedError
+        """Check the password and open a session.
+
+        Raises:
+            Unauthenticated: address or password is wrong, or the account is disabled; does not say which.
+            RateLimited: too many failures of this account or from this address.
+        """
+        key = email_key(email)
+        self._limit.check(key, remote)
+        user = await self._plane.read(lambda tx: tx.scalar(select(UserRow).where(UserRow.email_key == key)))
+        stored = user.password_hash if user is not None and user.disabled_at is None else None
+        if not await self._passwords.match(stored, password) or user is None:
+            self._limit.failed(key, remote)
+            raise Unauthenticated("signing in failed: the e-mail address or the password is wrong")
+        self._limit.worked(key, remote)
+        return await self.open(user.id, remote)
+
+    async def open(self, user_id: str, remote: str | None) -> SignedIn:
+        """Open a session for somebody whose identity was proved."""
+        cookie, now = secrets.token_urlsafe(32), self._clock()
+
+        def work(tx: Session) -> SignedIn:
+            user = tx.get_one(UserRow, user_id)
+            expires = now + IDLE
+            tx.add(
+                SessionRow(
+                    id=_digest(cookie), user_id=user.id, created_at=now, seen_at=now, expires_at=expires, remote=remote
+                )
+            )
+            record(tx, _opened(user, remote), now)
+            return SignedIn(cookie=cookie, principal=principal_of_user(user), expires_at=now + AT_MOST)
+
+        return await self._plane.write(work)
 
     async def resolve(self, cookie: str) -> Principal | None:
         """Return who the cookie stands for, and keep the session alive; None: unknown, expired, revoked, disabled."""
-        raise NotImplementedError
+        digest, now = _digest(cookie), self._clock()
+        found = await self._plane.read(lambda tx: _find(tx, digest, now))
+        if found is None:
+            return None
+        session, user = found
+        if now - session.seen_at >= _NOTE_EVERY:
+            await self._plane.write(lambda tx: _prolong(tx, digest, now))
+        return principal_of_user(user)
 
     async def sign_out(self, cookie: str) -> None:
         """End the session; unknown: nothing happens."""
-        raise NotImplementedError
+        ended = delete(SessionRow).where(SessionRow.id == _digest(cookie))
+        await self._plane.write(lambda tx: tx.execute(ended))
 
     async def change_password(self, who: Principal, old: str, new: str) -> None:
-        """Replace the password and end all sessions of the user. Raises Unauthenticated (old is wrong), Invalid."""
-        raise NotImplementedError
+        """Replace the password and end all sessions of the user.
+
+        Raises:
+            Forbidden: a token has no password.
+            Unauthenticated: ``old`` is wrong.
+            Invalid: ``new`` will not do.
+        """
+        if who.user_id is None:
+            raise Forbidden("a token has no password to change: sign in as a user")
+        if problems := password_problems(new, "/new"):
+            raise Invalid(problems)
+        user_id, now = who.user_id, self._clock()
+        stored = await self._plane.read(lambda tx: tx.scalar(select(UserRow.password_hash).filter_by(id=user_id)))
+        self._limit.check(user_id, None)
+        if not await self._passwords.match(stored, old):
+            self._limit.failed(user_id, None)
+            raise Unauthenticated("changing the password failed: the old password is wrong")
+        hashed = await self._passwords.hash(new)
+
+        def work(tx: Session) -> None:
+            user = tx.get_one(UserRow, user_id)
+            user.password_hash = hashed
+            end_sessions(tx, user.id)
+            deed = Deed(organisation_id=user.organisation_id, who=who.name, action="user.password", target=user.id)
+            record(tx, deed, now)
+
+        await self._plane.write(work)
+
+
+def email_key(email: str) -> str:
+    """Return what an e-mail address is recognised by."""
+    return email.strip().casefold()
+
+
+def principal_of_user(user: UserRow) -> Principal:
+    return Principal(
+        organisation_id=OrganisationId(user.organisation_id),
+        role=Role(user.role),
+        name=user.email,
+        user_id=UserId(user.id),
+    )
+
+
+def end_sessions(tx: Session, user_id: str) -> None:
+    """End all sessions of a user, now."""
+    tx.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
+
+
+def _opened(user: UserRow, remote: str | None) -> Deed:
+    return Deed(
+        organisation_id=user.organisation_id,
+        who=user.email,
+        action="session.open",
+        target=user.id,
+        detail={"remote": remote},
+    )
+
+
+def _digest(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()
+
+
+def _find(tx: Session, digest: str, now: datetime) -> tuple[SessionRow, UserRow] | None:
+    wanted = select(SessionRow, UserRow).join(UserRow, UserRow.id == SessionRow.user_id)
+    valid = wanted.where(SessionRow.id == digest, SessionRow.expires_at > now, UserRow.disabled_at.is_(None))
+    found = tx.execute(valid).one_or_none()
+    return (found[0], found[1]) if found is not None else None
+
+
+def _prolong(tx: Session, digest: str, now: datetime) -> None:
+    session = tx.get(SessionRow, digest)
+    if session is not None:
+        session.seen_at = now
+        session.expires_at = min(now + IDLE, session.created_at + AT_MOST)

@@ -1,27 +1,147 @@
 """The people of an organisation."""
 
-from __future__ import annotations
+import re
+from datetime import datetime
+from typing import Final
 
-from appliance.domain.access import Principal, Role
-from appliance.domain.ids import UserId
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from appliance.domain.access import Action, Principal, Role, require
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import UserId, new_id
+from appliance.errors import Conflict, Invalid, NotFound, Problem
+from appliance.services.paging import bounded, cursor_of, place_of
+from appliance.services.passwords import Passwords, password_problems
+from appliance.services.sessions import email_key, end_sessions
 from appliance.services.views import NewUser, Page, UserView
+from appliance.storage.control.audit import Deed, record
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.tables import UserRow
+
+_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")  # whether it is one shows only when a message arrives
 
 
 class Users:
-    """The people of an organisation."""
+    """Who may sign in, and with which role."""
+
+    def __init__(self, plane: ControlPlane, passwords: Passwords, clock: Clock = utc_now) -> None:
+        self._plane, self._passwords, self._clock = plane, passwords, clock
 
     async def create(self, who: Principal, new: NewUser) -> UserView:
-        """Add a user. Raises Conflict (the address is taken), Invalid."""
-        raise NotImplementedError
+        """Add a user.
+
+        Raises:
+            Conflict: the address is taken.
+            Invalid: the address or the password will not do.
+        """
+        require(who, Action.USER_MANAGE)
+        if problems := [*email_problems(new.email, "/email"), *password_problems(new.password, "/password")]:
+            raise Invalid(problems)
+        hashed, now = await self._passwords.hash(new.password), self._clock()
+
+        def work(tx: Session) -> UserView:
+            if tx.scalar(select(UserRow.id).where(UserRow.email_key == email_key(new.email))) is not None:
+                raise Conflict(f"the address {new.email!r} belongs to a user already: choose another")
+            row = user_row(who.organisation_id, new.email, hashed, new.role, now)
+            tx.add(row)
+            record(tx, _deed(who, "user.create", row), now)
+            return _view(row)
+
+        return await self._plane.write(work)
 
     async def set_role(self, who: Principal, user_id: UserId, role: Role) -> UserView:
-        """Give the user another role. Raises NotFound, Conflict (the last administrator stays one)."""
-        raise NotImplementedError
+        """Give the user another role, from the next request on. Raises NotFound, Conflict (the last administrator)."""
+        require(who, Action.USER_MANAGE)
+        now = self._clock()
+
+        def work(tx: Session) -> UserView:
+            row = _own(tx, who, user_id)
+            if role is not Role.ADMIN:
+                _not_last_admin(tx, row)
+            row.role = role.value
+            record(tx, _deed(who, "user.role", row), now)
+            return _view(row)
+
+        return await self._plane.write(work)
 
     async def disable(self, who: Principal, user_id: UserId) -> UserView:
         """Shut the user out at once; their sessions end. Raises NotFound, Conflict (the last administrator)."""
-        raise NotImplementedError
+        require(who, Action.USER_MANAGE)
+        now = self._clock()
+
+        def work(tx: Session) -> UserView:
+            row = _own(tx, who, user_id)
+            if row.disabled_at is None:
+                _not_last_admin(tx, row)
+                row.disabled_at = now
+                end_sessions(tx, row.id)
+                record(tx, _deed(who, "user.disable", row), now)
+            return _view(row)
+
+        return await self._plane.write(work)
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[UserView]:
         """Return the users, oldest first."""
-        raise NotImplementedError
+        require(who, Action.USER_MANAGE)
+        wanted = select(UserRow).where(UserRow.organisation_id == who.organisation_id).order_by(UserRow.id)
+        if cursor is not None:
+            wanted = wanted.where(UserRow.id > place_of(cursor)[0])
+        wanted = wanted.limit(bounded(limit) + 1)
+        rows = await self._plane.read(lambda tx: tx.scalars(wanted).all())
+        more = cursor_of([rows[limit - 1].id]) if len(rows) > limit else None
+        return Page([_view(row) for row in rows[:limit]], more)
+
+
+def email_problems(email: str, pointer: str) -> list[Problem]:
+    """Return why ``email`` cannot be an address; nothing: it can."""
+    if _EMAIL.fullmatch(email.strip()):
+        return []
+    return [Problem(pointer, f"expected an e-mail address such as ada@example.org, got {email[:254]!r}")]
+
+
+def user_row(organisation_id: str, email: str, hashed: str, role: Role, now: datetime) -> UserRow:
+    """Return a new user, not yet saved."""
+    return UserRow(
+        id=new_id("user"),
+        organisation_id=organisation_id,
+        email=email.strip(),
+        email_key=email_key(email),
+        password_hash=hashed,
+        role=role.value,
+        created_at=now,
+    )
+
+
+def _own(tx: Session, who: Principal, user_id: str) -> UserRow:
+    row = tx.get(UserRow, user_id)
+    if row is None or row.organisation_id != who.organisation_id:
+        raise NotFound(f"there is no user {user_id!r}")
+    return row
+
+
+def _not_last_admin(tx: Session, row: UserRow) -> None:
+    """Raise Conflict if without ``row`` nobody could administer the organisation."""
+    others = select(func.count()).where(
+        UserRow.organisation_id == row.organisation_id,
+        UserRow.role == Role.ADMIN.value,
+        UserRow.disabled_at.is_(None),
+        UserRow.id != row.id,
+    )
+    if row.role == Role.ADMIN.value and tx.scalar(others) == 0:
+        raise Conflict(f"{row.email!r} is the last administrator: make somebody else one first")
+
+
+def _deed(who: Principal, action: str, row: UserRow) -> Deed:
+    detail = {"email": row.email, "role": row.role}
+    return Deed(organisation_id=who.organisation_id, who=who.name, action=action, target=row.id, detail=detail)
+
+
+def _view(row: UserRow) -> UserView:
+    return UserView(
+        id=UserId(row.id),
+        email=row.email,
+        role=Role(row.role),
+        disabled=row.disabled_at is not None,
+        created_at=row.created_at,
+    )

@@ -98,7 +98,11 @@ class TokenRow(Table):
 
 
 class PipelineRow(Table):
-    """``live_name``: the name, or null once the deletion has begun, so that the name is free again at once."""
+    """A pipeline. Its documents are its versions.
+
+    ``live_name``: the name, or null once the deletion has begun, so that the name is free again at once.
+    ``secrets``: signing secrets kept beside the document, sealed, newest first.
+    """
 
     __tablename__ = "pipeline"
     __table_args__ = (UniqueConstraint("organisation_id", "live_name"),)
@@ -108,6 +112,7 @@ class PipelineRow(Table):
     live_name: Mapped[str | None]
     state: Mapped[str]
     version: Mapped[int]
+    secrets: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -93,6 +93,7 @@ def _pipelines() -> None:
         sa.Column("live_name", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("secrets", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["organisation_id"], ["organisation.id"], name="fk_pipeline_organisation_id"),

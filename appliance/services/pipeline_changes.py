@@ -1,0 +1,122 @@
+"""Changes of pipelines in the control plane and in the engine: a crash or an error leaves both agreeing."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy.orm import Session
+
+from appliance.domain.access import Principal
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.pipeline import TRANSITIONS, Pipeline, State
+from appliance.errors import Conflict, DashError
+from appliance.services.definitions import Definitions
+from appliance.services.ports import Engine
+from appliance.storage.control import pipelines as store
+from appliance.storage.control.audit import Deed, record
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.tables import PipelineRow
+
+
+class PipelineChanges:
+    """One change at a time: hold ``turn`` from reading what is to be changed until it is."""
+
+    def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, clock: Clock = utc_now) -> None:
+        self._plane, self._definitions, self._engine, self._clock = plane, definitions, engine, clock
+        self._lock = asyncio.Lock()
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        return self._lock
+
+    async def add(self, who: Principal, pipeline: Pipeline) -> None:
+        """Save ``pipeline``, then start it; what does not start is not saved. Raises Conflict: the name is taken."""
+        await self._plane.write(lambda tx: self._insert(tx, who, pipeline))
+        try:
+            await self._engine.start_pipeline(pipeline)
+        except BaseException:
+            await self._plane.write(lambda tx: store.remove(tx, pipeline.id))
+            raise
+
+    async def swap(self, who: Principal, before: Pipeline, after: Pipeline, action: str) -> None:
+        """Run ``after`` instead of ``before``, then save it: if either fails, ``before`` runs on and stays saved.
+
+        Raises:
+            Conflict: the name is taken, the state does not permit it, or a column would change its type.
+        """
+        if after.state is not before.state and after.state not in TRANSITIONS[before.state]:
+            raise Conflict(f"a pipeline that is {before.state.value!r} cannot become {after.state.value!r}")
+        name = after.document.name
+        await self._plane.read(lambda tx: store.check_name(tx, who.organisation_id, name, before.id))
+        await self._engine.start_pipeline(after)
+        try:
+            await self._plane.write(lambda tx: self._update(tx, who, (before, after), action))
+        except DashError:
+            await self._engine.start_pipeline(before)
+            raise
+
+    async def remove(self, who: Principal, pipeline_id: PipelineId) -> None:
+        """Mark as deleted, then remove everything; ``purge`` goes on where a crash interrupts it."""
+        await self._plane.write(lambda tx: self._condemn(tx, who, pipeline_id))
+        await self.purge(who.organisation_id, pipeline_id)
+
+    async def purge(self, organisation_id: OrganisationId, pipeline_id: PipelineId) -> None:
+        """Remove events, rows, versions and the pipeline itself, in this order; may be done again."""
+        await self._engine.delete_pipeline(pipeline_id)
+        workers = self._engine.workers
+        silver = await workers.run("control", self._engine.silver, organisation_id)
+        await workers.run("control", silver.drop, pipeline_id)
+        await self._plane.write(lambda tx: store.remove(tx, pipeline_id))
+
+    async def note(self, who: Principal, pipeline: Pipeline, action: str) -> None:
+        """Write into the audit trail that somebody did ``action``."""
+        await self._plane.write(lambda tx: record(tx, _deed(who, pipeline, action), self._clock()))
+
+    def _insert(self, tx: Session, who: Principal, pipeline: Pipeline) -> None:
+        store.check_name(tx, pipeline.organisation_id, pipeline.document.name)
+        now = self._clock()
+        row = PipelineRow(
+            id=pipeline.id,
+            organisation_id=pipeline.organisation_id,
+            live_name=pipeline.document.name,
+            state=pipeline.state.value,
+            version=pipeline.version,
+            secrets=self._definitions.seal_all(pipeline.secrets),
+            created_at=now,
+            updated_at=now,
+        )
+        tx.add(row)
+        tx.flush()
+        store.add_version(tx, row, self._definitions.seal(pipeline.document), who.name, now)
+        record(tx, _deed(who, pipeline, "pipeline.create"), now)
+
+    def _update(self, tx: Session, who: Principal, change: tuple[Pipeline, Pipeline], action: str) -> None:
+        before, after = change
+        row, _ = store.find(tx, before.organisation_id, before.id)
+        if row.version != before.version:
+            raise Conflict(f"pipeline {before.id!r} was changed by somebody else: look at it again, then repeat")
+        store.check_name(tx, before.organisation_id, after.document.name, before.id)
+        now = self._clock()
+        row.live_name, row.state, row.version = after.document.name, after.state.value, after.version
+        if after.secrets != before.secrets:
+            row.secrets = self._definitions.seal_all(after.secrets)
+        row.updated_at = now
+        if after.version != before.version:
+            store.add_version(tx, row, self._definitions.seal(after.document), who.name, now)
+        record(tx, _deed(who, after, action), now)
+
+    def _condemn(self, tx: Session, who: Principal, pipeline_id: PipelineId) -> None:
+        row, _ = store.find(tx, who.organisation_id, pipeline_id)
+        deed = Deed(
+            organisation_id=who.organisation_id,
+            who=who.name,
+            action="pipeline.delete",
+            target=pipeline_id,
+            detail={"name": row.live_name, "version": row.version},
+        )
+        row.live_name, row.state = None, State.DELETED.value
+        record(tx, deed, self._clock())
+
+
+def _deed(who: Principal, pipeline: Pipeline, action: str) -> Deed:
+    detail = {"name": pipeline.document.name, "version": pipeline.version}
+    return Deed(organisation_id=who.organisation_id, who=who.name, action=action, target=pipeline.id, detail=detail)
