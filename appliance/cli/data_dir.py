@@ -1,0 +1,76 @@
+"""The data directory has one owner at a time: whoever holds the lock on the file ``lock`` in it."""
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from appliance.cli.exits import CannotCreate
+from appliance.errors import TransientError
+
+LOCK_FILE: Final = "lock"
+
+
+@contextmanager
+def owned(data_dir: Path) -> Iterator[Path]:
+    """Make ``data_dir`` if it is not there, and own it until the end. The lock goes with the process, however it ends.
+
+    Raises:
+        CannotCreate: it cannot be made or written.
+        TransientError: another process owns it; the message names its pid.
+    """
+    descriptor = _open(data_dir)
+    try:
+        _lock(descriptor, data_dir)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield data_dir
+    finally:
+        os.close(descriptor)  # the file stays: removing it would let two processes lock two files of that name
+
+
+def owner(data_dir: Path) -> int | None:
+    """Return the pid of the process that owns ``data_dir``, 0 if it cannot be told, None if nobody does."""
+    try:
+        descriptor = os.open(data_dir / LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _pid(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _open(data_dir: Path) -> int:
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(data_dir / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        hint = {errno.EROFS: "the file system is read-only", errno.ENOSPC: "the disk is full"}.get(
+            error.errno or 0, error.strerror
+        )
+        raise CannotCreate(
+            f"the data directory {str(data_dir)!r} cannot be used: {hint}; "
+            f"give uid {os.getuid()} write permission, or choose another with --data-dir"
+        ) from error
+
+
+def _lock(descriptor: int, data_dir: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TransientError(
+            f"the data directory {str(data_dir)!r} belongs to the running process {_pid(descriptor) or 'unknown'}: "
+            "stop that one first, or choose another with --data-dir"
+        ) from error
+
+
+def _pid(descriptor: int) -> int:
+    text = os.pread(descriptor, 32, 0).strip()
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,175 @@
+"""What ``doctor`` looks at. Each examination answers findings and changes nothing that stays."""
+
+import ctypes
+import http.client
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from appliance.cli.data_dir import owner
+from appliance.cli.exits import Unavailable
+from appliance.cli.serve import with_port
+from appliance.errors import ConfigError
+from appliance.settings import Settings
+
+GIB: Final = 1 << 30
+LEAST_FREE: Final = 2 * GIB
+SLOW_SYNC_SECS: Final = 0.1
+_CLOCK_ERROR: Final = 5  # TIME_ERROR of adjtimex(2): the kernel's clock is not synchronised
+
+
+class Examined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One finding; ``remedy`` says what to do where the state is not fine."""
+
+    about: str
+    state: Literal["fine", "warning", "bad"]
+    message: str
+    remedy: str | None = None
+
+
+def everything(settings: Settings) -> list[Examined]:
+    """Examine all there is, the running appliance included if there is one."""
+    data_dir = settings.server.data_dir
+    pid = owner(data_dir)
+    findings = [*permissions(data_dir), *disk(data_dir), *clock(data_dir)]
+    if pid is None:
+        findings += [Examined("process", "fine", "no appliance runs on this data directory"), *port(settings)]
+        findings += databases(settings)
+    else:
+        findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
+    return [*findings, *egress(settings)]
+
+
+def permissions(data_dir: Path) -> Iterator[Examined]:
+    """Can this user use the data directory, and can nobody else?"""
+    if not data_dir.exists():
+        yield Examined("permissions", "fine", f"{data_dir} is not there yet; the first start makes it")
+        return
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        yield Examined(
+            "permissions",
+            "bad",
+            f"uid {os.getuid()} may not read and write {data_dir}",
+            f"chown it to that user, or run as its owner, uid {data_dir.stat().st_uid}",
+        )
+    elif data_dir.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = stat.filemode(data_dir.stat().st_mode)
+        yield Examined("permissions", "warning", f"others may look into {data_dir} ({mode})", f"chmod 700 {data_dir}")
+    else:
+        yield Examined("permissions", "fine", f"{data_dir} is for its owner only")
+
+
+def disk(data_dir: Path) -> Iterator[Examined]:
+    """Is there room, and does the disk do what a durable write needs?"""
+    place = next(path for path in (data_dir, *data_dir.parents) if path.exists())
+    usage = shutil.disk_usage(place)
+    told = f"{usage.free / GIB:.1f} GiB free of {usage.total / GIB:.1f}"
+    remedy = "free some space, shorten a retention, or move the data directory to a larger disk"
+    if usage.free < LEAST_FREE or usage.used > 0.95 * usage.total:
+        yield Examined("disk", "bad", told, remedy)
+    elif usage.used > 0.8 * usage.total:
+        yield Examined("disk", "warning", told, remedy)
+    else:
+        yield Examined("disk", "fine", told)
+    if place == data_dir and os.access(data_dir, os.W_OK):
+        yield from _sync(data_dir)
+
+
+def _sync(data_dir: Path) -> Iterator[Examined]:
+    took = []
+    try:
+        with tempfile.TemporaryFile(dir=data_dir) as file:
+            for _ in range(5):
+                file.write(b"x" * 4096)
+                file.flush()
+                began = time.perf_counter()
+                os.fdatasync(file.fileno())
+                took.append(time.perf_counter() - began)
+    except OSError as error:
+        yield Examined("disk", "bad", f"writing a file failed: {error.strerror}", "look at dmesg and the file system")
+        return
+    median = sorted(took)[2]
+    told = f"a synced write takes {median * 1000:.1f} ms"
+    slow = median > SLOW_SYNC_SECS
+    remedy = "every acknowledgement waits for that: use a faster or less busy disk"
+    yield Examined("disk", "warning" if slow else "fine", told, remedy if slow else None)
+
+
+def clock(data_dir: Path) -> Iterator[Examined]:
+    """Has the clock been set back, and does anybody keep it right?"""
+    newest = max((path.stat().st_mtime for path in data_dir.glob("*")), default=0.0) if data_dir.is_dir() else 0.0
+    back = newest - time.time()
+    if back > 60:
+        yield Examined(
+            "clock",
+            "bad",
+            f"the clock is {back:.0f} s behind the newest file in the data directory",
+            "set the clock: signatures, sessions and retention depend on it",
+        )
+        return
+    buffer = ctypes.create_string_buffer(512)  # struct timex, all zero: only asks
+    synchronised = ctypes.CDLL(None).adjtimex(buffer) != _CLOCK_ERROR
+    if synchronised:
+        yield Examined("clock", "fine", "synchronised")
+    else:
+        remedy = "run chrony or systemd-timesyncd: a webhook's signature is refused when clocks differ by 5 minutes"
+        yield Examined("clock", "warning", "nobody synchronises this machine's clock", remedy)
+
+
+def port(settings: Settings) -> Iterator[Examined]:
+    """Could a stopped appliance listen where it should?"""
+    server = settings.server
+    try:
+        with_port(settings)
+    except Unavailable as error:
+        yield Examined("port", "bad", str(error), "stop that program, or set server.port")
+    except ConfigError as error:
+        yield Examined("port", "bad", error.problems[0].message, error.problems[0].hint)
+    else:
+        yield Examined("port", "fine", f"{server.host} port {server.port} is free")
+
+
+def health(settings: Settings) -> Iterator[Examined]:
+    """What does the running appliance say of itself?"""
+    server = settings.server
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(server.host, server.host)  # noqa: S104 - compared, not bound
+    connection = http.client.HTTPConnection(host, server.port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        body = answer.read(1 << 20).decode("utf-8", "replace")
+    except (OSError, http.client.HTTPException) as error:
+        message = f"the appliance does not answer on {host} port {server.port}: {error}"
+        yield Examined("health", "bad", message, "say the same --port and --config as for serve; look at its log")
+        return
+    finally:
+        connection.close()
+    ready = answer.status == http.client.OK
+    yield Examined(
+        "health", "fine" if ready else "bad", body.strip(), None if ready else "see the reasons in the answer"
+    )
+
+
+def databases(settings: Settings) -> Iterator[Examined]:
+    """Do the databases of a stopped appliance open, and are they whole?"""
+    from appliance import compose
+
+    for name, trouble in compose.examine(settings):
+        if trouble is None:
+            yield Examined("database", "fine", f"{name} opens and is whole")
+        else:
+            yield Examined(
+                "database", "bad", f"{name}: {trouble}", "keep a copy of the data directory, then start Dash"
+            )
+
+
+def egress(settings: Settings) -> list[Examined]:
+    """What could leave this machine? Nothing, until somebody adds a source that polls."""
+    return []

@@ -1,0 +1,31 @@
+"""``dash-appliance verify``: prove that nothing was lost or changed."""
+
+import click
+
+from appliance.cli.answer import located_settings, say_json
+from appliance.cli.data_dir import owned
+from appliance.cli.exits import Exit
+from appliance.cli.main import located
+
+
+@click.command("verify", short_help="Prove Bronze's hash chains, the ledgers and the audit log.")
+@located
+def command(data_dir: str | None, config: str | None, as_json: bool, debug: bool) -> int:
+    """Read every Bronze segment, ledger and the audit log of a stopped appliance; answer 1 if something is wrong.
+
+    Nothing is changed. Each finding names the place and what to do.
+    """
+    settings = located_settings(data_dir, config).settings
+    from appliance import compose
+    from appliance.observe import logs
+
+    logs.configure("warning", settings.log.format.value)
+    with owned(settings.server.data_dir):
+        report = compose.verify(settings)
+    if as_json:
+        say_json(report)
+    else:
+        for finding in report.findings:
+            click.echo(f"{finding.where}: {finding.message}\n    -> {finding.remedy}")
+        click.echo(f"{'wrong' if report.findings else 'fine'}: {report.summary}")
+    return Exit.FAILED if report.findings else Exit.FINE
