@@ -5,7 +5,6 @@ characters, a byte order mark, nesting of about 1,000); of equal keys in one obj
 kept verbatim.
 """
 
-import zlib
 from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from appliance.domain.gunzip import Gunzip
 from appliance.errors import BadRequest, DashError, TooLarge, UnsupportedMedia
 
 _WHITE = b" \t\r\n"
@@ -69,24 +69,14 @@ def inflate(body: bytes, encoding: str | None, limit: int) -> bytes:
         raise UnsupportedMedia(
             f"expected Content-Encoding gzip or none, got {coding[:80]!r}: send it as it is or as gzip"
         )
+    gunzip = Gunzip(limit)
     try:
-        return _gunzip(body, limit)
-    except zlib.error as error:
+        inflated = gunzip.feed(body)
+    except ValueError as error:
         raise BadRequest(f"the body is not the gzip that Content-Encoding announces: {error}") from error
-
-
-def _gunzip(body: bytes, limit: int) -> bytes:
-    inflated = b""
-    while True:  # a gzip file may consist of several members
-        stream = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        inflated += stream.decompress(body, limit + 1 - len(inflated))
-        if len(inflated) > limit:
-            raise TooLarge(_too_large(limit))
-        if not stream.eof:
-            raise BadRequest("the gzip body is cut off: send it whole")
-        body = stream.unused_data
-        if not body:
-            return inflated
+    if not gunzip.whole:
+        raise BadRequest("the gzip body is cut off: send it whole")
+    return inflated
 
 
 def split(body: bytes, kind: Kind, max_events: int) -> Sequence[Raw]:
