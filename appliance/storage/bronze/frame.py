@@ -1,0 +1,191 @@
+"""A frame: one delivery as lines of a segment. A header line, then exactly as many payload lines as it says.
+
+``{"seq":1001,"durable":1000,"n":2,"bytes":16,"at":"2026-11-22T03:00:00Z","source":"webhook",…,"crc":"1a2b3c4d"}``
+
+``bytes`` counts the payload lines with their line ends. ``durable`` is the newest sequence number that the disk was
+known to have when the header was written: it tells a torn tail from damage (see recovery). ``crc`` comes last: CRC-32
+of the header up to it and of the payload lines, so that no bit of a frame can flip unseen.
+
+Form ``lines``: each payload as it came. Form ``text``, used where a payload of the delivery has a raw line break: each
+as a JSON string. Either way every line is JSON, so grep and jq work on a segment, and every byte comes back.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from appliance.domain.event import Delivery, Envelope
+
+NONE = msgspec.Raw()  # no checkpoint: msgspec has no optional Raw
+
+_CRC_TAIL = len(b',"crc":"00000000"}')
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class Damaged(Exception):
+    """The bytes at ``offset`` are not the frame that belongs there; becomes a FatalError or a Finding further up."""
+
+    def __init__(self, offset: int, reason: str) -> None:
+        self.offset = offset
+        self.reason = reason
+        super().__init__(f"byte {offset}: {reason}")
+
+
+class Brief(msgspec.Struct, frozen=True, gc=False):
+    """The part of a header that reading needs; decoded once a frame, so it is small."""
+
+    seq: _Count
+    n: _Count
+    bytes: _Count
+    at: datetime
+    form: str = "lines"
+
+    @property
+    def received_us(self) -> int:
+        """Return ``at`` in microseconds since 1970-01-01 UTC."""
+        return microseconds(self.at)
+
+
+class Header(Brief, frozen=True, gc=False, kw_only=True):
+    """All of a header. ``headers`` and ``checkpoint`` stay undecoded JSON until somebody asks."""
+
+    source: str
+    durable: _Count = 0
+    delivery: str | None = None
+    remote: str | None = None
+    headers: msgspec.Raw = msgspec.Raw(b"{}")
+    checkpoint: msgspec.Raw = NONE
+
+    def envelope(self) -> Envelope:
+        """Return the envelope as it was appended."""
+        return Envelope(
+            received_at=self.at,
+            source=self.source,
+            delivery_id=self.delivery,
+            remote=self.remote,
+            headers=msgspec.json.decode(self.headers),
+            checkpoint=None if not self.checkpoint else msgspec.json.decode(self.checkpoint),
+        )
+
+
+class _Written(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a header says beside its place in the sequence, in the order in which it is written."""
+
+    n: int
+    bytes: int
+    at: datetime
+    source: str
+    delivery: str | None = None
+    remote: str | None = None
+    form: str = "lines"
+    headers: dict[str, str] = {}
+    checkpoint: msgspec.Raw = NONE
+
+
+class Packed(msgspec.Struct, frozen=True, gc=False):
+    """A delivery ready to be written once its sequence number is known."""
+
+    rest: bytes  # the header from "n" to the last key of the envelope
+    block: bytes  # the payload lines, each with its line end
+    count: int
+    received_at: datetime
+    delivery_id: str | None
+    checkpoint: msgspec.Raw
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the frame occupies, to within the width of its numbers."""
+        return len(self.rest) + len(self.block)
+
+
+_encode = msgspec.json.Encoder().encode
+BRIEF: Callable[[bytes], Brief] = msgspec.json.Decoder(Brief).decode
+FULL: Callable[[bytes], Header] = msgspec.json.Decoder(Header).decode
+
+B = TypeVar("B", bound=Brief)
+
+
+def pack(delivery: Delivery) -> Packed:
+    """Turn ``delivery`` into lines; no loop over its events unless one of them has a line break."""
+    envelope = delivery.envelope
+    form, block = _block(delivery.payloads)
+    checkpoint = NONE if envelope.checkpoint is None else msgspec.Raw(_encode(envelope.checkpoint))
+    written = _Written(
+        len(delivery.payloads), len(block), envelope.received_at, envelope.source, envelope.delivery_id,
+        envelope.remote, form, envelope.headers, checkpoint,
+    )  # fmt: skip
+    rest = _encode(written)[1:-1]
+    return Packed(rest, block, written.n, envelope.received_at, envelope.delivery_id, checkpoint)
+
+
+def header_line(packed: Packed, seq: int, durable: int) -> bytes:
+    """Return the header line, line end included, of ``packed`` as the frame that begins at ``seq``."""
+    start = b'{"seq":%d,"durable":%d,%b' % (seq, durable, packed.rest)
+    return b'%b,"crc":"%08x"}\n' % (start, crc32(packed.block, crc32(start)))
+
+
+def parse(chunk: bytes, start: int, decode: Callable[[bytes], B]) -> tuple[B, int, int] | None:
+    """Return the frame at ``start``: header, start of the payload lines, end. None: ``chunk`` ends before it does.
+
+    ``decode``: ``BRIEF`` or ``FULL``.
+
+    Raises:
+        Damaged: no frame begins there, or its checksum is wrong; ``offset`` is relative to ``chunk``.
+    """
+    eol = chunk.find(b"\n", start)
+    if eol < 0:
+        if chunk.startswith(b"\0", start):
+            raise Damaged(start, "zeros instead of a frame")
+        return None
+    try:
+        header = decode(chunk[start:eol])
+    except _UNREADABLE as error:
+        raise Damaged(start, f"no frame begins here ({error})") from error
+    end = eol + 1 + header.bytes
+    if end > len(chunk):
+        return None
+    view = memoryview(chunk)
+    crc = crc32(view[eol + 1 : end], crc32(view[start : eol - _CRC_TAIL]))
+    if b"%08x" % crc != chunk[eol - 10 : eol - 2]:
+        raise Damaged(start, "the checksum is wrong")
+    return header, eol + 1, end
+
+
+def lines_of(form: str, block: bytes) -> bytes:
+    """Return the payload lines without the last line end, as ``Frame.lines`` promises: line breaks became spaces."""
+    if form == "lines":
+        return block[:-1]
+    return b"\n".join(literal_bytes(line).replace(b"\r", b" ").replace(b"\n", b" ") for line in block[:-1].split(b"\n"))
+
+
+def literal_bytes(line: bytes) -> bytes:
+    """Return the payload that a line of form ``text`` stands for, verbatim."""
+    return str(json.loads(line)).encode("utf-8", "surrogateescape")
+
+
+def microseconds(moment: datetime) -> int:
+    """Return ``moment`` (aware) in microseconds since 1970-01-01 UTC."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _block(payloads: Sequence[Any]) -> tuple[str, bytes]:
+    block = b"\n".join((*payloads, b""))
+    if block.count(b"\n") == len(payloads) and b"\r" not in block:
+        return "lines", block
+    return "text", b"\n".join((*map(_literal, payloads), b""))
+
+
+def _literal(payload: Any) -> bytes:
+    """Return ``payload`` as a JSON string. Bytes that are not UTF-8 become lone surrogates, escaped."""
+    raw = bytes(payload)
+    try:
+        return _encode(raw.decode())
+    except UnicodeDecodeError:
+        return json.dumps(raw.decode("utf-8", "surrogateescape")).encode()

@@ -1,0 +1,209 @@
+"""FileBronzeLog: the adapter of the BronzeLog port on local disk."""
+
+import os
+import re
+import shutil
+from asyncio import get_running_loop
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from appliance.components.bronze import BronzeLog, Finding, SegmentInfo
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
+from appliance.domain.ids import PipelineId
+from appliance.errors import NotFound, TransientError
+from appliance.storage.bronze.caretaker import Caretaker
+from appliance.storage.bronze.dedupe import DeliveryWindow
+from appliance.storage.bronze.disk import Disk, Sync, Write, sync_directory, write_all
+from appliance.storage.bronze.frame import microseconds
+from appliance.storage.bronze.group_commit import Budget, GroupCommit
+from appliance.storage.bronze.pipeline_log import GRAVE, Options, PipelineLog
+from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.verify import Verification
+from appliance.storage.bronze.writer import OpenFiles
+
+_COMMIT_THREADS = 4
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class _Line:
+    """Everything about one pipeline: its log, who reads it, who waits to be written."""
+
+    def __init__(self, log: PipelineLog, reader: Reader, commits: GroupCommit) -> None:
+        self.log = log
+        self.reader = reader
+        self.commits = commits
+
+
+class FileBronzeLog:
+    """Bronze in files below ``root``, one directory a pipeline; opened (and recovered) when a pipeline is first used.
+
+    Delivery ids are remembered in a window: the newest 100,000 of each pipeline, and none older than 24 hours. It
+    survives a restart. Deliveries that wait for the disk take at most ``max_pending_bytes``, for one pipeline
+    half of it.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword values with defaults, each a promise of its own
+        self,
+        root: Path,
+        *,
+        clock: Clock = utc_now,
+        segment_bytes: int = 64 << 20,
+        segment_age: timedelta = timedelta(hours=1),
+        max_pending_bytes: int = 64 << 20,
+        sync: Sync = os.fdatasync,
+        write: Write = write_all,
+    ) -> None:
+        self._root = root
+        self._options = Options(
+            clock=clock,
+            segment_bytes=segment_bytes,
+            segment_age=segment_age,
+            disk=Disk(write, sync),
+            files=OpenFiles(),
+            rotated=self._rotated,
+        )
+        self._budget = Budget(max_pending_bytes)
+        self._pool = ThreadPoolExecutor(_COMMIT_THREADS, thread_name_prefix="bronze-commit")
+        self._blocks = Blockstore()
+        self._lines: dict[PipelineId, _Line] = {}
+        self._opening = RLock()
+        self._closed = False
+        self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
+
+    async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
+        if self._closed:
+            raise TransientError(f"receiving for {pipeline_id}: the log is closing; send again after the restart", 5.0)
+        line = self._lines.get(pipeline_id)
+        if line is None:
+            line = await get_running_loop().run_in_executor(self._pool, self._create, pipeline_id)
+        return await line.commits.append(delivery)
+
+    def last_seq(self, pipeline_id: PipelineId) -> int:
+        line = self._line(pipeline_id)
+        return line.log.last_seq if line else 0
+
+    def checkpoint(self, pipeline_id: PipelineId) -> dict[str, Any] | None:
+        line = self._line(pipeline_id)
+        return line.log.checkpoint if line else None
+
+    def read(self, pipeline_id: PipelineId, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
+        line = self._line(pipeline_id)
+        return line.reader.read(after_seq, max_events, max_bytes) if line else []
+
+    def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
+        line = self._line(pipeline_id)
+        if line is None:
+            raise NotFound(f"looking for event {seq} of {pipeline_id}: nothing was received yet")
+        return line.reader.event(pipeline_id, seq)
+
+    def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
+        line = self._line(pipeline_id)
+        return line.log.segments() if line else []
+
+    def verify(self, pipeline_id: PipelineId) -> Iterator[Finding]:
+        line = self._line(pipeline_id)
+        return Verification(pipeline_id, line.log).findings() if line else iter(())
+
+    def pipelines(self) -> list[PipelineId]:
+        if not self._root.is_dir():
+            return []
+        return sorted(PipelineId(path.name) for path in self._root.iterdir() if _is_log(path))
+
+    def delete(self, pipeline_id: PipelineId) -> None:
+        line = self._line(pipeline_id)
+        if line is not None:
+            with self._opening:
+                line.log.delete()
+                self._lines.pop(pipeline_id, None)
+                self._blocks.forget(line.log.directory)
+
+    async def close(self) -> None:
+        self._closed = True
+        for line in list(self._lines.values()):
+            await line.commits.idle()
+        await get_running_loop().run_in_executor(None, self._close)
+
+    def tick(self) -> None:
+        """Close segments that have become too old, compress what is closed; blocking. Done every 30 s by itself too."""
+        for line in list(self._lines.values()):
+            line.log.tick()
+        self._caretaker.wake()
+
+    def health(self) -> dict[PipelineId, str]:
+        """Return the pipelines that cannot receive, or whose segments are damaged, each with the reason."""
+        found = {PipelineId(name): reason for name, reason in self._caretaker.troubles.items()}
+        stopped = {pipeline_id: line.log.stopped for pipeline_id, line in list(self._lines.items())}
+        return found | {pipeline_id: reason for pipeline_id, reason in stopped.items() if reason}
+
+    def recovered(self) -> dict[PipelineId, int]:
+        """Return how many bytes recovery cut off and kept beside the segment, where it did; of pipelines opened."""
+        cut = {pipeline_id: line.log.cut_bytes for pipeline_id, line in list(self._lines.items())}
+        return {pipeline_id: count for pipeline_id, count in cut.items() if count}
+
+    def open(self) -> None:
+        """Open and recover every pipeline, finish deletions that a crash interrupted; blocking.
+
+        Optional: a pipeline is opened when it is first used. Better at the start than in the middle of a request.
+        """
+        for grave in self._root.glob(f"{GRAVE}*"):
+            shutil.rmtree(grave)
+        for pipeline_id in self.pipelines():
+            self._line(pipeline_id)
+
+    def _line(self, pipeline_id: PipelineId) -> _Line | None:
+        """Return the pipeline's line, opening it if there is a log on disk; None: nothing was received yet."""
+        line = self._lines.get(pipeline_id)
+        if line is not None:
+            return line
+        with self._opening:
+            line = self._lines.get(pipeline_id)
+            directory = self._root / pipeline_id
+            if line is None and _is_log(directory):
+                line = self._lines[pipeline_id] = self._open(directory)
+                self._caretaker.wake()
+            return line
+
+    def _create(self, pipeline_id: PipelineId) -> _Line:
+        """Return the pipeline's line, making its directory (durably) where there is none."""
+        directory = self._root / pipeline_id
+        try:
+            if not directory.exists():
+                directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+                sync_directory(self._root)
+                sync_directory(self._root.parent)
+            line = self._line(pipeline_id)
+        except OSError as error:
+            raise TransientError(f"receiving for {pipeline_id}: opening {directory} failed ({error})", 5.0) from error
+        if line is None:
+            raise NotFound(f"receiving for {pipeline_id!r}: this is not the id of a pipeline")
+        return line
+
+    def _open(self, directory: Path) -> _Line:
+        recovered = recover(directory)
+        log = PipelineLog(directory, recovered, self._options)
+        window = DeliveryWindow()
+        window.restore(recovered, microseconds(self._options.clock()))
+        commits = GroupCommit(log.commit, window, self._pool, self._budget, self._options.clock)
+        return _Line(log, Reader(log, self._blocks), commits)
+
+    def _rotated(self) -> None:
+        self._caretaker.wake()
+
+    def _close(self) -> None:
+        self._caretaker.stop()
+        self._pool.shutdown()
+        for line in list(self._lines.values()):
+            line.log.close()
+
+
+def _is_log(directory: Path) -> bool:
+    return _ID.fullmatch(directory.name) is not None and directory.is_dir()
+
+
+_: type[BronzeLog] = FileBronzeLog
