@@ -10,6 +10,7 @@ from granian.server.embed import Server
 
 from appliance.api.feed import PATH as FEED_PATH
 from appliance.api.ingest import PREFIX as INGEST_PREFIX
+from appliance.errors import TransientError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -54,15 +55,40 @@ class Listener:
             backpressure=CONNECTIONS,
             log_enabled=False,
         )
+        self._address = (host, port)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._server.serve(), name="granian")
 
+    async def accepts(self, within_secs: float) -> None:
+        """Return once a connection is accepted.
+
+        Raises:
+            TransientError: not within that time.
+        """
+        host, port = self._address
+        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        try:
+            async with asyncio.timeout(within_secs):
+                while not await _connects(reachable, port):  # noqa: ASYNC110 - Granian gives no sign of its own
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise TransientError(f"listening on {host} port {port} did not begin within {within_secs:g} s") from error
+
     async def stop(self, timeout_secs: float) -> None:
         """Stop accepting, let open requests finish, and give up on them after ``timeout_secs``."""
         if self._task is None:
             return
-        self._server.stop()
+        self._server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({self._task}, timeout=timeout_secs)
         self._task = None
+
+
+async def _connects(host: str, port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True

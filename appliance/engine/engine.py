@@ -42,6 +42,7 @@ class Parts:
     silver_of: Callable[[OrganisationId], SilverStore]  # opens at first use; blocking
     source_of: Callable[[Pipeline], PushSource | PullSource]
     mapper: Mapper
+    workers: Workers
     clock: Clock = utc_now
 
 
@@ -51,7 +52,7 @@ class Engine:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.bronze = parts.bronze
-        self.workers = Workers()
+        self.workers = parts.workers
         self.hub = Hub()
         self.receiver = Receiver(parts.bronze, parts.clock)
         self._runs: dict[PipelineId, Run] = {}
@@ -143,6 +144,9 @@ class Engine:
             raise NotFound(f"pipeline {pipeline_id!r} does not run here")
         return run
 
+    def runs_here(self, pipeline_id: PipelineId) -> bool:
+        return pipeline_id in self._runs
+
     def runs(self) -> list[Run]:
         return list(self._runs.values())
 
@@ -201,12 +205,11 @@ class Engine:
             run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
 
     async def stop(self) -> None:
-        """Drain receiving, end every run after its batch, close the workers; whoever opened the stores closes them."""
+        """Drain receiving and end every run after its batch; whoever opened stores and workers closes them."""
         await self.receiver.drain()
         if self._numbers is not None:
             self._numbers.cancel()
         await asyncio.gather(*(run.stop() for run in self.runs()))
-        self.workers.close()
 
     async def _tell_numbers(self) -> None:
         """Publish every pipeline's numbers once a second, where somebody listens and something changed."""

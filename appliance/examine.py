@@ -1,0 +1,76 @@
+"""What ``verify`` and ``doctor`` look at in a stopped appliance: hash chains, the ledger, the audit chain, databases."""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from appliance.components.bronze import BronzeLog
+from appliance.components.mapper import Mapper
+from appliance.components.silver import SilverStore, Table
+from appliance.domain.ids import OrganisationId
+from appliance.domain.ledger import Ledger
+from appliance.domain.pipeline import Pipeline
+from appliance.errors import DashError
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    where: str
+    message: str
+    remedy: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """``summary``: one sentence of what was looked at."""
+
+    summary: str
+    findings: list[Trouble]
+
+
+def verify_all(
+    pipelines: Iterable[Pipeline],
+    bronze: BronzeLog,
+    silver_of: Callable[[OrganisationId], SilverStore],
+    mapper: Mapper,
+    audit: Iterable[str],
+) -> Report:
+    """Prove every segment's hash chain, every ledger and the audit chain; blocking, reads everything."""
+    findings: list[Trouble] = []
+    events = looked_at = 0
+    for pipeline in pipelines:
+        looked_at += 1
+        events += bronze.last_seq(pipeline.id)
+        for found in bronze.verify(pipeline.id):
+            findings.append(Trouble(f"bronze {found.pipeline_id} {found.segment}", found.message, found.remedy))
+        findings += _ledger(pipeline, bronze, silver_of(pipeline.organisation_id), mapper)
+    findings += [Trouble("audit", told, "compare with a backup: somebody changed the control plane") for told in audit]
+    return Report(f"{looked_at} pipelines, {events} events", findings)
+
+
+def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: Mapper) -> Iterator[Trouble]:
+    """Compare the ledger with the rows themselves."""
+    compiled = mapper.compile(pipeline.document.mapping, pipeline.version)
+    table = Table(pipeline.id, compiled.columns, compiled.keyed)
+    progress = silver.progress(pipeline.id)
+    ledger = Ledger.of(bronze.last_seq(pipeline.id), progress.seq, progress.outcome)
+    remedy = "keep a copy of the data directory and refine the pipeline again from Bronze"
+    if not ledger.balanced or ledger.pending < 0:
+        yield Trouble(f"ledger {pipeline.id}", f"does not balance: {ledger}", remedy)
+    counted = silver.recount(table) if progress.seq else progress.outcome
+    if counted != progress.outcome:
+        yield Trouble(f"silver {pipeline.id}", f"expected {progress.outcome}, counted {counted}", remedy)
+
+
+def damage(openers: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[tuple[str, str | None]]:
+    """Open each database and yield its name and what is wrong with it; None: nothing."""
+    for name, opened in openers:
+        try:
+            opened()
+        except DashError as error:
+            yield name, str(error)
+        else:
+            yield name, None
+
+
+def silver_files(data_dir: Path) -> list[Path]:
+    return sorted((data_dir / "silver").glob("*.duckdb"))

@@ -1,0 +1,60 @@
+"""One life of a serving appliance: it opens its port, says that it is ready, reads settings again, and drains."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from appliance.errors import DashError
+from appliance.observe.service_manager import ServiceManager
+from appliance.server import Listener
+
+ACCEPTS_WITHIN_SECS: Final = 10.0
+
+log = structlog.get_logger("appliance")
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """``ready`` is told the address; ``reload`` runs on SIGHUP; ``drain`` before the port is closed."""
+
+    ready: Callable[[str], None]
+    reload: Callable[[], Awaitable[None]]
+    drain: Callable[[], Awaitable[None]]
+
+
+class Life:
+    """Runs from ``live`` until SIGTERM or SIGINT. ``stopping`` is set then, so that open streams end themselves."""
+
+    def __init__(self, service: ServiceManager) -> None:
+        self._service = service
+        self.stopping = asyncio.Event()
+
+    async def live(self, listener: Listener, url: str, callbacks: Callbacks, drain_secs: float) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload(callbacks, url)))
+        listener.start()
+        await listener.accepts(ACCEPTS_WITHIN_SECS)
+        beating = asyncio.create_task(self._service.beat(), name="watchdog")
+        callbacks.ready(url)
+        log.info("appliance.ready", url=url)
+        await self.stopping.wait()
+        log.info("appliance.draining")
+        self._service.stopping()
+        await callbacks.drain()
+        await listener.stop(drain_secs)
+        beating.cancel()
+
+    async def _reload(self, callbacks: Callbacks, url: str) -> None:
+        self._service.reloading()
+        try:
+            await callbacks.reload()
+            log.info("appliance.reloaded")
+        except DashError as error:
+            log.error("appliance.not_reloaded", error=str(error))
+        self._service.ready(f"ready {url}")

@@ -1,0 +1,78 @@
+"""Whether the parts work: what ``/readyz`` answers, each with a reason in one sentence."""
+
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from appliance.domain.ids import PipelineId
+from appliance.domain.pipeline import State
+from appliance.engine.engine import Engine
+from appliance.observe.metrics import PipelineNumbers
+
+LEAST_FREE_BYTES: Final = 256 << 20
+
+Check = tuple[bool, str]
+Ailing = Callable[[], dict[PipelineId, str]]  # pipelines whose Bronze cannot be written, and why
+
+
+class Vitals:
+    """Looks at the running parts; cheap, and never waits for any of them."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        data_dir: Path,
+        ailing: Callable[[], dict[PipelineId, str]],
+        incidents: Callable[[], list[str]],
+    ) -> None:
+        self._engine, self._data_dir = engine, data_dir
+        self._ailing, self._incidents = ailing, incidents
+
+    def checks(self) -> dict[str, Check]:
+        """Return for each part whether it is ready, and the reason."""
+        return {
+            "receiving": self._receiving(),
+            "refining": self._refining(),
+            "storage": self._storage(),
+            "disk": self._disk(),
+        }
+
+    def _receiving(self) -> Check:
+        if self._engine.receiver.draining:
+            return False, "draining: the appliance is shutting down"
+        ailing = self._ailing()
+        told = "; ".join(f"{pipeline_id}: {reason}" for pipeline_id, reason in ailing.items())
+        return not ailing, told or "events are taken and made durable"
+
+    def _refining(self) -> Check:
+        told = [
+            f"{run.pipeline.document.name}: {run.refiner.error}" for run in self._engine.runs() if run.refiner.error
+        ]
+        return not told, "; ".join(told) or "every pipeline refines what it receives"
+
+    def _storage(self) -> Check:
+        incidents = self._incidents()
+        return True, "; ".join(incidents) or "Silver opened whole"
+
+    def _disk(self) -> Check:
+        free = shutil.disk_usage(self._data_dir).free
+        told = f"{free >> 20} MiB free where the data directory is"
+        return free >= LEAST_FREE_BYTES, told if free >= LEAST_FREE_BYTES else f"{told}: free some space now"
+
+
+class EngineNumbers:
+    """What the metrics read from the engine when somebody scrapes."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def knows(self, pipeline_id: str) -> bool:
+        return self._engine.runs_here(PipelineId(pipeline_id))
+
+    def numbers(self) -> Iterable[PipelineNumbers]:
+        for run in self._engine.runs():
+            stats = run.stats()
+            yield PipelineNumbers(
+                run.pipeline.id, run.pipeline.state is State.RUNNING, stats.lag_events, stats.lag_secs, stats.ledger
+            )
