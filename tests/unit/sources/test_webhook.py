@@ -2,7 +2,7 @@ import gzip
 import json
 import re
 import zlib
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,32 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.components.lint import lint, map_secrets
-from appliance.components.resources import OutboundRequest, OutboundResponse, Resources
 from appliance.components.source import Admission, InboundRequest
-from appliance.domain.ids import PipelineId
 from appliance.errors import BadRequest, DashError, TooLarge, Unauthenticated, UnsupportedMedia
 from appliance.sources.signatures import Signature, generate_secret, scheme
 from appliance.sources.webhook import Webhook, WebhookConfig
+from tests.fakes.resources import NOW, resources
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-NOW = datetime(2026, 3, 1, 10, 0, 0, tzinfo=UTC)
-
-
-class Nowhere:
-    async def send(self, request: OutboundRequest) -> OutboundResponse:
-        raise AssertionError("a webhook asks nobody")
-
-
-class Quiet:
-    def info(self, event: str, **fields: Any) -> None: ...
-    def warning(self, event: str, **fields: Any) -> None: ...
-    def error(self, event: str, **fields: Any) -> None: ...
-
-
-def resources(*secrets: str) -> Resources:
-    return Resources(
-        pipeline_id=PipelineId("pl_1"), outbound=Nowhere(), clock=lambda: NOW, log=Quiet(), secrets=secrets
-    )
 
 
 def webhook(**config: Any) -> Webhook:
