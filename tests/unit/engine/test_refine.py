@@ -1,0 +1,156 @@
+"""Refining against a log in memory, a mapper that takes whole numbers and a store that can be made to fail."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from appliance.components.mapper import CompiledMapping, Mapped
+from appliance.components.silver import Batch, Column, Progress, Table
+from appliance.domain.event import Delivery, Envelope, Frame
+from appliance.domain.ids import PipelineId
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import FieldType, Mapping
+from appliance.engine.refine import Commit, Course, Means, Refiner
+from appliance.engine.workers import Workers
+from appliance.errors import FatalError, TransientError
+from tests.fakes.bronze import MemoryBronzeLog
+
+BOILERS = PipelineId("pl_boilers")
+COLUMNS = (Column("number", FieldType.INTEGER),)
+
+
+class Compiled:
+    columns, keyed = COLUMNS, False
+
+
+class Numbers:
+    """Maps a line that is a whole number to a row, every other to a dead letter."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def compile(self, mapping: Mapping, version: int) -> CompiledMapping:
+        return Compiled()
+
+    def run(self, compiled: CompiledMapping, frames: Sequence[Frame]) -> Mapped:
+        lines = b"\n".join(frame.lines for frame in frames).split(b"\n")
+        good = [int(line) for line in lines if line.isdigit()]
+        self.batches.append(len(lines))
+        outcome = Outcome(stored=len(good), dead=len(lines) - len(good))
+        rows = pa.table({"number": good})
+        return Mapped(rows, pa.table({}), outcome, frames[0].first_seq, frames[-1].last_seq)
+
+
+class Store:
+    """Keeps what is committed. ``troubles`` are raised first, one a commit."""
+
+    def __init__(self, troubles: list[Exception] | None = None) -> None:
+        self.numbers: list[int] = []
+        self.at = Progress()
+        self.troubles = troubles or []
+
+    def progress(self, pipeline_id: PipelineId) -> Progress:
+        return self.at
+
+    def commit(self, batch: Batch) -> Progress:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        assert batch.first_seq == self.at.seq + 1
+        self.numbers += batch.rows["number"].to_pylist()
+        self.at = Progress(batch.last_seq, self.at.outcome + batch.outcome)
+        return self.at
+
+
+async def append(bronze: MemoryBronzeLog, *lines: bytes) -> None:
+    await bronze.append(BOILERS, Delivery(Envelope(received_at=datetime(2026, 1, 1, tzinfo=UTC), source="t"), lines))
+
+
+@asynccontextmanager
+async def refining(
+    bronze: MemoryBronzeLog, store: Any, mapper: Numbers | None = None, told: Callable[[Commit], None] = lambda _: None
+) -> AsyncIterator[Refiner]:
+    workers = Workers({"refine": 1})
+    course = Course(BOILERS, 1, Compiled(), Table(BOILERS, COLUMNS), persist=True)
+    refiner = Refiner(course, Means(bronze, store, mapper or Numbers(), workers), told)
+    task = asyncio.create_task(refiner.run())
+    try:
+        yield refiner
+    finally:
+        refiner.stop()
+        await task
+        workers.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_it_takes_up_where_the_store_stands_and_follows_what_arrives() -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1", b"2")
+    commits: list[Commit] = []
+    async with refining(bronze, store, told=commits.append) as refiner:
+        await until(lambda: refiner.progress.seq == 2)
+        await append(bronze, b"3", b"x")
+        refiner.poke()
+        await until(lambda: refiner.progress.seq == 4)
+    assert store.numbers == [1, 2, 3]
+    assert refiner.progress.outcome == Outcome(stored=3, dead=1)
+    assert [commit.progress.seq for commit in commits] == [2, 4]
+
+
+async def test_what_waited_is_taken_in_one_batch() -> None:
+    bronze, store, mapper = MemoryBronzeLog(), Store(), Numbers()
+    for number in range(50):
+        await append(bronze, str(number).encode())
+    async with refining(bronze, store, mapper) as refiner:
+        await until(lambda: refiner.progress.seq == 50)
+    assert mapper.batches == [50]
+
+
+async def test_a_store_that_is_busy_gets_the_same_batch_again() -> None:
+    bronze, store = MemoryBronzeLog(), Store([TransientError("busy", 0.01), TransientError("busy", 0.01)])
+    await append(bronze, b"1")
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.error == "busy")
+        await until(lambda: refiner.progress.seq == 1)
+        assert refiner.error is None
+    assert store.numbers == [1]
+
+
+async def test_an_unforeseen_error_is_told_and_tried_again_with_less() -> None:
+    bronze, store = MemoryBronzeLog(), Store([ZeroDivisionError("a bug")])
+    await append(bronze, b"1")
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.error == "ZeroDivisionError: a bug")
+        await until(lambda: refiner.progress.seq == 1)
+    assert store.numbers == [1]
+
+
+async def test_a_store_that_cannot_be_trusted_stops_refining_and_says_what_to_do() -> None:
+    bronze, store = MemoryBronzeLog(), Store([FatalError("the file is damaged", hint="restore it")])
+    await append(bronze, b"1")
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.error is not None)
+        assert refiner.error == "the file is damaged (restore it)"
+        assert refiner.lag_events == 1
+
+
+@pytest.mark.parametrize("persist", [True, False])
+async def test_rows_that_are_not_to_be_stored_are_shown_and_counted_as_filtered(persist: bool) -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1", b"x")
+    commits: list[Commit] = []
+    async with refining(bronze, store, told=commits.append) as refiner:
+        refiner.course = Course(BOILERS, 1, Compiled(), Table(BOILERS, COLUMNS), persist)
+        await until(lambda: refiner.progress.seq == 2)
+    assert commits[0].rows["number"].to_pylist() == [1]
+    assert store.numbers == ([1] if persist else [])
+    assert refiner.progress.outcome == (Outcome(stored=1, dead=1) if persist else Outcome(filtered=1, dead=1))
