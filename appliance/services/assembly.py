@@ -1,0 +1,64 @@
+"""Puts the services together from what compose hands over. No concrete store, source or engine is named here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from appliance.domain.clock import Clock, utc_now
+from appliance.services import Services
+from appliance.services.dashboards import Dashboards
+from appliance.services.definitions import CheckMapping, Definitions
+from appliance.services.organisations import Organisations
+from appliance.services.ownership import Ownership
+from appliance.services.passwords import Passwords
+from appliance.services.pipeline_changes import PipelineChanges
+from appliance.services.pipelines import Pipelines
+from appliance.services.ports import Catalog, Engine
+from appliance.services.previews import Previews
+from appliance.services.queries import Queries
+from appliance.services.records import Records
+from appliance.services.sample import Sample
+from appliance.services.sessions import Sessions
+from appliance.services.setup import Setup
+from appliance.services.tokens import Tokens
+from appliance.services.users import Users
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.vault import Vault
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What services work with. ``settings``: those in force, as they may be shown."""
+
+    plane: ControlPlane
+    vault: Vault
+    engine: Engine
+    catalog: Catalog
+    check_mapping: CheckMapping
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    clock: Clock = utc_now
+    passwords: Passwords = field(default_factory=Passwords)
+
+
+def assemble(parts: Parts) -> Services:
+    """Return all services."""
+    plane, engine, clock = parts.plane, parts.engine, parts.clock
+    definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping)
+    ownership = Ownership(plane)
+    pipelines = Pipelines(plane, definitions, engine, PipelineChanges(plane, definitions, engine, clock))
+    queries = Queries(ownership, engine, clock)
+    dashboards = Dashboards(plane, queries, clock)
+    sessions = Sessions(plane, parts.passwords, clock=clock)
+    tokens = Tokens(plane, clock)
+    return Services(
+        setup=Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards)),
+        sessions=sessions,
+        users=Users(plane, parts.passwords, clock),
+        tokens=tokens,
+        organisations=Organisations(plane, parts.settings),
+        pipelines=pipelines,
+        records=Records(ownership, engine, clock),
+        previews=Previews(ownership, engine, parts.check_mapping),
+        queries=queries,
+        dashboards=dashboards,
+    )
