@@ -1,0 +1,149 @@
+"""Build dist/: the program as a folder, the same as .tar.xz, and as one self-extracting .run; then say their sizes."""
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DIST = ROOT / "dist"
+FOLDER = DIST / "dash-appliance"
+MOST_BYTES = 100_000_000
+
+# The x86 filter and a dictionary that spans the large libraries take 6 % off; decoding needs 64 MiB of memory.
+XZ = ("xz", "--threads=2", "--x86", "--lzma2=preset=6,dict=64MiB", "--stdout", "--quiet")
+
+
+def main() -> int:
+    """Build everything; return 1 if the result is larger than it may be."""
+    began = time.monotonic()
+    version = _version()
+    _freeze()
+    name = f"dash-appliance-{version}-linux-{platform.machine()}"
+    payload = _pack(DIST / f"{name}.tar.xz")
+    runnable = _self_extracting(DIST / f"{name}.run", payload, version)
+    _sums(payload, runnable)
+    size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file() and not path.is_symlink())
+    print(f"{FOLDER.relative_to(ROOT)}/  {size / 1e6:.1f} MB, {_floor()}")
+    for file in (payload, runnable):
+        print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1e6:.1f} MB")
+    print(f"built in {time.monotonic() - began:.0f} s")
+    too_large = runnable.stat().st_size > MOST_BYTES
+    if too_large:
+        print(f"larger than {MOST_BYTES / 1e6:.0f} MB: look into packaging/contents.py", file=sys.stderr)
+    return too_large
+
+
+def _version() -> str:
+    spec = importlib.util.spec_from_file_location("appliance", ROOT / "appliance" / "__init__.py")
+    if spec is None or spec.loader is None:
+        raise SystemExit("there is no appliance/__init__.py to read the version from")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.__version__)
+
+
+def _freeze() -> None:
+    for tool in ("xz", "strip", "objdump"):
+        if shutil.which(tool) is None:
+            raise SystemExit(f"building needs {tool}: run 'make tools' (Debian: xz-utils, binutils)")
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    command = [
+        sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "ERROR",
+        "--distpath", str(DIST), "--workpath", str(ROOT / "build"), str(ROOT / "packaging" / "dash-appliance.spec"),
+    ]  # fmt: skip
+    subprocess.run(command, check=True, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "0"})
+
+
+def _pack(target: Path) -> Path:
+    """Write the folder as .tar.xz: sorted, owned by root, dated by the commit: equal content gives equal files."""
+    with target.open("wb") as out, subprocess.Popen(XZ, stdin=subprocess.PIPE, stdout=out) as compressor:
+        with tarfile.open(
+            fileobj=typing.cast(typing.BinaryIO, compressor.stdin), mode="w|", format=tarfile.PAX_FORMAT
+        ) as archive:
+            for path in [FOLDER, *sorted(FOLDER.rglob("*"))]:
+                archive.add(path, str(path.relative_to(DIST)), recursive=False, filter=_plain(_when()))
+        compressor.communicate()
+    if compressor.returncode:
+        raise SystemExit(f"writing {target} failed: xz answered {compressor.returncode}")
+    return target
+
+
+def _self_extracting(target: Path, payload: Path, version: str) -> Path:
+    """Write the stub, a small decoder and the payload into one file; the places are in bytes, from 1."""
+    decoder = _decoder()
+    digest = hashlib.sha256(payload.read_bytes()).hexdigest()
+    stub = (ROOT / "packaging" / "selfextract.sh").read_text()
+    places = {"DECODER_AT": 0, "DECODER_SIZE": len(decoder), "PAYLOAD_AT": 0, "PAYLOAD_SIZE": payload.stat().st_size}
+    while True:  # the numbers are part of the text whose length they tell
+        text = stub.replace("@VERSION@", version).replace("@DIGEST@", digest)
+        for key, value in places.items():
+            text = text.replace(f"@{key}@", str(value))
+        start = len(text.encode())
+        settled = {**places, "DECODER_AT": start + 1, "PAYLOAD_AT": start + len(decoder) + 1}
+        if settled == places:
+            break
+        places = settled
+    target.write_bytes(text.encode() + decoder + payload.read_bytes())
+    target.chmod(0o755)
+    return target
+
+
+def _decoder() -> bytes:
+    """Return xz and its library as .tar.gz: small systems have gzip and tar, but no xz."""
+    program = Path(shutil.which("xz") or "").resolve()
+    linked = subprocess.run(["ldd", str(program)], check=True, capture_output=True, text=True).stdout
+    library = next(Path(line.split()[2]) for line in linked.splitlines() if "liblzma" in line)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, path in (("xz", program), ("liblzma.so.5", library.resolve())):
+            archive.add(path, name, filter=_plain(0))
+    return gzip.compress(packed.getvalue(), mtime=0)
+
+
+def _plain(when: int) -> Callable[[tarfile.TarInfo], tarfile.TarInfo]:
+    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        member.mtime = when
+        member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+        return member
+
+    return plain
+
+
+def _when() -> int:
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    told = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return int(told.stdout) if told.returncode == 0 and told.stdout.strip() else 0
+
+
+def _sums(*files: Path) -> None:
+    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
+    (DIST / "SHA256SUMS").write_text("".join(lines))
+
+
+def _floor() -> str:
+    """Return the oldest C library that the program starts with."""
+    newest = (0, 0)
+    for path in [FOLDER / "dash-appliance", *FOLDER.rglob("*.so*")]:
+        told = subprocess.run(["objdump", "-T", str(path)], capture_output=True, text=True, check=False).stdout
+        for word in told.replace("(", " ").replace(")", " ").split():
+            if word.startswith("GLIBC_2."):
+                newest = max(newest, (2, int(word.split(".")[1])))
+    return f"needs glibc {newest[0]}.{newest[1]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,72 @@
+"""What goes into the bundle and what stays out, and why. Read by dash-appliance.spec; the smoke test proves it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("appliance", "ui")
+
+# Imported by name at run time, where the analysis cannot see it.
+HIDDEN = (
+    "alembic.ddl.sqlite",
+    "logging.config",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+    "sqlalchemy.dialects.sqlite.pysqlite",
+    "uvicorn.lifespan.off",
+    "uvicorn.lifespan.on",
+)
+
+# Tools of development, parts of libraries for other uses, and servers that Granian replaces.
+EXCLUDED = (
+    "IPython", "PIL", "_pytest", "aiohttp", "aiohttp_cors", "brotli", "docutils", "ensurepip", "faker", "grimp",
+    "httptools", "hypothesis", "idlelib", "importlinter", "lib2to3", "matplotlib", "mypy", "nicegui.testing", "numpy",
+    "pandas", "pip", "pkg_resources", "playwright", "plotly", "polars", "polyfactory", "psycopg", "psycopg2",
+    "psycopg_binary", "pyarrow._flight",
+    "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait",
+    "pyarrow.flight", "pyarrow.orc", "pyarrow.tests", "pydoc_data", "pytest",
+    "pywebview", "redis", "rich", "rich_click",
+    "scipy", "setuptools", "sqlalchemy.dialects.mssql", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle",
+    "sqlalchemy.testing", "standardwebhooks", "test", "tkinter", "turtle", "turtledemo", "uv", "watchfiles", "webview",
+    "websockets", "wsproto",
+)  # fmt: skip
+
+# Shared libraries that only an excluded module loads. Wanted: arrow's compute, acero, dataset, substrait, parquet.
+UNUSED_LIBRARIES = ("libarrow_flight", "libarrow_python_flight", "libarrow_s3", "libtcl", "libtk")
+
+# NiceGUI's components with large assets, which no page uses. A page that did would answer 500: tests/binary opens them.
+UNUSED_COMPONENTS = (
+    "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
+)  # fmt: skip
+UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+
+
+def own_data() -> Iterator[tuple[str, str]]:
+    """Yield (file, folder in the bundle) for what our packages read as files; migrations are Python read as files."""
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*")):
+            inside = path.relative_to(ROOT)
+            if not path.is_file() or "__pycache__" in inside.parts:
+                continue
+            if path.suffix != ".py" or "migrations" in inside.parts:
+                yield str(path), str(inside.parent)
+
+
+def wanted(name: str) -> bool:
+    """Return whether a file belongs into the bundle; ``name``: its path there."""
+    parts = Path(name).parts
+    if parts[-1].startswith(UNUSED_LIBRARIES):
+        return False
+    match parts:
+        case ("nicegui", "elements", component, *_):
+            return component not in UNUSED_COMPONENTS
+        case ("nicegui", "static", language):
+            return language.startswith("en-US")
+        case ("nicegui", "static", file, *_):
+            return file not in UNUSED_STATIC
+        case ("pyarrow", "include" | "src" | "tests" | "includes", *_):
+            return False
+        case ("pyarrow", *_):
+            return not parts[-1].endswith((".pxi", ".pxd", ".pyx", ".h"))
+    return not parts[-1].endswith((".map", ".pyi"))
