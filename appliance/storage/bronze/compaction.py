@@ -15,9 +15,9 @@ import msgspec
 import zstandard
 
 from appliance.storage.bronze.disk import sync_directory
-from appliance.storage.bronze.frame import FULL, Damaged, Header
+from appliance.storage.bronze.frame import FULL, Damaged, Found, Header
 from appliance.storage.bronze.manifest import Entry
-from appliance.storage.bronze.segment import Found, Segment, walk
+from appliance.storage.bronze.segment import Segment, walk
 from appliance.storage.bronze.sidecar import Block, Delivered, sidecar_path, write_sidecar
 
 BLOCK_BYTES = 1 << 20  # what one lookup has to decompress
@@ -48,7 +48,7 @@ class Packer:
         """Take one frame; return whether that filled a block."""
         if not self._pending:
             self._next = (found.header.seq, self.lines + 1)
-        self._pending.append(found.chunk[found.stop - found.size : found.stop])
+        self._pending.append(found.chunk[found.start : found.stop])
         self._pending_size += found.size
         self.lines += found.header.n + 1
         if self._pending_size < BLOCK_BYTES:

@@ -13,7 +13,7 @@ as a JSON string. Either way every line is JSON, so grep and jq work on a segmen
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from zlib import crc32
 
 import msgspec
@@ -131,38 +131,54 @@ def header_line(packed: Packed, seq: int, durable: int) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (start, crc32(packed.block, crc32(start)))
 
 
-def parse(chunk: bytes, start: int, decode: Callable[[bytes], B]) -> tuple[B, int, int] | None:
-    """Return the frame at ``start``: header, start of the payload lines, end. None: ``chunk`` ends before it does.
+class Found(msgspec.Struct, Generic[B], gc=False):
+    """A frame as it lies in a segment. ``lines``: the payload lines without the last line end."""
+
+    header: B
+    lines: bytes
+    chunk: bytes  # what was read at once; the frame is its bytes ``start`` to ``stop``
+    start: int
+    stop: int
+    offset: int  # of the frame in its segment, uncompressed
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+def parse(chunk: bytes, start: int, offset: int, decode: Callable[[bytes], B]) -> Found[B] | None:
+    """Return the frame at ``start`` of ``chunk``, which lies at ``offset``. None: the chunk ends before the frame does.
 
     ``decode``: ``BRIEF`` or ``FULL``.
 
     Raises:
-        Damaged: no frame begins there, or its checksum is wrong; ``offset`` is relative to ``chunk``.
+        Damaged: no frame begins there, or its checksum is wrong.
     """
     eol = chunk.find(b"\n", start)
     if eol < 0:
         if chunk.startswith(b"\0", start):
-            raise Damaged(start, "zeros instead of a frame")
+            raise Damaged(offset, "zeros instead of a frame")
         return None
     try:
         header = decode(chunk[start:eol])
     except _UNREADABLE as error:
-        raise Damaged(start, f"no frame begins here ({error})") from error
-    end = eol + 1 + header.bytes
-    if end > len(chunk):
+        raise Damaged(offset, f"no frame begins here ({error})") from error
+    size = header.bytes
+    stop = eol + 1 + size
+    if stop > len(chunk):
         return None
-    view = memoryview(chunk)
-    crc = crc32(view[eol + 1 : end], crc32(view[start : eol - _CRC_TAIL]))
-    if b"%08x" % crc != chunk[eol - 10 : eol - 2]:
-        raise Damaged(start, "the checksum is wrong")
-    return header, eol + 1, end
+    lines = chunk[eol + 1 : stop - 1] if size else b""
+    crc = crc32(lines, crc32(chunk[start : eol - _CRC_TAIL]))
+    if size:
+        crc = crc32(chunk[stop - 1 : stop], crc)
+    if chunk[eol - _CRC_TAIL : eol] != b',"crc":"%08x"}' % crc:
+        raise Damaged(offset, "the checksum is wrong")
+    return Found(header, lines, chunk, start, stop, offset)
 
 
-def lines_of(form: str, block: bytes) -> bytes:
-    """Return the payload lines without the last line end, as ``Frame.lines`` promises: line breaks became spaces."""
-    if form == "lines":
-        return block[:-1]
-    return b"\n".join(literal_bytes(line).replace(b"\r", b" ").replace(b"\n", b" ") for line in block[:-1].split(b"\n"))
+def without_breaks(lines: bytes) -> bytes:
+    """Return the payloads behind ``lines`` of form ``text``, one a line: their line breaks have become spaces."""
+    return b"\n".join(literal_bytes(line).replace(b"\r", b" ").replace(b"\n", b" ") for line in lines.split(b"\n"))
 
 
 def literal_bytes(line: bytes) -> bytes:
@@ -176,9 +192,9 @@ def microseconds(moment: datetime) -> int:
 
 
 def _block(payloads: Sequence[Any]) -> tuple[str, bytes]:
-    block = b"\n".join((*payloads, b""))
-    if block.count(b"\n") == len(payloads) and b"\r" not in block:
-        return "lines", block
+    flat = b"".join(payloads)  # to look for line breaks here is six times faster than to count those of the lines
+    if b"\n" not in flat and b"\r" not in flat:
+        return "lines", b"\n".join((*payloads, b""))
     return "text", b"\n".join((*map(_literal, payloads), b""))
 
 

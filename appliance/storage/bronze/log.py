@@ -77,11 +77,11 @@ class FileBronzeLog:
         self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
 
     async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
-        if self._closed:
-            raise TransientError(f"receiving for {pipeline_id}: the log is closing; send again after the restart", 5.0)
         line = self._lines.get(pipeline_id)
-        if line is None:
+        if line is None and not self._closed:
             line = await get_running_loop().run_in_executor(self._pool, self._create, pipeline_id)
+        if line is None or self._closed:
+            raise TransientError(f"receiving for {pipeline_id}: the log is closing; send again after the restart", 5.0)
         return await line.commits.append(delivery)
 
     def last_seq(self, pipeline_id: PipelineId) -> int:
@@ -136,10 +136,13 @@ class FileBronzeLog:
         self._caretaker.wake()
 
     def health(self) -> dict[PipelineId, str]:
-        """Return the pipelines that cannot receive, or whose segments are damaged, each with the reason."""
-        found = {PipelineId(name): reason for name, reason in self._caretaker.troubles.items()}
+        """Return the pipelines that cannot receive at present, each with the reason. They stay readable."""
         stopped = {pipeline_id: line.log.stopped for pipeline_id, line in list(self._lines.items())}
-        return found | {pipeline_id: reason for pipeline_id, reason in stopped.items() if reason}
+        return {pipeline_id: reason for pipeline_id, reason in stopped.items() if reason}
+
+    def troubles(self) -> dict[PipelineId, str]:
+        """Return the pipelines whose closed segments could not be compressed, each with the reason. They receive."""
+        return {PipelineId(name): reason for name, reason in list(self._caretaker.troubles.items())}
 
     def recovered(self) -> dict[PipelineId, int]:
         """Return how many bytes recovery cut off and kept beside the segment, where it did; of pipelines opened."""

@@ -109,7 +109,8 @@ class PipelineLog:
         if not self._writing.acquire(blocking=False):
             return False
         try:
-            self._close_file()
+            with contextlib.suppress(OSError):  # what was written is durable; the space ahead comes back at a restart
+                self._close_file()
         finally:
             self._writing.release()
         return True

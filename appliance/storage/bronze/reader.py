@@ -8,10 +8,10 @@ from threading import Lock
 from appliance.domain.event import Frame, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import FatalError, NotFound
-from appliance.storage.bronze.frame import BRIEF, FULL, B, Brief, Damaged, Header, lines_of, literal_bytes
+from appliance.storage.bronze.frame import BRIEF, FULL, B, Brief, Damaged, Found, Header, literal_bytes, without_breaks
 from appliance.storage.bronze.manifest import Entry
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain
-from appliance.storage.bronze.segment import Found, frames_in, walk
+from appliance.storage.bronze.segment import frames_in, walk
 from appliance.storage.bronze.sidecar import Block, Blocks, read_blocks, sidecar_path
 from appliance.storage.bronze.unpack import rebuild_blocks, unpack
 
@@ -162,22 +162,31 @@ class _Taken:
     def take(self, found: Found[Brief]) -> bool:
         """Take the frame, or its part that is wanted and fits; return whether there is room for more."""
         header = found.header
+        lines = found.lines if header.form == "lines" else without_breaks(found.lines)
+        if header.seq != self.want or header.n > self._events or len(lines) > self._bytes:
+            return self._take_part(found, lines)
+        if header.n:
+            self._add(header, header.n, lines)
+        return self.room
+
+    def _take_part(self, found: Found[Brief], lines: bytes) -> bool:
+        header = found.header
         skip = self.want - header.seq
         if skip < 0:
             raise Damaged(found.offset, f"expected sequence number {self.want}, found {header.seq}")
-        if skip >= header.n:
-            return True
-        lines = lines_of(header.form, found.chunk[found.body : found.stop])
-        count = header.n
-        if skip or count > self._events or len(lines) > self._bytes:
-            lines, count = self._part(lines, skip, count - skip)
-        if count:
-            self.frames.append(Frame(self.want, count, header.received_us, lines))
-            self.want += count
-            self._events -= count
-            self._bytes -= len(lines)
-        self.room = self._events > 0 and self._bytes > 0 and self.want == header.seq + header.n
+        if skip < header.n:
+            part, count = self._part(lines, skip, header.n - skip)
+            if count:
+                self._add(header, count, part)
+            self.room = self.room and self.want == header.seq + header.n
         return self.room
+
+    def _add(self, header: Brief, count: int, lines: bytes) -> None:
+        self.frames.append(Frame(self.want, count, header.received_us, lines))
+        self.want += count
+        self._events -= count
+        self._bytes -= len(lines)
+        self.room = self._events > 0 and self._bytes > 0
 
     def _part(self, lines: bytes, skip: int, count: int) -> tuple[bytes, int]:
         """Return what fits of ``lines`` after the first ``skip``, and how many lines that is."""
@@ -198,5 +207,5 @@ class _Taken:
 
 
 def _payload(found: Found[Header], nth: int) -> bytes:
-    line = found.chunk[found.body : found.stop - 1].split(b"\n", nth + 1)[nth]
+    line = found.lines.split(b"\n", nth + 1)[nth]
     return line if found.header.form == "lines" else literal_bytes(line)

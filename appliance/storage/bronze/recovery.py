@@ -15,9 +15,9 @@ import msgspec
 
 from appliance.errors import FatalError
 from appliance.storage.bronze.disk import sync_directory, write_new
-from appliance.storage.bronze.frame import FULL, Damaged, Header, parse
+from appliance.storage.bronze.frame import FULL, Damaged, Found, Header, parse
 from appliance.storage.bronze.manifest import Manifest
-from appliance.storage.bronze.segment import Found, Key, Segment, file_name, key_of, read_at, walk
+from appliance.storage.bronze.segment import Key, Segment, file_name, key_of, read_at, walk
 from appliance.storage.bronze.sidecar import Delivered
 
 _RESTORE = "restore manifest.jsonl of this pipeline from a backup, then start again"
@@ -123,7 +123,7 @@ def _next_frame(path: Path, offset: int, end: int) -> int | None:
 
 def _is_frame(rest: bytes, at: int) -> bool:
     try:
-        return parse(rest, at, FULL) is not None
+        return parse(rest, at, at, FULL) is not None
     except Damaged:
         return False
 

@@ -7,9 +7,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Generic, NamedTuple
+from typing import NamedTuple
 
-from appliance.storage.bronze.frame import B, Damaged, parse
+from appliance.storage.bronze.frame import B, Damaged, Found, parse
 
 _NAME = re.compile(r"(\d{20})(?:-(\d+))?\.jsonl")
 _GRAIN = 4096  # bytes between two places of the index: a read parses at most this much in vain
@@ -94,17 +94,6 @@ class Segment:
         self.frames += 1
 
 
-class Found(NamedTuple, Generic[B]):
-    """A frame within ``chunk``: payload lines are ``chunk[body:stop]``; ``offset`` is its place in the segment."""
-
-    header: B
-    chunk: bytes
-    body: int
-    stop: int
-    offset: int
-    size: int
-
-
 def read_at(path: Path, offset: int, size: int) -> bytes:
     """Return up to ``size`` bytes of the file at ``offset``."""
     fd = os.open(path, os.O_RDONLY)
@@ -140,12 +129,8 @@ def frames_in(chunk: bytes, offset: int, decode: Callable[[bytes], B]) -> Iterat
     """Yield the whole frames of ``chunk``, which begins with one and lies at ``offset`` of its segment."""
     start, length = 0, len(chunk)
     while start < length:
-        try:
-            found = parse(chunk, start, decode)
-        except Damaged as error:
-            raise Damaged(offset + error.offset, error.reason) from error
+        found = parse(chunk, start, offset + start, decode)
         if found is None:
             return
-        header, body, stop = found
-        yield Found(header, chunk, body, stop, offset + start, stop - start)
-        start = stop
+        yield found
+        start = found.stop

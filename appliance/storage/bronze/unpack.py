@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import zstandard
 
-from appliance.storage.bronze.frame import BRIEF, Brief, Damaged
-from appliance.storage.bronze.segment import Found, frames_in, read_at
+from appliance.storage.bronze.frame import BRIEF, Brief, Damaged, Found
+from appliance.storage.bronze.segment import frames_in, read_at
 from appliance.storage.bronze.sidecar import Block, Blocks
 
 

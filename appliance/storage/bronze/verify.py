@@ -7,10 +7,10 @@ import msgspec
 
 from appliance.components.bronze import Finding
 from appliance.domain.ids import PipelineId
-from appliance.storage.bronze.frame import BRIEF, Brief, Damaged
+from appliance.storage.bronze.frame import BRIEF, Brief, Damaged, Found
 from appliance.storage.bronze.manifest import NO_LINK, Entry, link_of, read_lines
 from appliance.storage.bronze.pipeline_log import PipelineLog
-from appliance.storage.bronze.segment import Found, Key, Segment, frames_in, walk
+from appliance.storage.bronze.segment import Key, Segment, frames_in, walk
 from appliance.storage.bronze.sidecar import read_blocks, sidecar_path
 from appliance.storage.bronze.unpack import block_of, unpack_all
 

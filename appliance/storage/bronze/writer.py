@@ -73,7 +73,8 @@ class OpenFiles:
         with self._lock:
             self._parks[owner] = park
             self._parks.move_to_end(owner)
-            surplus = list(self._parks.items())[: max(len(self._parks) - self._limit, 0)]
+            excess = len(self._parks) - self._limit
+            surplus = list(self._parks.items())[:excess] if excess > 0 else []
         for other, close in surplus:
             if close():
                 self.gone(other)
