@@ -69,7 +69,7 @@ class RunningAppliance:
         began = time.perf_counter()
         with self.log.open("a") as log:
             self._child = subprocess.Popen(
-                [*self._program, "serve", "--port", str(_free_port()), *arguments],
+                [*self._program, "serve", "--port", str(free_port()), *arguments],
                 env=self._environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         line = self._child.stdout.readline() if self._child.stdout else ""
@@ -136,7 +136,8 @@ def standard_headers(secret: str, delivery_id: str, body: bytes) -> dict[str, st
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

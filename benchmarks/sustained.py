@@ -1,0 +1,40 @@
+"""Queryable in Silver, for a minute, at 1,000 events a request and 9 mapped fields: rate, lag, time to drain, memory."""
+
+import time
+from collections.abc import Iterator
+
+from benchmarks.events import MAPPING, make
+from benchmarks.load import Plan, running
+from benchmarks.report import Figure, median
+from benchmarks.running import appliance, resident_mib
+from benchmarks.yardstick import orjson_rate
+
+SECONDS = 60
+
+
+def figures() -> Iterator[Figure]:
+    events = make(1_000)
+    yardstick = orjson_rate(events)
+    body = b"[" + b",".join(events) + b"]"
+    lags: list[int] = []
+    memory: list[float] = []
+    with appliance() as one:
+        pipeline_id, secret = one.create_pipeline("sustained", MAPPING)
+        with running(Plan(f"{one.url}/in/{pipeline_id}", secret, body, 8, SECONDS, 150_000)) as load:
+            began = time.monotonic()
+            while time.monotonic() - began < SECONDS:
+                time.sleep(0.5)
+                lags.append(one.ledger(pipeline_id)["pending"])
+                memory.append(resident_mib(one))
+            stored_at_end = one.ledger(pipeline_id)["stored"]
+            load.result()
+        ended = time.monotonic()
+        one.wait_refined(pipeline_id, 120)
+        drained = time.monotonic() - ended
+        ledger = one.ledger(pipeline_id)
+    rate = stored_at_end / SECONDS
+    yield Figure("queryable in Silver over a minute", rate, "events/s", 150_000, remark=f"{ledger['stored']:,} stored")
+    yield Figure("  as a ratio to orjson", rate / yardstick, "×")
+    yield Figure("  events pending, median", median(lags), "events", remark=f"at most {max(lags):,}")
+    yield Figure("  drained after the end", drained, "s", 5, at_least=False)
+    yield Figure("  resident memory, highest", max(memory), "MiB", 600, at_least=False)
