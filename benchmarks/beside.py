@@ -44,6 +44,7 @@ bind-address = "127.0.0.1:{rpc}"
 def figures() -> Iterator[Figure]:
     events = make(EVENTS)
     rates: dict[str, list[float]] = {}
+    lines = _line_protocol(events)
     with ExitStack() as stack:
         one = stack.enter_context(appliance())
         pipeline_id, secret = one.create_pipeline("beside", MAPPING)
@@ -51,12 +52,10 @@ def figures() -> Iterator[Figure]:
         targets = {"Dash": Plan(f"{one.url}/in/{pipeline_id}", secret, json_array, 8, SECONDS, 16_000)}
         if shutil.which("influxd"):
             url = stack.enter_context(_influxdb())
-            targets["InfluxDB 1.6"] = Plan(
-                f"{url}/write?db=dash&precision=ms", "", _line_protocol(events), 8, SECONDS, 1
-            )
+            targets["InfluxDB 1.6"] = Plan(f"{url}/write?db=dash&precision=ms", "", lines, 8, SECONDS, 1)
         if program := shutil.which("victoria-metrics"):
             url = stack.enter_context(_victoria_metrics(program))
-            targets["VictoriaMetrics"] = Plan(f"{url}/write?precision=ms", "", _line_protocol(events), 8, SECONDS, 1)
+            targets["VictoriaMetrics"] = Plan(f"{url}/write?precision=ms", "", lines, 8, SECONDS, 1)
         for _ in range(ROUNDS):
             for name in random.sample(list(targets), len(targets)):
                 with running(targets[name]) as load:

@@ -22,13 +22,13 @@ MAPPING: Final[dict[str, Any]] = {
 }
 
 
-def make(count: int, *, seed: int = 7, start_ms: int = 1_790_000_000_000) -> list[bytes]:
-    """Return ``count`` events, one a millisecond from ``start_ms`` on; the same for the same ``seed``."""
+def make(count: int, *, seed: int = 7, start_ms: int = 1_790_000_000_000, step_ms: int = 1) -> list[bytes]:
+    """Return ``count`` events, one each ``step_ms`` from ``start_ms`` on; the same for the same ``seed``."""
     source = random.Random(seed)
     return [
         orjson.dumps(
             {
-                "ts": start_ms + number,
+                "ts": start_ms + number * step_ms,
                 "device": f"boiler-{number % 500:04d}",
                 "site": f"plant-{number % 7}",
                 "temp_c": round(source.gauss(60, 8), 3),

@@ -1,4 +1,4 @@
-"""Queryable in Silver, for a minute, at 1,000 events a request and 9 mapped fields: rate, lag, time to drain, memory."""
+"""Queryable in Silver, for a minute, at 1,000 events a request and 9 mapped fields: rate, lag, draining, memory."""
 
 import time
 from collections.abc import Iterator
