@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from appliance.services.answers import Answers
     from appliance.services.dashboards import Dashboards
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
@@ -34,3 +35,4 @@ class Services:
     previews: "Previews"
     queries: "Queries"
     dashboards: "Dashboards"
+    answers: "Answers"

@@ -6,6 +6,7 @@ from typing import Any
 
 from appliance.domain.clock import Clock, utc_now
 from appliance.services import Services
+from appliance.services.answers import Answers
 from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.organisations import Organisations
@@ -61,4 +62,5 @@ def assemble(parts: Parts) -> Services:
         previews=Previews(ownership, engine, parts.check_mapping),
         queries=queries,
         dashboards=dashboards,
+        answers=Answers(plane, parts.vault, clock),
     )

@@ -19,6 +19,7 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import SessionRow, UserRow
 
+COOKIE: Final = "dash_session"
 IDLE: Final = timedelta(hours=12)
 AT_MOST: Final = timedelta(days=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembered; spares a write a request

@@ -1,0 +1,37 @@
+"""Housekeeping of the control plane: what has expired is forgotten."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from appliance.components.jobs import JobState
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.schedule import Every
+from appliance.engine.jobs import Recurring
+from appliance.services.answers import KEPT
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.tables import IdempotencyRow, JobRow, SessionRow
+
+TIDY_EVERY: Final = timedelta(hours=1)
+JOBS_KEPT: Final = timedelta(days=30)
+
+
+def recurring(plane: ControlPlane, clock: Clock = utc_now) -> list[Recurring]:
+    """Return the jobs that keep the control plane small."""
+
+    def tidy(_payload: Mapping[str, Any]) -> None:
+        plane.write_now(lambda tx: forget_expired(tx, clock))
+
+    return [Recurring("control.tidy", Every(TIDY_EVERY), tidy)]
+
+
+def forget_expired(tx: Session, clock: Clock) -> None:
+    """Delete sessions that have ended, answers nobody may ask for again, and jobs done long ago."""
+    now = clock()
+    tx.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
+    tx.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= now - KEPT))
+    over = (JobState.DONE.value, JobState.FAILED.value)
+    tx.execute(delete(JobRow).where(JobRow.state.in_(over), JobRow.finished_at <= now - JOBS_KEPT))
