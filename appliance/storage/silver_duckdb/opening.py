@@ -1,0 +1,100 @@
+"""From a path to an open database, whatever the last owner left behind. What was done about damage is told."""
+
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+
+import duckdb
+import msgspec
+import structlog
+
+from appliance.domain.clock import Clock
+from appliance.errors import TransientError
+from appliance.storage.silver_duckdb import faults, probe, set_aside
+from appliance.storage.silver_duckdb.connect import connect
+
+log = structlog.get_logger("silver")
+
+
+class IncidentKind(Enum):
+    UNCLEAN_END = "unclean_end"  # the last owner did not close it; the log was replayed, copies are beside the file
+    LOG_SET_ASIDE = "log_set_aside"  # commits since the last checkpoint are gone and are refined again from Bronze
+    SET_ASIDE = "set_aside"  # the whole file is; everything is refined again from Bronze
+    REOPENED = "reopened"  # DuckDB gave up on its handle; what was committed is there
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """Something that happened to the file. ``files``: what was copied or moved aside, by name, in the same folder."""
+
+    at: datetime
+    kind: IncidentKind
+    message: str
+    files: tuple[str, ...] = ()
+
+
+class Opening:
+    """Opens one file again and again, as often as needed, and remembers ``incidents``."""
+
+    def __init__(self, path: Path, memory_limit: int, threads: int, clock: Clock) -> None:
+        self.path = path
+        self.incidents: list[Incident] = []
+        self._memory_limit = memory_limit
+        self._threads = threads
+        self._clock = clock
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """Return the database, open.
+
+        A damaged file is set aside, first its log alone and, if that does not help, all of it.
+
+        Raises:
+            TransientError: another process has the file open, no permission, disk full, no memory.
+            FatalError: a newer version wrote it.
+        """
+        try:
+            return self._open()
+        except OSError as error:
+            raise TransientError(f"Opening {self.path} failed: {error}", 5.0) from error
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if set_aside.log_files(self.path):
+            copies = set_aside.copy_aside(self.path, self._clock())
+            self.note(IncidentKind.UNCLEAN_END, "was not closed; its log is replayed", copies)
+            death = probe.kills_its_reader(self.path, self._memory_limit)
+            if death is not None:
+                return self._without(death)
+        try:
+            return self._connect()
+        except duckdb.Error as error:
+            if not faults.is_damage(error):
+                raise faults.opening_failed(error, self.path) from error
+            return self._without(faults.first_line(error))
+
+    def note(self, kind: IncidentKind, message: str, files: list[Path]) -> None:
+        """Remember an incident and log it."""
+        incident = Incident(self._clock(), kind, f"{self.path.name} {message}", tuple(file.name for file in files))
+        self.incidents.append(incident)
+        log.warning(f"silver.{kind.value}", file=str(self.path), message=incident.message, aside=incident.files)
+
+    def _without(self, damage: str) -> duckdb.DuckDBPyConnection:
+        """Open without the log, if that is what is damaged; else start anew beside the file set aside."""
+        logs = set_aside.log_files(self.path)
+        if logs:
+            moved = set_aside.move_aside(logs, self.path, self._clock())
+            if probe.kills_its_reader(self.path, self._memory_limit) is None:
+                try:
+                    connection = self._connect()
+                except duckdb.Error as error:
+                    damage = faults.first_line(error)
+                else:
+                    self.note(IncidentKind.LOG_SET_ASIDE, f"has a damaged log ({damage}); opened without it", moved)
+                    return connection
+        moved = set_aside.move_aside([self.path], self.path, self._clock())
+        self.note(IncidentKind.SET_ASIDE, f"is damaged ({damage}); a new one is filled from Bronze", moved)
+        try:
+            return self._connect()
+        except duckdb.Error as error:
+            raise faults.opening_failed(error, self.path) from error
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        return connect(self.path, self._memory_limit, self._threads)

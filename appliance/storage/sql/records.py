@@ -1,0 +1,51 @@
+"""Rows of a time range, a page at a time."""
+
+from datetime import datetime
+
+from sqlglot import exp
+
+from appliance.components.silver import Order, RecordQuery, Table
+from appliance.domain.mapping import FieldType
+from appliance.storage.sql.conditions import where, within
+from appliance.storage.sql.dialect import Dialect
+from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
+from appliance.storage.sql.statement import Statement, column, integer, name
+
+_PLACE = ("_time", "_seq", "_item")
+_OFFERED = ("_time", "_seq", "_item", "_extra")
+
+
+def select_records(table: Table, source: exp.Expr, query: RecordQuery, dialect: Dialect) -> Statement:
+    """Return the statement that answers ``query``: system columns without ``_key``, then the table's columns.
+
+    Raises:
+        Invalid: a field, an operator or a value is wrong; every problem, by JSON pointer.
+    """
+    scope = Scope({field.name: field.type for field in table.columns})
+    conditions = within(scope, query.start, query.end) + where(scope, query.where, dialect.contains)
+    if query.after is not None:
+        conditions += _beyond(scope, query.after, query.order)
+    scope.check()
+    descending = query.order is Order.DESC
+    selected = [exp.alias_(column(field), name(field)) for field in (*_OFFERED, *(one.name for one in table.columns))]
+    tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
+    tree = tree.order_by(*(exp.Ordered(this=column(field), desc=descending, nulls_first=False) for field in _PLACE))
+    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+
+
+def _beyond(scope: Scope, after: tuple[datetime, int, int], order: Order) -> list[exp.Expr]:
+    """Return the conditions for rows that come after ``after``; the first of them alone lets zone maps skip blocks."""
+    strictly, loosely = (exp.LT, exp.LTE) if order is Order.DESC else (exp.GT, exp.GTE)
+    time, seq, item = (scope.bind(part) for part in after)
+    later_item = exp.and_(_compare(exp.EQ, "_seq", seq), _compare(strictly, "_item", item))
+    later_seq = exp.and_(_compare(exp.EQ, "_time", time), exp.or_(_compare(strictly, "_seq", seq), later_item))
+    return [_compare(loosely, "_time", time), exp.or_(_compare(strictly, "_time", time), later_seq)]
+
+
+def _compare(comparison: type[exp.Binary], field: str, value: exp.Placeholder) -> exp.Binary:
+    return comparison(this=column(field), expression=value.copy())
+
+
+def field_types(table: Table) -> dict[str, FieldType]:
+    """Return the type of every column that ``select_records`` answers, in order."""
+    return {**{field: SYSTEM_FIELDS[field] for field in _OFFERED}, **{one.name: one.type for one in table.columns}}

@@ -1,0 +1,112 @@
+"""Batches for tests of row stores, written as events: what became of each, in a line."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from appliance.components.silver import Batch, Column, Table
+from appliance.domain.ids import PipelineId
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import FieldType
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ARROW = {
+    FieldType.STRING: pa.string(),
+    FieldType.INTEGER: pa.int64(),
+    FieldType.FLOAT: pa.float64(),
+    FieldType.DECIMAL: pa.decimal128(38, 9),
+    FieldType.BOOLEAN: pa.bool_(),
+    FieldType.TIMESTAMP: pa.timestamp("us", "UTC"),
+    FieldType.JSON: pa.string(),
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """``rows``: values of each item that became a row; ``dead``: the reasons of items that did not."""
+
+    rows: Sequence[dict[str, Any]] = ()
+    dead: Sequence[str] = ()
+
+
+def row(**values: Any) -> Event:
+    """One event that became one row. ``_time``: START + seq seconds where it is not given; ``_key``: text."""
+    return Event((values,))
+
+
+FILTERED = Event()
+
+
+def dead(reason: str = "type") -> Event:
+    """One event that became a dead letter."""
+    return Event((), (reason,))
+
+
+def table(name: str = "pl_test", *, keyed: bool = False, **columns: FieldType) -> Table:
+    chosen = columns or {"device": FieldType.STRING, "n": FieldType.INTEGER}
+    return Table(PipelineId(name), tuple(Column(key, kind) for key, kind in chosen.items()), keyed)
+
+
+def batch(of: Table, first_seq: int, events: Sequence[Event]) -> Batch:
+    """Return what the mapping would hand over for ``events``, numbered from ``first_seq``."""
+    rows: dict[str, list[Any]] = {name: [] for name in _row_types(of)}
+    letters: dict[str, list[Any]] = {name: [] for name in DEAD.names}
+    for seq, event in enumerate(events, first_seq):
+        for item, values in enumerate(event.rows):
+            _add_row(rows, of, (seq, item), values)
+        for item, reason in enumerate(event.dead, len(event.rows)):
+            _add_letter(letters, (seq, item), reason)
+    outcome = Outcome(
+        stored=sum(bool(event.rows) and not event.dead for event in events),
+        filtered=sum(not event.rows and not event.dead for event in events),
+        dead=sum(bool(event.dead) for event in events),
+    )
+    arrow = pa.table({name: pa.array(rows[name], kind) for name, kind in _row_types(of).items()})
+    last_seq = first_seq + len(events) - 1
+    return Batch(of, 1, first_seq, last_seq, arrow, pa.Table.from_pydict(letters, DEAD), outcome)
+
+
+DEAD = pa.schema(
+    [
+        ("seq", pa.int64()), ("item", pa.int32()), ("reason", pa.string()), ("field", pa.string()),
+        ("value", pa.string()), ("message", pa.string()), ("problems", pa.string()),
+        ("received_at", pa.timestamp("us", "UTC")), ("version", pa.int32()),
+    ]
+)  # fmt: skip
+
+
+def key(text: str) -> bytes:
+    """Return the 16 bytes that stand for a key."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def _row_types(of: Table) -> dict[str, pa.DataType]:
+    types = {"_time": ARROW[FieldType.TIMESTAMP], "_seq": pa.int64(), "_item": pa.int32()}
+    if of.keyed:
+        types["_key"] = pa.binary(16)
+    return {**types, "_extra": pa.string(), **{column.name: ARROW[column.type] for column in of.columns}}
+
+
+def _add_row(rows: dict[str, list[Any]], of: Table, place: tuple[int, int], values: dict[str, Any]) -> None:
+    seq, item = place
+    rows["_time"].append(values.get("_time", START + timedelta(seconds=seq)))
+    rows["_seq"].append(seq)
+    rows["_item"].append(item)
+    if of.keyed:
+        rows["_key"].append(key(values["_key"]) if values.get("_key") is not None else None)
+    rows["_extra"].append(values.get("_extra"))
+    for column in of.columns:
+        rows[column.name].append(values.get(column.name))
+
+
+def _add_letter(letters: dict[str, list[Any]], place: tuple[int, int], reason: str) -> None:
+    seq, item = place
+    problem = {"reason": reason, "field": "n", "value": "abc", "message": "expected an integer, got 'abc'"}
+    told = {"problems": json.dumps([problem]), "received_at": START + timedelta(seconds=seq), "version": 1, **problem}
+    for name, value in {"seq": seq, "item": item, **told}.items():
+        letters[name].append(value)
