@@ -1,7 +1,6 @@
-"""What ``verify`` and ``doctor`` look at in a stopped appliance: hash chains, the ledger, the audit chain, databases."""
+"""What ``verify`` and ``doctor`` look at in a stopped appliance: hash chains, ledgers, the audit chain, databases."""
 
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 import msgspec
 
@@ -70,7 +69,3 @@ def damage(openers: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[tuple[
             yield name, str(error)
         else:
             yield name, None
-
-
-def silver_files(data_dir: Path) -> list[Path]:
-    return sorted((data_dir / "silver").glob("*.duckdb"))

@@ -161,7 +161,7 @@ def databases(settings: Settings) -> Iterator[Examined]:
     """Do the databases of a stopped appliance open, and are they whole?"""
     from appliance import compose
 
-    for name, trouble in compose.examine(settings):
+    for name, trouble in compose.examine_databases(settings):
         if trouble is None:
             yield Examined("database", "fine", f"{name} opens and is whole")
         else:

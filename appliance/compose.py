@@ -1,0 +1,155 @@
+"""Builds the appliance from its settings. The one place, beside the catalog, that names concrete classes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from appliance import catalog, examine
+from appliance.components.resources import Resources
+from appliance.components.source import PullSource, PushSource
+from appliance.domain.clock import utc_now
+from appliance.domain.pipeline import Pipeline
+from appliance.egress.client import OutboundClient
+from appliance.egress.guard import parse_allowed
+from appliance.engine.engine import Engine
+from appliance.engine.engine import Parts as EngineParts
+from appliance.engine.workers import Workers
+from appliance.mapping import DuckDbMapper, check
+from appliance.observe.service_manager import ServiceManager
+from appliance.services import Services
+from appliance.services.assembly import Parts, assemble
+from appliance.settings import Settings
+from appliance.storage.bronze import FileBronzeLog
+from appliance.storage.control import audit
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.vault import Vault
+from appliance.storage.silver_duckdb.registry import Silvers
+from appliance.storage.silver_duckdb.store import DuckDbSilver
+
+CONTROL_FILE = "control.sqlite3"
+
+
+@dataclass(frozen=True, slots=True)
+class Appliance:
+    """Everything that is open."""
+
+    settings: Settings
+    plane: ControlPlane
+    bronze: FileBronzeLog
+    silvers: Silvers
+    mapper: DuckDbMapper
+    outbound: OutboundClient
+    engine: Engine
+    services: Services
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Appliance]:
+    """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet."""
+    data_dir = settings.server.data_dir
+    async with AsyncExitStack() as stack:
+        workers = Workers()
+        stack.callback(workers.close)
+        vault = await asyncio.to_thread(Vault.open, data_dir)
+        plane = await asyncio.to_thread(ControlPlane.open, data_dir / CONTROL_FILE, partial(workers.run, "control"))
+        stack.callback(plane.close)
+        silvers = Silvers(data_dir / "silver", partial(_silver, settings))
+        stack.callback(silvers.close)
+        bronze = _bronze(settings)
+        stack.push_async_callback(bronze.close)
+        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
+        stack.push_async_callback(outbound.close)
+        mapper = DuckDbMapper()
+        stack.callback(mapper.close)
+        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers))
+        stack.push_async_callback(engine.stop)
+        services = assemble(
+            Parts(plane=plane, vault=vault, engine=engine, catalog=catalog, check_mapping=check, settings={})
+        )
+        yield Appliance(settings, plane, bronze, silvers, mapper, outbound, engine, services)
+
+
+def _bronze(settings: Settings) -> FileBronzeLog:
+    return FileBronzeLog(
+        settings.server.data_dir / "bronze",
+        segment_bytes=settings.bronze.segment_size,
+        segment_age=settings.bronze.segment_age,
+        max_pending_bytes=settings.ingest.max_inflight_bytes,
+    )
+
+
+def _silver(settings: Settings, path: Path) -> DuckDbSilver:
+    return DuckDbSilver(
+        path,
+        memory_limit=settings.silver.memory_limit,
+        threads=settings.silver.threads or 2,
+        timeout_secs=settings.silver.query_timeout.total_seconds(),
+    )
+
+
+def _source(outbound: OutboundClient, pipeline: Pipeline) -> PushSource | PullSource:
+    return catalog.make_source(
+        pipeline.document.source,
+        Resources(
+            pipeline_id=pipeline.id,
+            outbound=outbound,
+            clock=utc_now,
+            log=structlog.get_logger("source").bind(pipeline=pipeline.id),
+            secrets=pipeline.secrets,
+        ),
+    )
+
+
+@asynccontextmanager
+async def open_offline(settings: Settings) -> AsyncIterator[Services]:
+    """Give the use cases of a stopped appliance to a command; the caller owns the data directory."""
+    async with opened(settings) as it:
+        yield it.services
+
+
+def serve(
+    settings: Settings, *, ready: Callable[[str], None], service: ServiceManager, reread: Callable[[], Settings]
+) -> int:
+    """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free."""
+    from appliance.serving import run  # what only a serving appliance needs takes a second to import
+
+    async def live() -> None:
+        async with opened(settings) as it:
+            await run(it, service, ready, reread)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(live())
+    return 0
+
+
+def verify(settings: Settings) -> examine.Report:
+    """Prove Bronze, ledgers and audit of a stopped appliance; the caller owns the data directory."""
+
+    async def look() -> examine.Report:
+        async with opened(settings) as it:
+            pipelines = await it.services.pipelines.stored()
+            found = await it.plane.read(lambda tx: list(audit.verify(tx)))
+            return await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+
+    return asyncio.run(look())
+
+
+def examine_databases(settings: Settings) -> Iterator[tuple[str, str | None]]:
+    """Open each database of a stopped appliance: its name, and what is wrong with it or None."""
+    data_dir = settings.server.data_dir
+    openers: list[tuple[str, Callable[[], None]]] = []
+    if (data_dir / CONTROL_FILE).exists():
+        openers.append((CONTROL_FILE, lambda: ControlPlane.open(data_dir / CONTROL_FILE).close()))
+    for path in sorted((data_dir / "silver").glob("*.duckdb")):
+        openers.append((path.name, partial(_open_and_close, settings, path)))
+    return examine.damage(openers)
+
+
+def _open_and_close(settings: Settings, path: Path) -> None:
+    _silver(settings, path).close()

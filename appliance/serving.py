@@ -1,0 +1,92 @@
+"""What a serving appliance has beside its stores and services: API, feed, screens, metrics, jobs and one port."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from appliance import __version__
+from appliance.api.app import build_api
+from appliance.api.feed import Feed
+from appliance.api.ingest import Bounds, Ingest
+from appliance.domain.clock import utc_now
+from appliance.egress.guard import parse_allowed
+from appliance.engine.jobs import JobRunner
+from appliance.engine.payloads import encode
+from appliance.engine.refine import Commit
+from appliance.life import Callbacks, Life
+from appliance.observe import logs
+from appliance.observe.metrics import Metrics
+from appliance.observe.service_manager import ServiceManager
+from appliance.server import Dispatcher, Listener
+from appliance.services.housekeeping import recurring
+from appliance.services.live_dashboards import LiveDashboards
+from appliance.settings import Settings
+from appliance.storage.control.jobs import Jobs
+from appliance.vitals import EngineNumbers, Vitals
+
+if TYPE_CHECKING:
+    from appliance.compose import Appliance
+
+
+async def run(
+    it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reread: Callable[[], Settings]
+) -> None:
+    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained."""
+    life = Life(service)
+    server = it.settings.server
+    async with AsyncExitStack() as stack:
+        metrics = Metrics(__version__, server.data_dir, EngineNumbers(it.engine))
+        dashboards = LiveDashboards(it.services.dashboards, it.services.queries, it.engine.hub, encode)
+        stack.push_async_callback(dashboards.close)
+        it.engine.followers.append(_follower(dashboards, metrics))
+        root = await _dispatcher(it, stack, life, metrics, dashboards)
+        await it.engine.start(await it.services.pipelines.stored())
+        jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
+        stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
+        await life.live(
+            Listener(root, server.host, server.port),
+            server.base_url or f"http://{_bracketed(server.host)}:{server.port}",
+            Callbacks(ready, lambda: _reload(it, reread), it.engine.receiver.drain),
+            server.drain_timeout.total_seconds(),
+        )
+
+
+def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit], None]:
+    def committed(commit: Commit) -> None:
+        dashboards.committed(commit.pipeline_id)
+        metrics.batch(commit.pipeline_id, commit.took_secs)
+
+    return committed
+
+
+async def _dispatcher(
+    it: "Appliance", stack: AsyncExitStack, life: Life, metrics: Metrics, dashboards: LiveDashboards
+) -> Dispatcher:
+    """Build the four rooms, their lifespans entered."""
+    from ui.mount import build_ui
+
+    data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
+    vitals = Vitals(it.engine, data_dir, it.bronze.health, it.silvers.incidents)
+    api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
+    await stack.enter_async_context(api.lifespan())
+    scratch = data_dir / "screens"
+    screens = build_ui(it.services, storage_path=scratch, data_dir=data_dir, version=__version__)
+    await stack.enter_async_context(screens.router.lifespan_context(screens))
+    return Dispatcher(
+        ingest=Ingest(it.engine.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), metrics.request),
+        feed=Feed(it.engine, it.services, dashboards, life.stopping),
+        api=api,
+        screens=screens,
+    )
+
+
+async def _reload(it: "Appliance", reread: Callable[[], Settings]) -> None:
+    """Let what may change while running change: the log level and where sources may connect to."""
+    settings = await asyncio.to_thread(reread)
+    logs.set_level(settings.log.level.value)
+    await it.outbound.allow([parse_allowed(text) for text in settings.egress.allow])
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

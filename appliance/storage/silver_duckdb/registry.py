@@ -1,0 +1,42 @@
+"""The stores of all organisations: one DuckDB file each, opened when it is first asked for."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from appliance.domain.ids import OrganisationId
+from appliance.storage.silver_duckdb.store import DuckDbSilver
+
+
+class Silvers:
+    """Owns every open store below ``root``; safe to ask from any thread."""
+
+    def __init__(self, root: Path, open_store: Callable[[Path], DuckDbSilver]) -> None:
+        self._root, self._open_store = root, open_store
+        self._stores: dict[OrganisationId, DuckDbSilver] = {}
+        self._opening = threading.Lock()
+
+    def of(self, organisation_id: OrganisationId) -> DuckDbSilver:
+        """Return the organisation's store; opening it the first time blocks.
+
+        Raises:
+            TransientError, FatalError: it cannot be opened.
+        """
+        found = self._stores.get(organisation_id)
+        if found is not None:
+            return found
+        with self._opening:
+            if organisation_id not in self._stores:
+                self._root.mkdir(parents=True, exist_ok=True)
+                self._stores[organisation_id] = self._open_store(self._root / f"{organisation_id}.duckdb")
+            return self._stores[organisation_id]
+
+    def incidents(self) -> list[str]:
+        """Return what happened to the files since the start, in words."""
+        return [str(incident) for store in list(self._stores.values()) for incident in store.incidents]
+
+    def close(self) -> None:
+        """Close every store; a second call does nothing."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()

@@ -1,0 +1,96 @@
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from appliance.components.source import Page
+from appliance.domain.ids import PipelineId
+from appliance.domain.schedule import Every
+from appliance.engine.poll import SLOW_RETRY_SECS, Poller
+from appliance.engine.receive import Door, Receiver
+from appliance.errors import ConfigError, Problem, TransientError
+from tests.fakes.bronze import MemoryBronzeLog
+
+NEWS = PipelineId("pl_news")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class Pages:
+    """Answers the pages it was given, one poll after the other; an exception among them is raised."""
+
+    schedule = Every(timedelta(seconds=60))
+
+    def __init__(self, *polls: list[Page | Exception]) -> None:
+        self.polls = list(polls)
+        self.asked_from: list[dict[str, Any] | None] = []
+
+    async def poll(self, checkpoint: dict[str, Any] | None) -> AsyncIterator[Page]:
+        self.asked_from.append(checkpoint)
+        for page in self.polls.pop(0):
+            if isinstance(page, Exception):
+                raise page
+            yield page
+
+
+def poller(source: Pages) -> tuple[Poller, MemoryBronzeLog, Clock]:
+    clock, bronze = Clock(), MemoryBronzeLog()
+    receiver = Receiver(bronze, clock)
+    receiver.open(NEWS, Door("http_poll", None))
+    return Poller(NEWS, source, bronze=bronze, receiver=receiver, clock=clock), bronze, clock
+
+
+async def test_each_page_is_durable_with_its_checkpoint_and_the_next_poll_starts_there() -> None:
+    source = Pages([Page([b"1", b"2"], {"page": 1}), Page([b"3"], {"page": 2})], [])
+    one, bronze, _ = poller(source)
+    assert await one._poll_once() == 60
+    assert bronze.last_seq(NEWS) == 3
+    await one._poll_once()
+    assert source.asked_from == [None, {"page": 2}]
+
+
+async def test_a_poll_that_breaks_off_keeps_its_pages_and_waits_as_long_as_it_is_asked_to() -> None:
+    source = Pages([Page([b"1"], {"page": 1}), TransientError("429", retry_after_secs=400)], [Page([b"2"])])
+    one, bronze, _ = poller(source)
+    assert await one._poll_once() == 400
+    assert one.error == "429"
+    assert bronze.last_seq(NEWS) == 1
+    assert await one._poll_once() == 60
+    assert (one.error, source.asked_from[1]) == (None, {"page": 1})
+
+
+async def test_what_only_a_person_can_mend_is_told_and_tried_rarely() -> None:
+    one, _, _ = poller(Pages([ConfigError([Problem("/source/url", "404 Not Found", "check the address")])]))
+    assert await one._poll_once() == SLOW_RETRY_SECS
+    assert one.error == "/source/url: 404 Not Found (check the address)"
+
+
+async def test_polls_that_were_missed_are_not_made_up_for() -> None:
+    one, _, clock = poller(Pages())
+
+    class Slow(Pages):
+        async def poll(self, checkpoint: dict[str, Any] | None) -> AsyncIterator[Page]:
+            clock.now += timedelta(seconds=150)  # two and a half intervals
+            yield Page([b"1"])
+
+    one._source = Slow()
+    assert await one._poll_once() == 30
+
+
+async def test_it_goes_on_until_it_is_cancelled() -> None:
+    source = Pages([], [])
+    source.schedule = Every(timedelta(milliseconds=1))
+    one, _, _ = poller(source)
+    task = asyncio.create_task(one.run())
+    async with asyncio.timeout(5):
+        while source.polls:  # noqa: ASYNC110 - what is awaited has no event of its own
+            await asyncio.sleep(0.001)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
