@@ -1,0 +1,106 @@
+"""The one frame every page enters: navigation, organisation, person, theme, health and the skip link.
+
+The frame is plain HTML beside NiceGUI's root, so it is on screen before any script has run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+from nicegui.element import Element
+
+from ui.markup import node
+from ui.theme import BOOT_SCRIPT, MARK, css
+
+if TYPE_CHECKING:
+    from ui.session import Visit
+
+STYLES = ("base.css", "icons.css", "frame.css", "controls.css", "data.css", "pages.css")
+SCRIPTS = ("app.js",)
+PRELOADS = ("feed.js", "format.js", "live.js", "stats.js", "rows.js", "charts.js", "widgets.js", "forms.js", "shell.js")
+SECTIONS = (
+    ("dashboards", "/dashboards", "Dashboards", "gauge"),
+    ("pipelines", "/pipelines", "Pipelines", "flow"),
+    ("tokens", "/tokens", "API tokens", "key"),
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a page stands: its title and the section it belongs to."""
+
+    title: str
+    section: str = ""
+
+
+def _head(assets: str, title: str) -> None:
+    ui.page_title(f"{title} · Dash")
+    links = "".join(f'<link rel="stylesheet" href="{assets}/{name}">' for name in STYLES)
+    links += "".join(f'<link rel="modulepreload" href="{assets}/{name}">' for name in PRELOADS)
+    links += "".join(f'<script type="module" src="{assets}/{name}"></script>' for name in SCRIPTS)
+    ui.add_head_html(f"<script>{BOOT_SCRIPT}</script><style>{css()}</style>{links}")
+
+
+@contextmanager
+def bare(assets: str, title: str) -> Iterator[Element]:
+    """Enter a page without navigation: set-up and sign-in."""
+    _head(assets, title)
+    ui.add_body_html(f'<div class="bare-mark"><span class="mark">{MARK}</span>Dash</div>')
+    with node("main", css="bare", id="main", tabindex="-1") as main:
+        yield main
+
+
+@contextmanager
+def frame(visit: "Visit", place: Place, assets: str) -> Iterator[Element]:
+    """Enter a page of somebody who is signed in."""
+    _head(assets, place.title)
+    ui.add_body_html(_navigation(visit, place))
+    with node("main", css="page", id="main", tabindex="-1") as main:
+        yield main
+
+
+def _navigation(visit: "Visit", place: Place) -> str:
+    links = "".join(_link(place, *section) for section in SECTIONS)
+    name, organisation = escape(visit.who.name), escape(visit.organisation)
+    return f"""
+<a class="skip" href="#main">Skip to content</a>
+<header class="side" data-frame>
+  <div class="side-top">
+    <a class="brand" href="/" aria-label="Dash, start page"><span class="mark">{MARK}</span><span>Dash</span></a>
+    <span class="org" title="Organisation">{organisation}</span>
+    <button class="icon-btn menu-btn" type="button" aria-label="Menu" aria-expanded="false" aria-controls="side-nav"
+      data-menu><i class="icon" data-icon="menu" aria-hidden="true"></i></button>
+  </div>
+  <div class="side-body" id="side-nav">
+    <nav aria-label="Main">{links}</nav>
+    <div class="side-foot">
+      <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i><span>Checking…</span></a>
+      <a class="nav-link" href="/account"{_current(place, "account")}><i class="icon" data-icon="user"
+        aria-hidden="true"></i><span class="who" title="{name}">{name}</span></a>
+      <div class="foot-row">
+        <div class="segmented theme" role="radiogroup" aria-label="Theme" data-theme-toggle>
+          <button type="button" role="radio" value="light" title="Light" aria-label="Light theme"><i class="icon" data-icon="sun"></i></button>
+          <button type="button" role="radio" value="dark" title="Dark" aria-label="Dark theme"><i class="icon" data-icon="moon"></i></button>
+          <button type="button" role="radio" value="auto" title="Like the system" aria-label="Theme of the system"><i class="icon" data-icon="auto"></i></button>
+        </div>
+        <form method="post" action="/ui/sign-out"><button class="icon-btn" title="Sign out" aria-label="Sign out"><i
+          class="icon" data-icon="exit" aria-hidden="true"></i></button></form>
+      </div>
+      <span class="version">Dash {escape(visit.version)}</span>
+    </div>
+  </div>
+</header>"""
+
+
+def _current(place: Place, section: str) -> str:
+    return ' aria-current="page"' if place.section == section else ""
+
+
+def _link(place: Place, section: str, href: str, label: str, glyph: str) -> str:
+    return (
+        f'<a class="nav-link" href="{href}"{_current(place, section)}>'
+        f'<i class="icon" data-icon="{glyph}" aria-hidden="true"></i><span>{label}</span></a>'
+    )

@@ -1,0 +1,1 @@
+"""One screen per file; each has ``register(screens)`` and goes through services only."""

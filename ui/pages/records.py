@@ -1,0 +1,131 @@
+"""Records of a pipeline: live, or of a time range; the raw event behind each; exports."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+
+from appliance.domain.access import Principal
+from appliance.domain.ids import PipelineId
+from appliance.services.views import PipelineView
+from ui.frame import Place
+from ui.markup import icon, node
+from ui.screens import Screens
+from ui.session import Visit
+from ui.widgets.card import card
+from ui.widgets.code_block import code_block
+from ui.widgets.dialog import dialog, show
+from ui.widgets.figures import moment
+from ui.widgets.pipeline_frame import pipeline_frame
+
+RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
+FORMATS = (
+    ("CSV", "text/csv", "csv"),
+    ("NDJSON", "application/x-ndjson", "ndjson"),
+    ("Parquet", "application/vnd.apache.parquet", "parquet"),
+    ("Arrow", "application/vnd.apache.arrow.stream", "arrows"),
+)
+
+
+def register(screens: Screens) -> None:
+    """Register ``/pipelines/{pipeline_id}/records``."""
+
+    @screens.page("/pipelines/{pipeline_id}/records", Place("Records", "pipelines"))
+    async def records(visit: Visit) -> None:
+        view = await pipeline_frame(visit, "records")
+        chosen = visit.request.query_params.get("range", "live")
+        with dialog("Event") as box:
+            body = node("div", css="dialog-body")
+        with card("Records", tight=True) as (head, _):
+            with head, node("div", css="row"):
+                _ranges(view, chosen)
+                _exports(view)
+            holder = _live(view) if chosen not in RANGES else _range(view, RANGES[chosen])
+            opens_events(visit, view.id, holder, box, body)
+
+
+def _ranges(view: PipelineView, chosen: str) -> None:
+    with node("div", css="segmented", role="group", aria_label="Time range"):
+        for name in ("live", *RANGES):
+            href = f"/pipelines/{view.id}/records" + ("" if name == "live" else f"?range={name}")
+            current = name == chosen or (name == "live" and chosen not in RANGES)
+            node("a", name.capitalize(), href=href, aria_current="true" if current else None)
+
+
+def _exports(view: PipelineView) -> None:
+    with node("details", css="menu", data_live="export", data_url=f"/api/v1/pipelines/{view.id}/records"):
+        with node("summary", css="btn small"):
+            icon("download")
+            node("span", "Export")
+        with node("div", css="menu-list"):
+            for label, media_type, ending in FORMATS:
+                with node("button", type="button", data_accept=media_type, data_file=f"{view.name}.{ending}"):
+                    node("span", label)
+                    node("span", f".{ending}", "faint")
+
+
+def _live(view: PipelineView) -> Element:
+    empty = "They appear here the moment the first event is mapped. The overview has a command that sends one."
+    return node("div", data_live="rows", data_topic=f"pipeline:{view.id}", data_empty=empty)
+
+
+def _range(view: PipelineView, span: timedelta) -> Element:
+    start = datetime.now(UTC) - span
+    with node("div", data_live="records", data_id=view.id, data_from=start.isoformat()) as holder:
+        with node("div", data_list=""):
+            for _ in range(8):
+                node("div", css="skeleton").style("height:16px;margin:13px 16px")
+        with node("div", data_more="", hidden=True, css="row").style("justify-content:center;padding:10px"):
+            node("button", "Show older records", "btn small", type="button")
+    return holder
+
+
+def opens_events(visit: Visit, pipeline_id: PipelineId, holder: Element, box: Element, body: Element) -> None:
+    """Show the raw event in the dialog ``box`` when ``holder`` says ``row`` with a sequence number."""
+
+    def chosen(event: GenericEventArguments) -> object:
+        seq = int(event.args)
+
+        async def open_event(who: Principal) -> None:
+            await show_event(visit, who, pipeline_id, seq, (box, body))
+
+        return visit.act(open_event)(event)
+
+    holder.on("row", chosen, js_handler="(e) => emit(e.detail)")
+
+
+async def show_event(
+    visit: Visit, who: Principal, pipeline_id: PipelineId, seq: int, place: tuple[Element, Element]
+) -> None:
+    """Fill and open the dialog ``place`` (box, body) with one event as it was received. Raises NotFound."""
+    event = await visit.services.records.event(who, pipeline_id, seq)
+    box, body = place
+    body.clear()
+    with body:
+        with node("dl", css="kv"):
+            node("dt", "Event")
+            node("dd", f"{event.seq:,}")
+            node("dt", "Received")
+            with node("dd"):
+                moment(event.envelope.received_at, "clock")
+            node("dt", "From")
+            node("dd", " · ".join(filter(None, (event.envelope.source, event.envelope.remote))))
+            if event.envelope.delivery_id:
+                node("dt", "Delivery id")
+                node("dd", event.envelope.delivery_id, "mono")
+            node("dt", "Place in Bronze")
+            node("dd", f"{event.segment}, line {event.line:,}", "mono")
+        code_block(readable(event.payload), "raw-event", wrap=True)
+    show(box)
+
+
+def readable(payload: bytes, most: int = 20_000) -> str:
+    """Return the payload indented where it is JSON of a sensible size, else as it is."""
+    text = payload.decode("utf-8", "replace")
+    if len(text) > most:
+        return f"{text[:most]}\n… {len(payload):,} bytes in all"
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text

@@ -1,0 +1,123 @@
+"""Who is looking: the session cookie, one visit of one page, and the pages that stand open."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from nicegui.client import Client
+from nicegui.element import Element
+from nicegui.events import GenericEventArguments
+from starlette.requests import Request
+
+from appliance.domain.access import Action, Principal, require
+from appliance.errors import DashError, Forbidden, Unauthenticated
+from ui.toast import toast
+
+if TYPE_CHECKING:
+    from appliance.services import Services
+    from appliance.services.sessions import Sessions
+
+COOKIE = "dash_session"
+SWEEP_SECS = 15.0
+_log = logging.getLogger("dash.ui")
+
+
+def sign_in_url(request: Request) -> str:
+    """Return the sign-in page that leads back to where ``request`` wanted to go."""
+    wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return "/sign-in" if wanted in ("/", "/sign-in") else f"/sign-in?next={quote(wanted)}"
+
+
+class OpenPages:
+    """The pages open in browsers, by session. NiceGUI's events trust a page for ever, so pages must be closed here."""
+
+    def __init__(self, sessions: "Sessions") -> None:
+        self._sessions = sessions
+        self._clients: defaultdict[str, set[Client]] = defaultdict(set)
+
+    def add(self, cookie: str, client: Client) -> None:
+        """Remember a page until its browser has left it."""
+        self._clients[cookie].add(client)
+        client.on_delete(lambda: self._forget(cookie, client))
+
+    def _forget(self, cookie: str, client: Client) -> None:
+        self._clients[cookie].discard(client)
+        if not self._clients[cookie]:
+            del self._clients[cookie]
+
+    def close(self, cookie: str) -> None:
+        """Send every page of an ended session to the sign-in page."""
+        for client in list(self._clients.get(cookie, ())):
+            client.run_javascript("location.assign('/sign-in')")
+
+    async def watch(self) -> None:
+        """Close the pages of sessions that ended elsewhere (signed out by API, user disabled); runs until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_SECS)
+            for cookie in list(self._clients):
+                try:
+                    ended = await self._sessions.resolve(cookie) is None
+                except DashError as error:
+                    _log.warning("looking for ended sessions: %s", error)
+                    break
+                if ended:
+                    self.close(cookie)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One page being shown to one person. ``who`` is as of the moment the page was built."""
+
+    request: Request
+    client: Client
+    services: "Services"
+    who: Principal
+    cookie: str
+    organisation: str
+    version: str
+    params: dict[str, str] = field(default_factory=dict)
+
+    def may(self, action: Action) -> bool:
+        """Return whether to offer ``action`` on this page; the service checks it again."""
+        try:
+            require(self.who, action)
+        except Forbidden:
+            return False
+        return True
+
+    async def principal(self) -> Principal:
+        """Return who is asking now. Raises Unauthenticated when the session has ended since the page was built."""
+        who = await self.services.sessions.resolve(self.cookie)
+        if who is None:
+            raise Unauthenticated("This session has ended: sign in again")
+        return who
+
+    def act(
+        self, handler: Callable[[Principal], Awaitable[None]], *, busy: Element | None = None
+    ) -> Callable[[GenericEventArguments], Awaitable[None]]:
+        """Make an event handler that asks who it is first and tells every error as a toast.
+
+        ``busy``: the button to switch off while it runs.
+        """
+
+        async def guarded(_: GenericEventArguments) -> None:
+            if busy is not None:
+                busy.props["disabled"] = True
+            try:
+                await handler(await self.principal())
+            except Unauthenticated:
+                self.client.run_javascript(f"location.assign({sign_in_url(self.request)!r})")
+            except DashError as error:
+                toast(self.client, str(error), "bad")
+            except Exception:  # noqa: BLE001 - the boundary of the screens: told once, logged once
+                _log.exception("handling a click on %s", self.request.url.path)
+                toast(self.client, "That failed for a reason of our own; the log of the appliance has it", "bad")
+            finally:
+                if busy is not None:
+                    busy.props.pop("disabled", None)
+
+        return guarded

@@ -1,0 +1,170 @@
+// Forms that answer with a cookie: set-up, sign-in, change of password. Errors stand beside the field they are about.
+import { define } from "./live.js";
+
+function errorPlace(form, name) {
+  return form.querySelector(`[data-error-for="${name}"]`);
+}
+
+function clear(form) {
+  for (const place of form.querySelectorAll("[data-error-for], .form-error")) place.textContent = "";
+  for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
+}
+
+function mark(form, name, message) {
+  const input = form.elements[name];
+  const place = errorPlace(form, name);
+  if (!input || !place) return false;
+  place.textContent = message;
+  input.setAttribute?.("aria-invalid", "true");
+  return input;
+}
+
+function tell(form, problem) {
+  let first = null;
+  const rest = [];
+  for (const { pointer, message, hint } of problem.problems ?? []) {
+    const words = hint ? `${message} (${hint})` : message;
+    const found = mark(form, pointer.replace(/^\//, ""), words);
+    if (found) first ??= found;
+    else rest.push(words);
+  }
+  if (!problem.problems?.length) rest.push(problem.title ?? "The appliance did not take this.");
+  form.querySelector(".form-error").textContent = rest.join(" ");
+  return first;
+}
+
+function values(form) {
+  const out = {};
+  for (const input of form.elements) {
+    if (!input.name || (input.type === "radio" && !input.checked)) continue;
+    if (input.dataset.local !== undefined) continue;
+    out[input.name] = input.type === "checkbox" ? input.checked : input.dataset.as === "boolean" ? input.value === "true" : input.value;
+  }
+  return out;
+}
+
+async function send(form) {
+  const answer = await fetch(form.getAttribute("action"), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(values(form)),
+  });
+  const said = await answer.json().catch(() => ({}));
+  return { ok: answer.ok, said };
+}
+
+function missing(scope) {
+  for (const input of scope.querySelectorAll("input, select")) {
+    if (input.validity.valid) continue;
+    mark(input.form, input.name, input.validity.valueMissing ? "Please fill this in." : input.validity.tooShort ? `At least ${input.minLength} characters.` : input.validationMessage);
+    input.focus();
+    return true;
+  }
+  return false;
+}
+
+/** Submit `form` by fetch. `jump(input)`: bring the field of an error into view first. */
+function submits(form, { check = () => false, jump = () => {}, done } = {}) {
+  form.noValidate = true;
+  form.addEventListener("input", (event) => event.target.name && errorPlace(form, event.target.name)?.replaceChildren());
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    clear(form);
+    if (check() || missing(form)) return;
+    const button = form.querySelector("[type=submit]");
+    button.setAttribute("data-busy", "");
+    button.disabled = true;
+    try {
+      const { ok, said } = await send(form);
+      if (ok) return void done(said);
+      const first = tell(form, said);
+      if (first) {
+        jump(first);
+        first.focus?.();
+      }
+    } catch {
+      form.querySelector(".form-error").textContent = "The appliance did not answer. Check that it runs, then try again.";
+    }
+    button.removeAttribute("data-busy");
+    button.disabled = false;
+  });
+}
+
+const go = (said) => location.assign(said.next ?? "/");
+
+define("sign-in", (form) => submits(form, { done: go }));
+
+define("password", (form) => {
+  strengthOf(form);
+  submits(form, {
+    done: () => {
+      form.reset();
+      form.querySelector("[type=submit]").removeAttribute("data-busy");
+      form.querySelector("[type=submit]").disabled = false;
+      globalThis.dash.toast("The password is changed. Other devices are signed out.");
+    },
+  });
+});
+
+// Length counts most; repeated characters and a lone word count little.
+function strength(password, email) {
+  const kinds = [/[a-z]/, /[A-Z]/, /\d/, /[^\w]/].filter((kind) => kind.test(password)).length;
+  const different = new Set(password).size;
+  const points = password.length + kinds * 2 + Math.min(different, 14) - 8;
+  if (password.length < 12) return [1, `${12 - password.length} more character${password.length === 11 ? "" : "s"} needed`];
+  if (different < 5 || (email && password.toLowerCase().includes(email.split("@")[0].toLowerCase() || "\0"))) return [1, "Easy to guess: use several words"];
+  if (points < 22) return [2, "Fair: a few words more make it strong"];
+  return points < 32 ? [3, "Strong"] : [4, "Very strong"];
+}
+
+function strengthOf(form) {
+  const input = form.querySelector("[data-strength]");
+  const bar = form.querySelector(".strength");
+  const words = form.querySelector("[data-strength-text]");
+  input.addEventListener("input", () => {
+    const [score, text] = strength(input.value, form.elements.admin_email?.value);
+    bar.dataset.score = input.value ? score : 0;
+    words.textContent = input.value ? text : words.dataset.default;
+  });
+}
+
+define("setup", (form) => {
+  strengthOf(form);
+  const steps = [...form.querySelectorAll(".step")];
+  const marks = [...form.querySelectorAll(".steps li")];
+  let at = 0;
+  const show = (to) => {
+    at = to;
+    steps.forEach((step, i) => step.toggleAttribute("data-on", i === to));
+    marks.forEach((li, i) => {
+      li.toggleAttribute("data-done", i < to);
+      i === to ? li.setAttribute("aria-current", "step") : li.removeAttribute("aria-current");
+    });
+    review(form);
+    (steps[to].querySelector("input:not([type=radio]), input:checked, [type=submit]") ?? steps[to]).focus();
+  };
+  const next = () => {
+    clear(form);
+    if (!missing(steps[at])) show(at + 1);
+  };
+  form.addEventListener("click", (event) => {
+    if (event.target.closest("[data-next]")) next();
+    if (event.target.closest("[data-back]")) show(at - 1);
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.target.tagName === "BUTTON" || at === steps.length - 1) return;
+    event.preventDefault();
+    next();
+  });
+  submits(form, { done: go, jump: (input) => show(steps.indexOf(input.closest(".step"))) });
+  steps[0].toggleAttribute("data-on", true);
+  steps[0].querySelector("input").focus();
+});
+
+function review(form) {
+  const all = values(form);
+  for (const place of form.querySelectorAll("[data-review]")) {
+    const value = all[place.dataset.review];
+    place.textContent = typeof value === "boolean" ? (value ? "Yes, with live data of this machine" : "No, start empty") : value;
+  }
+}

@@ -1,0 +1,188 @@
+// What every page has: theme, menu, toasts, copying, filters, times, health, dialogs.
+import { ago, calendar, clock } from "./format.js";
+import { define, h } from "./live.js";
+
+// -- theme
+const root = document.documentElement;
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+function applyTheme(choice, remember) {
+  const theme = choice === "auto" ? (system.matches ? "dark" : "light") : choice;
+  root.dataset.choice = choice;
+  root.dataset.theme = theme;
+  const year = 31_536_000;
+  if (remember) document.cookie = `dash_theme=${choice}.${theme};path=/;max-age=${year};samesite=lax`;
+  for (const button of document.querySelectorAll("[data-theme-toggle] button")) {
+    button.setAttribute("aria-checked", String(button.value === choice));
+    button.tabIndex = button.value === choice ? 0 : -1;
+  }
+  document.dispatchEvent(new CustomEvent("dash:theme", { detail: theme }));
+}
+
+system.addEventListener("change", () => root.dataset.choice === "auto" && applyTheme("auto", true));
+applyTheme(root.dataset.choice ?? "auto", true);
+
+document.addEventListener("keydown", (event) => {
+  const group = event.target.closest?.("[role=radiogroup]");
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!group || !step || event.target.tagName !== "BUTTON") return;
+  const buttons = [...group.querySelectorAll("button")];
+  const next = buttons[(buttons.indexOf(event.target) + step + buttons.length) % buttons.length];
+  event.preventDefault();
+  next.focus();
+  next.click();
+});
+
+// -- clicks that need no server
+document.addEventListener("click", (event) => {
+  const target = event.target;
+  const theme = target.closest("[data-theme-toggle] button");
+  if (theme) applyTheme(theme.value, true);
+  const menu = target.closest("[data-menu]");
+  if (menu) {
+    const open = menu.closest("[data-frame]").toggleAttribute("data-open");
+    menu.setAttribute("aria-expanded", String(open));
+  }
+  const copy = target.closest("[data-copy]");
+  if (copy) copyFrom(copy);
+  const reveal = target.closest("[data-reveal]");
+  if (reveal) toggleReveal(reveal);
+  const shut = target.closest("[data-close]");
+  if (shut) shut.closest("dialog")?.close();
+  if (target.tagName === "DIALOG") target.close(); // the backdrop
+  for (const open of document.querySelectorAll("details.menu[open]")) if (!open.contains(target)) open.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const open of document.querySelectorAll("details.menu[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
+});
+
+function toggleReveal(button) {
+  const input = document.getElementById(button.dataset.reveal);
+  const shown = input.type === "password";
+  input.type = shown ? "text" : "password";
+  button.setAttribute("aria-pressed", String(shown));
+}
+
+async function copyFrom(button) {
+  const text = button.dataset.copy || document.getElementById(button.dataset.copyFrom)?.textContent || "";
+  const label = button.querySelector("span");
+  const before = label?.textContent;
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    // Without HTTPS browsers keep the clipboard away: the old way works everywhere.
+    const area = h("textarea", { style: "position:fixed;opacity:0" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+  if (!label) return toast("Copied", "ok");
+  label.textContent = "Copied";
+  setTimeout(() => (label.textContent = before), 1400);
+}
+
+// -- toasts
+const toasts = document.body.appendChild(h("div", { class: "toasts", role: "status", "aria-live": "polite" }));
+
+function toast(message, kind = "ok") {
+  const close = () => box.remove();
+  const box = h("div", { class: `toast ${kind}`, ...(kind === "bad" && { role: "alert" }) },
+    h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message),
+    h("button", { class: "icon-btn", type: "button", "aria-label": "Close", onclick: close }, h("i", { class: "icon", "data-icon": "close" })));
+  toasts.append(box);
+  if (kind === "ok") setTimeout(close, 4000);
+}
+
+globalThis.dash = { toast };
+
+// -- times: <time data-at="…" data-style="ago|clock|date">
+function tell(el) {
+  const date = new Date(el.dataset.at);
+  if (Number.isNaN(date.valueOf())) return;
+  const words = { clock: () => clock(date, true), date: () => `${calendar(date)} ${clock(date).slice(-8, -3)}` }[el.dataset.style];
+  const text = words ? words() : ago(date);
+  if (el.textContent !== text) el.textContent = text;
+  if (el.title !== date.toString()) el.title = date.toString();
+}
+const tellAll = () => document.hidden || document.querySelectorAll("[data-at]").forEach(tell);
+setInterval(tellAll, 1000);
+define("time", tell);
+
+// -- health
+define("health", (el) => {
+  const look = async () => {
+    if (document.hidden) return;
+    let state = "bad";
+    let words = "Not reachable";
+    try {
+      const answer = await fetch("/readyz", { headers: { accept: "application/json" } });
+      state = answer.ok ? "ok" : "warn";
+      words = answer.ok ? "All systems ready" : "Not ready";
+    } catch {
+      state = "bad";
+    }
+    el.dataset.state = state;
+    el.lastElementChild.textContent = words;
+  };
+  look();
+  const timer = setInterval(look, 30_000);
+  return () => clearInterval(timer);
+});
+
+// -- filters: an input with data-filter="#list" hides the rows whose data-text does not hold its words
+define("filter", (el) => {
+  const list = document.querySelector(el.dataset.filter);
+  const empty = document.querySelector(el.dataset.filterEmpty);
+  let state = "";
+  const input = el.querySelector("input");
+  const apply = () => {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of list.querySelectorAll("[data-text]")) {
+      const rowState = row.querySelector("[data-slot=state]")?.dataset.state ?? "";
+      row.hidden = !words.every((word) => row.dataset.text.includes(word)) || (state !== "" && rowState !== state);
+      shown += row.hidden ? 0 : 1;
+    }
+    if (empty) empty.hidden = shown > 0;
+  };
+  input.addEventListener("input", apply);
+  for (const button of el.querySelectorAll("[data-state-filter]")) {
+    button.addEventListener("click", () => {
+      state = button.dataset.stateFilter;
+      for (const other of el.querySelectorAll("[data-state-filter]")) other.setAttribute("aria-pressed", String(other === button));
+      apply();
+    });
+  }
+});
+
+// -- downloads from the API in a format named by Accept, with the session of this page
+define("export", (el) => {
+  el.addEventListener("click", async (event) => {
+    const choice = event.target.closest("[data-accept]");
+    if (!choice) return;
+    el.open = false;
+    const scope = document.querySelector("[data-live=records]")?.dataset ?? {};
+    const query = new URLSearchParams({ ...(scope.from && { from: scope.from }), ...(scope.to && { to: scope.to }), limit: "100000" });
+    const answer = await fetch(`${el.dataset.url}?${query}`, { headers: { accept: choice.dataset.accept } });
+    if (!answer.ok) {
+      toast((await answer.json()).title ?? "The export failed", "bad");
+      return;
+    }
+    const url = URL.createObjectURL(await answer.blob());
+    h("a", { href: url, download: choice.dataset.file }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60_000);
+  });
+});
+
+// -- a signing secret typed here replaces the placeholder of the command; it never leaves the page
+define("mirror", (el) => {
+  const target = document.getElementById(el.dataset.mirror);
+  const original = target.textContent;
+  el.addEventListener("input", () => (target.textContent = original.replaceAll(el.dataset.placeholder, el.value.replaceAll("'", "") || el.dataset.placeholder)));
+});

@@ -1,0 +1,27 @@
+"""Small live figures: state badge, times, sparkline."""
+
+from datetime import datetime
+
+from appliance.domain.pipeline import State
+from ui.markup import node
+
+
+def state_badge(state: State) -> None:
+    """Draw the state of a pipeline; the feed keeps it current inside an element with ``data-live=stats``."""
+    with node("span", css="badge", data_slot="state", data_state=state.value):
+        node("i", css="dot")
+        node("span", state.value)
+
+
+def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> None:
+    """Draw an instant in the reader's own time zone. ``style``: ago, clock or date; None reads "never"."""
+    text = "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+    node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
+
+
+def short(number: float) -> str:
+    """Return ``number`` with three significant digits, as ``static/format.js`` does."""
+    for limit, divisor, suffix in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(number) >= limit:
+            return f"{number / divisor:.3g}{suffix}"
+    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
