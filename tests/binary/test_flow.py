@@ -1,0 +1,82 @@
+"""The built program: nobody, no environment, read-only program, no route. Promises with literal values."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.binary
+
+
+def test_there_was_no_network(seen: dict[str, Any]) -> None:
+    assert seen["network"] == "Network is unreachable"
+
+
+def test_version(seen: dict[str, Any]) -> None:
+    assert seen["version"] == "dash-appliance 0.1.0\n"
+
+
+def test_setup_prints_the_token_alone_and_refuses_to_run_twice(seen: dict[str, Any]) -> None:
+    assert seen["setup"]["code"] == 0, seen["setup"]
+    assert re.fullmatch(r"dash_[0-9A-Za-z]{38}\n", seen["setup"]["out"])
+    assert seen["setup_again"]["code"] == 1
+    assert seen["setup_again"]["out"] == ""
+
+
+def test_ready_line_and_clean_stops(seen: dict[str, Any]) -> None:
+    assert seen["ready"] == "ready http://127.0.0.1:8080\n"
+    assert (seen["stopped"], seen["stopped_again"], seen["stopped_last"]) == (0, 0, 0)
+    assert seen["stop_secs"] < 5
+
+
+def test_a_second_instance_is_refused_with_the_owners_pid(seen: dict[str, Any]) -> None:
+    assert seen["second_instance"]["code"] == 75
+    assert f"belongs to the running process {seen['second_instance']['owner']}:" in seen["second_instance"]["err"]
+
+
+def test_from_a_signed_event_to_a_query(seen: dict[str, Any]) -> None:
+    assert seen["created"] == 201
+    assert seen["accepted"] == {"status": 202, "body": {"accepted": 1, "first_seq": 1, "last_seq": 1}}
+    assert seen["record"] == {"device": "b1", "temp_c": 55.0, "_seq": 1}  # (131 - 32) * 5 / 9
+    assert seen["again"]["status"] == 200
+    assert seen["again"]["body"]["duplicate"] is True
+    assert seen["wrong"] == 401
+    assert seen["query"] == [{"mean": 55.0, "n": 1}]
+    assert seen["parquet"] == "PAR1"
+    assert seen["ledger"] == {"received": 1, "stored": 1, "filtered": 0, "duplicate": 0, "dead": 0, "pending": 0}
+    assert seen["after_restart"] == "b1"
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/api/openapi.json", "/api/docs"])
+def test_every_address_answers(seen: dict[str, Any], path: str) -> None:
+    assert seen[path] == 200
+
+
+def test_screens_in_a_real_browser_need_nothing_from_outside(seen: dict[str, Any]) -> None:
+    assert "Sign in" in seen["title"]
+    assert seen["foreign_requests"] == []
+    assert seen["failed_requests"] == []
+    assert seen["browser_errors"] == []
+
+
+def test_verify_and_doctor(seen: dict[str, Any]) -> None:
+    assert seen["verify"]["code"] == 0, seen["verify"]
+    assert seen["verify"]["out"].startswith("fine: ")
+    assert {finding["about"] for finding in json.loads(seen["doctor"]["out"])["findings"]} >= {
+        "disk",
+        "clock",
+        "health",
+    }
+    assert json.loads(seen["airgap"]["out"])["fine"] is True
+
+
+def test_no_secret_reached_the_log(seen: dict[str, Any]) -> None:
+    assert seen["log_has_secrets"] is False
+
+
+def test_figures(seen: dict[str, Any]) -> None:
+    """The limits are the promises of issue and handbook; the figures are in artefacts/binary.json."""
+    assert seen["ready_secs"] <= 2.5
+    assert seen["idle_rss_mb"] <= 180
+    assert seen["idle_cpu_percent"] <= 2
