@@ -11,6 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
+from typing import Annotated
 
 import msgspec
 
@@ -26,7 +27,7 @@ _TAIL = 1 << 16
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One closed segment. Sizes in bytes; ``sha256`` of the lines, ``packed_sha256`` of the compressed file."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(pattern=r"^\d{20}(-\d+)?\.jsonl\.zst$")]
     first_seq: int
     last_seq: int
     frames: int
@@ -43,7 +44,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> Key:
         key = key_of(self.name)
-        assert key is not None, self.name  # noqa: S101 - written by us
+        assert key is not None, self.name  # noqa: S101 - decoding checks the pattern
         return key
 
 

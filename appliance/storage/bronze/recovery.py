@@ -174,7 +174,9 @@ class _Scan:
 
     def _take(self, found: Found[Header]) -> None:
         header, segment, state = found.header, self._segment, self._state
-        segment.end = found.offset
+        if found.offset != segment.end:
+            segment.end = found.offset
+            segment.index.gap()
         segment.grow(header.seq, header.n, found.size)
         segment.opened_at = segment.opened_at or header.at
         state.next_seq = segment.last_seq + 1

@@ -45,13 +45,19 @@ class Index:
         self._seqs = array("q", [0])
         self._offsets = array("q", [0])
         self._lines = array("q", [1])
+        self._behind_gap = False
 
     def add(self, seq: int, place: Place) -> None:
-        """Note the frame at ``place`` if the last one noted is far enough away."""
-        if place.offset - self._offsets[-1] >= _GRAIN:
+        """Note the frame at ``place`` if the last one noted is far enough away, or beyond a gap."""
+        if place.offset - self._offsets[-1] >= _GRAIN or self._behind_gap:
+            self._behind_gap = False
             self._seqs.append(seq)
             self._offsets.append(place.offset)
             self._lines.append(place.line)
+
+    def gap(self) -> None:
+        """Note that something unreadable lies before the next frame: who looks for that must not begin earlier."""
+        self._behind_gap = True
 
     def place(self, seq: int) -> Place:
         """Return a place at or before the frame that holds ``seq``."""

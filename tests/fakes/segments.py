@@ -1,0 +1,66 @@
+"""Hands-on access to one pipeline's log without threads or an event loop, for tests of what lies in the files."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from appliance.domain.event import Delivery, Envelope
+from appliance.storage.bronze.disk import Disk
+from appliance.storage.bronze.frame import Packed, pack
+from appliance.storage.bronze.pipeline_log import Options, PipelineLog
+from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.writer import OpenFiles
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+class Hand:
+    """A clock that stands still until it is moved; wall and monotonic time in one."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def monotonic(self) -> float:
+        return (self.now - NOON).total_seconds()
+
+    def move(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+def open_log(directory: Path, hand: Hand | None = None, **chosen: Any) -> PipelineLog:
+    """Return the log in ``directory``, recovered; options as in ``Options``, segments end at 64 KiB."""
+    hand = hand or Hand()
+    directory.mkdir(exist_ok=True)
+    standard: dict[str, Any] = {
+        "clock": hand, "monotonic": hand.monotonic, "segment_bytes": 1 << 16, "disk": Disk(), "files": OpenFiles(),
+    }  # fmt: skip
+    return PipelineLog(directory, recover(directory), Options(**(standard | chosen)))
+
+
+def packed(*payloads: bytes, received_at: datetime = NOON, **envelope: Any) -> Packed:
+    return pack(Delivery(Envelope(received_at=received_at, source="webhook", **envelope), payloads))
+
+
+def events(log: PipelineLog, after_seq: int = 0) -> list[tuple[int, bytes]]:
+    """Return all events after ``after_seq``, as the reader answers them."""
+    found: list[tuple[int, bytes]] = []
+    reader = Reader(log, Blockstore())
+    while frames := reader.read(after_seq, 1000, 1 << 20):
+        for frame in frames:
+            found += enumerate(frame.lines.split(b"\n"), frame.first_seq)
+        after_seq = frames[-1].last_seq
+    return found
+
+
+def compact_all(log: PipelineLog) -> None:
+    while log.compact_oldest(lambda worked: None):
+        pass
+
+
+def names(directory: Path) -> list[str]:
+    """Return the names of the files, without the zeros in front."""
+    return sorted(path.name.lstrip("0") for path in directory.iterdir())

@@ -1,0 +1,162 @@
+"""What a start makes of the files that a crash, a bad disk or a person left behind."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.domain.ids import PipelineId
+from appliance.errors import FatalError
+from appliance.storage.bronze.frame import header_line
+from appliance.storage.bronze.pipeline_log import PipelineLog
+from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.verify import Verification
+from tests.fakes.segments import compact_all, events, names, open_log, packed
+
+FIRST = "00000000000000000001.jsonl"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A pipeline with three commits: events 1-2, 3 and 4."""
+    log = open_log(tmp_path / "pl")
+    log.commit([packed(b"1", b"2", delivery_id="a", checkpoint={"page": 1})])
+    log.commit([packed(b"3", delivery_id="b")])
+    log.commit([packed(b"4")])
+    log.close()
+    return tmp_path / "pl"
+
+
+def messages(log: PipelineLog) -> list[tuple[str, str]]:
+    return [(found.segment, found.message) for found in Verification(PipelineId("pl"), log).findings()]
+
+
+def append(path: Path, content: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(content)
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_clean_log_comes_back_whole(folder: Path) -> None:
+    log = open_log(folder)
+    assert (log.last_seq, log.checkpoint, log.cut_bytes) == (4, {"page": 1}, 0)
+    assert events(log) == [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")]
+    assert [delivered.id for delivered in recover(folder).deliveries] == ["a", "b"]
+
+
+@pytest.mark.parametrize("torn", [b"{", b'{"seq":5,"durable":4,"n":1', b"x" * 5000, b"junk\n", b"\xff\0\n"])
+def test_a_torn_tail_is_cut_kept_and_counted(folder: Path, torn: bytes) -> None:
+    size = (folder / FIRST).stat().st_size
+    append(folder / FIRST, torn)
+    log = open_log(folder)
+    assert (log.last_seq, log.cut_bytes) == (4, len(torn))
+    assert (folder / f"{FIRST}.cut-{size}").read_bytes() == torn
+    assert (folder / FIRST).stat().st_size == size
+    log.commit([packed(b"5")])
+    assert events(open_log(folder), 3) == [(4, b"4"), (5, b"5")]
+    assert messages(log) == []
+
+
+def test_space_taken_ahead_is_not_a_loss(folder: Path) -> None:
+    size = (folder / FIRST).stat().st_size
+    append(folder / FIRST, bytes(300_000))
+    log = open_log(folder)
+    assert (log.last_seq, log.cut_bytes) == (4, 0)
+    assert (folder / FIRST).stat().st_size == size
+    assert names(folder) == ["1.jsonl"]
+
+
+def test_zeros_around_a_torn_tail_are_not_counted(folder: Path) -> None:
+    append(folder / FIRST, b'{"seq":5,' + bytes(4096))
+    assert open_log(folder).cut_bytes == 9
+
+
+def test_the_last_frame_cut_anywhere_is_gone_and_the_others_stay(folder: Path) -> None:
+    whole = (folder / FIRST).read_bytes()
+    start = whole.rindex(b'{"seq"')
+    for end in range(start, len(whole)):
+        (folder / FIRST).write_bytes(whole[:end])
+        log = open_log(folder)
+        assert (log.last_seq, log.cut_bytes) == (3, end - start)
+
+
+def test_a_commit_of_which_only_the_end_reached_the_disk_is_cut(folder: Path) -> None:
+    log = open_log(folder)
+    end = (folder / FIRST).stat().st_size
+    log.commit([packed(b"5"), packed(b"6")])  # one sync for both: neither was acknowledged without the other
+    log.close()
+    flip(folder / FIRST, end + 3)
+    log = open_log(folder)
+    assert log.last_seq == 4
+    assert log.cut_bytes > 200
+
+
+def test_damage_to_what_was_acknowledged_cuts_nothing_and_gives_no_number_twice(folder: Path) -> None:
+    place = (folder / FIRST).read_bytes().index(b'{"seq":3,') + 2
+    flip(folder / FIRST, place)
+    log = open_log(folder)
+    assert (log.last_seq, log.cut_bytes) == (4, 0)
+    assert log.commit([packed(b"5")]) == [5]
+    log.close()
+    for after in (log, open_log(folder)):
+        assert events(after, 3) == [(4, b"4"), (5, b"5")]
+        with pytest.raises(FatalError, match=rf"reading event 3 of pl in {FIRST}: byte {place - 2}: no frame begins"):
+            events(after)
+        assert [segment for segment, _ in messages(after)] == [FIRST]
+    assert names(folder) == ["1.jsonl", "5.jsonl"]
+
+
+def test_good_events_before_the_damage_are_still_handed_out(folder: Path) -> None:
+    flip(folder / FIRST, (folder / FIRST).read_bytes().index(b'{"seq":3,') + 2)
+    reader = Reader(open_log(folder), Blockstore())
+    assert [frame.last_seq for frame in reader.read(0, 99, 99)] == [2]
+    with pytest.raises(FatalError):
+        reader.read(2, 99, 99)
+
+
+def test_what_was_written_but_never_acknowledged_gives_way_to_the_next_segment(folder: Path) -> None:
+    refused, accepted = packed(b"refused"), packed(b"5")
+    append(folder / FIRST, header_line(refused, 5, 4) + refused.block)
+    (folder / "00000000000000000005.jsonl").write_bytes(header_line(accepted, 5, 4) + accepted.block)
+    log = open_log(folder)
+    assert events(log, 3) == [(4, b"4"), (5, b"5")]
+    assert [segment.last_seq for segment in log.segments()] == [4, 5]
+    compact_all(log)
+    assert events(log, 3) == [(4, b"4"), (5, b"5")]
+    assert messages(log) == []
+
+
+def test_the_newest_segment_may_be_empty(folder: Path) -> None:
+    (folder / "00000000000000000005.jsonl").write_bytes(b"")
+    log = open_log(folder)
+    assert log.commit([packed(b"5")]) == [5]
+    assert [segment.name for segment in log.segments()] == [FIRST, "00000000000000000005.jsonl"]
+    log.close()
+    assert events(open_log(folder))[-1] == (5, b"5")
+
+
+def test_an_empty_segment_before_another_is_removed(folder: Path) -> None:
+    (folder / "00000000000000000005.jsonl").write_bytes(bytes(100))
+    (folder / "00000000000000000005-1.jsonl").write_bytes(b"")
+    log = open_log(folder)
+    assert log.commit([packed(b"5")]) == [5]
+    assert names(folder) == ["1.jsonl", "5-1.jsonl"]
+
+
+def test_a_missing_segment_is_told(folder: Path) -> None:
+    log = open_log(folder, segment_bytes=1)
+    for number in (5, 6):
+        log.commit([packed(b"%d" % number)])
+    log.close()
+    os.unlink(folder / "00000000000000000005.jsonl")
+    log = open_log(folder)
+    assert log.last_seq == 6
+    with pytest.raises(FatalError, match="reading event 5 of pl"):
+        events(log, 4)
+    assert messages(log) != []
