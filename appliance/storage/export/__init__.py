@@ -1,0 +1,1 @@
+"""Rows as files: JSON, NDJSON, CSV, Parquet, Arrow, piece by piece. Nothing here reads a store."""
