@@ -106,6 +106,18 @@ def split(body: bytes, kind: Kind, max_events: int) -> Sequence[Raw]:
     return events
 
 
+def checked(body: bytes) -> Raw:
+    """Return the one JSON value that ``body`` is.
+
+    Raises:
+        BadRequest: empty, not UTF-8 or not JSON; the message names the byte and line.
+    """
+    if not body.isascii():
+        _check_utf8(body)
+    value: Raw = _decoded(_ONE.decode, body)
+    return value
+
+
 class _Counted:
     """An element that is looked at and forgotten."""
 
