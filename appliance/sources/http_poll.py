@@ -135,6 +135,8 @@ class HttpPoll:
         place = self._config.pagination.following(
             Taken(response.url, response.headers, response.body, len(found), progress.place)
         )
+        if place is not None:
+            request_for(self._config, place, None)  # refuse a place that cannot be asked for before it is saved
         after = msgspec.structs.replace(progress, place=place, high=high, page=progress.page + 1)
         if isinstance(self._config.pagination, NoPages):  # of several pages, others may change when this one does not
             validators = response.headers.get("etag"), response.headers.get("last-modified")

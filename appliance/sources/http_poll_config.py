@@ -1,6 +1,7 @@
 """The declaration of ``http_poll``: what can be set, and what of it makes no sense together."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -85,6 +86,7 @@ class HttpPollConfig(
     ] = "10 MiB"
 
     def __post_init__(self) -> None:
+        _check_url(self.url)
         names = {name.lower() for name in self.headers}
         if "authorization" in names or "cookie" in names:
             raise ValueError("headers holds credentials in the clear: put them under auth")
@@ -96,3 +98,15 @@ class HttpPollConfig(
             raise ValueError("interval and cron exclude each other: leave one of them out")
         if self.cron is not None:
             Cron(self.cron, self.timezone)
+
+
+def _check_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("url is not a URL: write it as https://host:port/path")
+    if "@" in parts.netloc:
+        raise ValueError("url holds credentials in the clear: put them under auth")

@@ -97,7 +97,7 @@ class ByCursor(_Pagination, frozen=True, tag="cursor"):
     def following(self, taken: Taken) -> str | None:
         cursor = text_at(taken.body, parse_path(self.path)) or None
         if cursor is not None and not self.param:
-            cursor = urljoin(taken.url, cursor)
+            cursor = _joined(taken.url, cursor)
         if cursor is not None and len(cursor) > _MAX_CHARS:
             raise ConfigError([Problem("/source/pagination/path", f"the cursor has more than {_MAX_CHARS} characters")])
         return None if cursor == taken.place else cursor  # a server that names the same page again would never end
@@ -115,7 +115,7 @@ class ByLink(_Pagination, frozen=True, tag="link"):
     def following(self, taken: Taken) -> str | None:
         for target, rels in links(taken.headers.get("link", "")):
             if "next" in rels:
-                url = urljoin(taken.url, target)
+                url = _joined(taken.url, target)
                 return None if url in (taken.url, taken.place) else url
         return None
 
@@ -136,6 +136,13 @@ def links(header: str) -> Iterator[tuple[str, list[str]]]:
             if name == "rel" and not rels:
                 rels = value.lower().split()
         yield target.strip(), rels
+
+
+def _joined(base: str, url: str) -> str:
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url  # no URL at all: refused by whoever makes a request of it
 
 
 def _parameter(text: str) -> tuple[str, str, str]:
