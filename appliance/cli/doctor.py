@@ -18,9 +18,10 @@ def command(airgap: bool, data_dir: str | None, config: str | None, as_json: boo
     Works beside a running appliance and on a stopped one. Answers 1 if something is bad.
     """
     settings = located_settings(data_dir, config).settings
+    from appliance.cli import airgap as outside
     from appliance.cli import examinations
 
-    findings = examinations.egress(settings) if airgap else examinations.everything(settings)
+    findings = outside.ways_out(settings) if airgap else examinations.everything(settings)
     bad = any(finding.state == "bad" for finding in findings)
     if as_json:
         say_json({"fine": not bad, "findings": findings})

@@ -9,12 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
-
+from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Unavailable
+from appliance.cli.finding import Examined
 from appliance.cli.serve import with_port
 from appliance.errors import ConfigError
 from appliance.settings import Settings
@@ -23,15 +23,6 @@ GIB: Final = 1 << 30
 LEAST_FREE: Final = 2 * GIB
 SLOW_SYNC_SECS: Final = 0.1
 _CLOCK_ERROR: Final = 5  # TIME_ERROR of adjtimex(2): the kernel's clock is not synchronised
-
-
-class Examined(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One finding; ``remedy`` says what to do where the state is not fine."""
-
-    about: str
-    state: Literal["fine", "warning", "bad"]
-    message: str
-    remedy: str | None = None
 
 
 def everything(settings: Settings) -> list[Examined]:
@@ -44,7 +35,7 @@ def everything(settings: Settings) -> list[Examined]:
         findings += databases(settings)
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *egress(settings)]
+    return [*findings, *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -168,8 +159,3 @@ def databases(settings: Settings) -> Iterator[Examined]:
             yield Examined(
                 "database", "bad", f"{name}: {trouble}", "keep a copy of the data directory, then start Dash"
             )
-
-
-def egress(settings: Settings) -> list[Examined]:
-    """What could leave this machine? Nothing, until somebody adds a source that polls."""
-    return []

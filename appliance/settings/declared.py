@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
+from appliance.egress.guard import parse_allowed
 from appliance.settings.sections import Settings
 
 ENV_PREFIX = "DASH_"
@@ -175,18 +176,10 @@ def _networks(value: Any) -> tuple[str, ...]:
 
 
 def _targets(value: Any) -> tuple[str, ...]:
-    return tuple(_target(part) for part in _many(value))
-
-
-def _target(text: str) -> str:
-    """``10.0.0.0/8``, ``10.1.2.3:8080``, ``[fd00::/8]:443`` or ``fd00::/8``, the network in its normal form."""
-    address, colon, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "")
-    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-        raise ValueError(f"expected a port between 1 and 65535 after the colon, got {text!r}")
-    network = _network(address.strip("[]"))
-    if not colon:
-        return str(network)
-    return f"[{network}]:{int(port)}" if network.version == 6 else f"{network}:{int(port)}"
+    parts = tuple(_many(value))
+    for part in parts:
+        parse_allowed(part)
+    return parts
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

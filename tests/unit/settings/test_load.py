@@ -92,7 +92,7 @@ def test_the_file_in_the_data_directory_cannot_move_it(tmp_path: Path) -> None:
     ("variable", "value", "expected"),
     [
         ("DASH_EGRESS_ALLOW", "10.0.0.0/8, 192.168.1.7:8080,fd00::/8,[fd00::/8]:443",
-         ("10.0.0.0/8", "192.168.1.7/32:8080", "fd00::/8", "[fd00::/8]:443")),
+         ("10.0.0.0/8", "192.168.1.7:8080", "fd00::/8", "[fd00::/8]:443")),
         ("DASH_EGRESS_ALLOW", "", ()),
         ("DASH_SERVER_TRUSTED_PROXIES", "10.0.0.1", ("10.0.0.1/32",)),
         ("DASH_SERVER_BASE_URL", "https://dash.example.org/", "https://dash.example.org"),
@@ -108,7 +108,8 @@ def test_lists_addresses_and_absent_values(tmp_path: Path, variable: str, value:
 @pytest.mark.parametrize(
     ("variable", "value", "message"),
     [
-        ("DASH_EGRESS_ALLOW", "10.0.0.1/8", "expected a network such as '10.0.0.0/8', got '10.0.0.1/8'"),
+        ("DASH_EGRESS_ALLOW", "10.0.0.1/8",
+         "expected a network such as '10.0.0.0/8' or '10.1.2.3/32:8080', got '10.0.0.1/8'"),
         ("DASH_EGRESS_ALLOW", "10.0.0.1:99999",
          "expected a port between 1 and 65535 after the colon, got '10.0.0.1:99999'"),
         ("DASH_SERVER_BASE_URL", "dash.example.org",
