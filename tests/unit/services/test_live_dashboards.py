@@ -58,7 +58,7 @@ async def told(mailbox: Mailbox) -> Any:
 
 
 async def test_a_follower_gets_all_widgets_first_and_then_those_that_changed() -> None:
-    async with followed("dashboard:d1") as (live, answers, mailbox, first):
+    async with followed("dashboard:d1") as (live, _, mailbox, first):
         assert first == {
             "topic": "dashboard:d1",
             "widgets": {
