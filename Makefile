@@ -10,7 +10,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOP := $(VENV)/.develop-installed
 ARGS ?=
 
-.PHONY: help setup setup-dev tools run test test-slow test-binary check format docs bench binary lock clean
+.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs bench binary lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ help: ## print this list
 setup: $(RUNTIME) ## make .venv with the pinned, hashed dependencies (done once)
 
 setup-dev: $(DEVELOP) ## the same, with what tests, checks and the build need
+
+tools-bench:
+	@tests/tools.sh bench
 
 tools: ## install what the tests need from the distribution, where it is absent
 	@tests/tools.sh
@@ -48,7 +51,7 @@ format: $(DEVELOP) ## format the code and sort its imports
 docs: $(DEVELOP) ## write docs/reference/ from the declarations
 	$(BIN)/python docs/generate.py
 
-bench: $(DEVELOP) ## measure, each figure beside a yardstick of the same run
+bench: $(DEVELOP) tools-bench ## measure, each figure beside a yardstick of the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 binary: $(DEVELOP) ## build dist/dash-appliance/, the .tar.xz and the self-extracting .run
