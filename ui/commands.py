@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 PLACEHOLDER = "whsec_PASTE_THE_SIGNING_SECRET"
-EXAMPLE = '{"device": "boiler-1", "temp_f": 68.5, "status": "ok"}'
 _HMAC_TEXT_KEY = 'openssl dgst -sha256 -hmac "$secret"'
 # openssl takes a binary key as hex only; od and tr are everywhere.
 _STANDARD_KEY = "key=$(printf %s \"${secret#whsec_}\" | openssl base64 -d -A | od -An -v -tx1 | tr -d ' \\n')"
 _HEX = "sed 's/^.* //'"
 
 
-def send_command(source: Mapping[str, Any], url: str, secret: str | None, body: str = EXAMPLE) -> str:
+def send_command(source: Mapping[str, Any], url: str, secret: str | None, body: str) -> str:
     """Return a command that posts ``body`` to ``url`` as a webhook with the settings ``source`` expects it.
 
     ``secret``: None leaves a placeholder to be replaced. The signature is computed by the command itself, so it is

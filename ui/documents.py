@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.domain.mapping import Mapping
 from appliance.services.views import PipelineView
 
 _DECODER: Final = JSONDecoder()
@@ -16,7 +17,7 @@ def document_of(view: PipelineView) -> dict[str, Any]:
     document: dict[str, Any] = {"name": view.name}
     if view.description:
         document["description"] = view.description
-    document |= {"source": view.source, "mapping": msgspec.to_builtins(view.mapping), "persist": view.persist}
+    document |= {"source": view.source, "mapping": mapping_document(view.mapping), "persist": view.persist}
     if view.sinks:
         document["sinks"] = view.sinks
     retention = msgspec.to_builtins(view.retention)
@@ -24,6 +25,17 @@ def document_of(view: PipelineView) -> dict[str, Any]:
         document["retention"] = retention
     if view.rate_limit is not None:
         document["rate_limit"] = msgspec.to_builtins(view.rate_limit)
+    return document
+
+
+def mapping_document(mapping: Mapping) -> dict[str, Any]:
+    """Return a mapping as people write it: 0, not 0.0."""
+    document: dict[str, Any] = msgspec.to_builtins(mapping)
+    for field in document.get("fields", []):
+        for name in ("min", "max"):
+            bound = field.get(name)
+            if isinstance(bound, float) and bound.is_integer():
+                field[name] = int(bound)
     return document
 
 

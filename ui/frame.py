@@ -77,15 +77,12 @@ def _navigation(visit: "Visit", place: Place) -> str:
   <div class="side-body" id="side-nav">
     <nav aria-label="Main">{links}</nav>
     <div class="side-foot">
-      <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i><span>Checking…</span></a>
+      <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i>
+        <span>Checking…</span></a>
       <a class="nav-link" href="/account"{_current(place, "account")}><i class="icon" data-icon="user"
         aria-hidden="true"></i><span class="who" title="{name}">{name}</span></a>
       <div class="foot-row">
-        <div class="segmented theme" role="radiogroup" aria-label="Theme" data-theme-toggle>
-          <button type="button" role="radio" value="light" title="Light" aria-label="Light theme"><i class="icon" data-icon="sun"></i></button>
-          <button type="button" role="radio" value="dark" title="Dark" aria-label="Dark theme"><i class="icon" data-icon="moon"></i></button>
-          <button type="button" role="radio" value="auto" title="Like the system" aria-label="Theme of the system"><i class="icon" data-icon="auto"></i></button>
-        </div>
+        <div class="segmented theme" role="radiogroup" aria-label="Theme" data-theme-toggle>{_THEMES}</div>
         <form method="post" action="/ui/sign-out"><button class="icon-btn" title="Sign out" aria-label="Sign out"><i
           class="icon" data-icon="exit" aria-hidden="true"></i></button></form>
       </div>
@@ -93,6 +90,17 @@ def _navigation(visit: "Visit", place: Place) -> str:
     </div>
   </div>
 </header>"""
+
+
+_THEMES = "".join(
+    f'<button type="button" role="radio" value="{value}" title="{label}" aria-label="{label}">'
+    f'<i class="icon" data-icon="{glyph}"></i></button>'
+    for value, label, glyph in (
+        ("light", "Light theme", "sun"),
+        ("dark", "Dark theme", "moon"),
+        ("auto", "Theme of the system", "auto"),
+    )
+)
 
 
 def _current(place: Place, section: str) -> str:

@@ -88,7 +88,8 @@ def _table(visit: Visit, view: PipelineView, found: list[DeadLetter], place: tup
                     with node("td", css="full"), node("span"):
                         node("span", letter.message)
                         if len(letter.problems) > 1:
-                            node("span", f"and {len(letter.problems) - 1} more problems", "sub")
+                            more = len(letter.problems) - 1
+                            node("span", f"and {more} more problem{'' if more == 1 else 's'}", "sub")
                     node("td", f"{letter.seq:,}", "num", data_label="Event")
                 opened = visit.act(partial(open_event, seq=letter.seq))
                 on(row, "click", opened)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import msgspec
 from nicegui import background_tasks
 from nicegui.element import Element
 from nicegui.events import ValueChangeEventArguments
@@ -13,7 +12,7 @@ from nicegui.events import ValueChangeEventArguments
 from appliance.domain.access import Action, Principal
 from appliance.errors import DashError, Invalid, Problem, Unauthenticated
 from appliance.services.views import PipelineView
-from ui.documents import document_of
+from ui.documents import document_of, mapping_document
 from ui.frame import Place
 from ui.mapping_draft import MappingDraft
 from ui.markup import button, node, on
@@ -45,7 +44,7 @@ class MappingPage:
 
     def __init__(self, visit: Visit, view: PipelineView) -> None:
         self._visit, self._view, self._version = visit, view, view.version
-        self._draft = MappingDraft(msgspec.to_builtins(view.mapping))
+        self._draft = MappingDraft(mapping_document(view.mapping))
         self._waiting: asyncio.Task[None] | None = None
         self._as_json = False
         editable = visit.may(Action.PIPELINE_WRITE)
@@ -86,7 +85,7 @@ class MappingPage:
         if as_json:
             self._json.show(self._draft.document())
         else:
-            self._form.draw()
+            self._form.show()
         self._form_holder.set_visibility(not as_json)
         self._json_holder.set_visibility(as_json)
         for name, pressed in (("_form_button", not as_json), ("_json_button", as_json)):

@@ -1,6 +1,6 @@
 """Creating a pipeline: choose a source, name it; then its secret once, and the command that sends to it."""
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +8,10 @@ from nicegui.element import Element
 
 from appliance.domain.access import Action, Principal, require
 from appliance.errors import Invalid
+from appliance.services.sample import THIS_HOST
 from appliance.services.views import CreatedPipeline
 from ui.commands import send_command
+from ui.examples import DEFAULT
 from ui.frame import Place
 from ui.markup import button, icon, link_button, node, on_value
 from ui.screens import Screens
@@ -41,18 +43,22 @@ class Draft:
 
     values: dict[str, str]
 
-    def document(self, mapping: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the pipeline document."""
+    def document(self) -> dict[str, Any]:
+        """Return the pipeline document. Events of this host come with a mapping that fits; others get theirs later."""
         kind = self.values["source"]
         source: dict[str, Any] = {"type": kind}
         if kind == "webhook":
             source["signature"] = self.values["signature"]
         if kind == "http_poll":
             source["url"] = self.values["url"].strip()
-            source["every" if self.values["pace"] != "cron" else "cron"] = self.values["when"].strip()
+            source["cron" if self.values["pace"] == "cron" else "interval"] = self.values["when"].strip()
             if self.values["items"].strip():
                 source["items"] = self.values["items"].strip()
-        return {"name": self.values["name"].strip(), "source": source, "mapping": dict(mapping)}
+        return {
+            "name": self.values["name"].strip(),
+            "source": source,
+            "mapping": THIS_HOST["mapping"] if kind == "host_metrics" else {},
+        }
 
 
 def register(screens: Screens) -> None:
@@ -78,7 +84,7 @@ class NewPipeline:
         kinds = [kind for kind, *_ in SOURCES]
         self._draft = Draft({
             "source": asked if asked in kinds else "webhook", "name": "", "signature": "standard_webhooks", "url": "",
-            "pace": "every", "when": "1m", "items": "",
+            "pace": "interval", "when": "1m", "items": "",
         })  # fmt: skip
         self._fields: dict[str, Field] = {}
         with node("form", css="stack") as form:
@@ -123,7 +129,7 @@ class NewPipeline:
                 self._text("url", "Address", "Asked with GET; more is in the settings.", type="url",
                            placeholder="https://api.example.org/v1/readings")  # fmt: skip
                 with node("div", css="form-grid"):
-                    kinds = (("every", "At a steady pace"), ("cron", "By a cron expression"))
+                    kinds = (("interval", "At a steady pace"), ("cron", "By a cron expression"))
                     self._remember("pace", select_field("pace", "When", kinds, value=values["pace"]))
                     self._text("when", "Pace or expression", "Such as 30s, 5m or */5 * * * *")
                     self._text("items", "Path of the items", "Where the list stands in the answer; empty: all of it",
@@ -146,11 +152,11 @@ class NewPipeline:
 
     async def _create(self, who: Principal) -> None:
         self._told.clear()
-        document = self._draft.document({"fields": []})
+        document = self._draft.document()
         try:
             made = await self._visit.services.pipelines.create(who, document)
         except Invalid as error:
-            places = {"/name": "name", "/source/url": "url", "/source/every": "when", "/source/cron": "when",
+            places = {"/name": "name", "/source/url": "url", "/source/interval": "when", "/source/cron": "when",
                       "/source/items": "items", "/source/signature": "signature"}  # fmt: skip
             rest = []
             for problem in error.problems:
@@ -184,7 +190,7 @@ def _created(visit: Visit, made: CreatedPipeline) -> None:
         url = f"{str(visit.request.base_url).rstrip('/')}{view.ingest_url}"
         with card("Send the first event"), node("div", css="stack tight"):
             node("p", "Paste it into a shell: it signs the event and sends it.", "muted")
-            code_block(send_command(view.source, url, made.secret), "send-command")
+            code_block(send_command(view.source, url, made.secret, json.dumps(DEFAULT)), "send-command")
     with node("div", css="form-foot"):
         link_button("Open the pipeline", f"/pipelines/{view.id}", "primary")
         link_button("Write the mapping", f"/pipelines/{view.id}/mapping")

@@ -12,6 +12,7 @@ from appliance.domain.pipeline import State
 from appliance.errors import DashError
 from appliance.services.views import PipelineView
 from ui.commands import PLACEHOLDER, send_command
+from ui.examples import example_event
 from ui.frame import Place
 from ui.markup import button, icon, link_button, node, on
 from ui.screens import Screens
@@ -114,7 +115,10 @@ def _command(view: PipelineView, url: str, secret: str | None, *, signed: bool) 
         if view.state is not State.RUNNING:
             text = "This pipeline is not running: it refuses events until you resume it."
         node("p", text, "muted")
-        code_block(send_command(view.source, url, secret), "send-command")
+        code_block(
+            send_command(view.source, url, secret, json.dumps(example_event(view.mapping), ensure_ascii=False)),
+            "send-command",
+        )
         if signed and secret is None:
             node("p", f"Put the signing secret in place of {PLACEHOLDER}.", "small faint")
 

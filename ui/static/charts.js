@@ -59,10 +59,25 @@ function tooltip(unit) {
   };
 }
 
+const axisText = (value, unit) => (unit === "%" || unit === "percent" ? `${value}%` : text(value, unit));
+
+/** Ends and steps of the value axis where ECharts would choose odd ones: per cent up to 100, bytes in powers of two. */
+function scale(series, unit) {
+  const values = series.filter((line) => !line.hidden).flatMap((line) => line.points.map((point) => point[1])).filter((value) => value !== null);
+  const highest = values.reduce((a, b) => Math.max(a, b), 0);
+  const lowest = values.reduce((a, b) => Math.min(a, b), 0);
+  if (lowest < 0) return {};
+  if ((unit === "%" || unit === "percent") && highest > 50 && highest <= 100) return { min: 0, max: 100, interval: 25 };
+  if (["B", "bytes", "B/s", "bytes/s"].includes(unit) && highest > 0) {
+    const interval = 2 ** Math.ceil(Math.log2(highest / 4));
+    return { min: 0, max: interval * Math.max(1, Math.ceil(highest / interval)), interval };
+  }
+  return { min: 0 };
+}
+
 /** The whole option. `series`: [{name, points, hidden}]; `window`: [from ms, to ms]. */
 export function option({ series, unit, window: [from, to], thresholds = [], area = true, digitsOnly = false }) {
   const label = { color: token("text-3"), fontSize: 11, fontFamily: token("font") };
-  const percent = unit === "%" || unit === "percent";
   const single = series.length === 1;
   return {
     animation: false,
@@ -74,9 +89,8 @@ export function option({ series, unit, window: [from, to], thresholds = [], area
       splitLine: { show: false },
     },
     yAxis: {
-      type: "value", splitNumber: 3, min: (range) => (range.min >= 0 ? 0 : null), max: percent ? (range) => (range.max > 60 ? 100 : null) : null,
-      minInterval: digitsOnly ? 1 : 0,
-      axisLabel: { ...label, formatter: (value) => text(value, unit) }, splitLine: { lineStyle: { color: token("line") } },
+      type: "value", splitNumber: 3, ...scale(series, unit), minInterval: digitsOnly ? 1 : 0,
+      axisLabel: { ...label, formatter: (value) => axisText(value, unit) }, splitLine: { lineStyle: { color: token("line") } },
     },
     series: series.map(({ name, points, place, hidden }) => ({
       name, type: "line", data: hidden ? [] : points, showSymbol: false, connectNulls: false, sampling: "lttb", color: seriesColour(place),

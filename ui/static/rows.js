@@ -47,14 +47,20 @@ export function drawRows(el, rows, open, freshAfter = Infinity) {
     ),
   );
   const table = h("table", { class: "table dense hover" }, h("thead", {}, head), h("tbody", {}, ...lines));
-  const wrap = h("div", { class: "table-wrap" }, table);
-  const scrolled = el.querySelector(".table-wrap")?.scrollLeft ?? 0;
-  el.replaceChildren(wrap);
-  wrap.scrollLeft = scrolled;
+  const wrap = el.querySelector(".table-wrap") ?? h("div", { class: "table-wrap", tabindex: "-1" });
+  wrap.replaceChildren(table);
+  if (!wrap.isConnected) el.replaceChildren(wrap);
+  return wrap;
 }
 
 export function message(el, title, text) {
   el.replaceChildren(h("section", { class: "notice slim" }, h("h2", {}, title), h("p", {}, text)));
+}
+
+function hold(el, resume) {
+  const wrap = el.querySelector(".table-wrap");
+  if (wrap.querySelector(".held")) return;
+  wrap.prepend(h("button", { type: "button", class: "held", onclick: resume }, "Held while you read · show the newest"));
 }
 
 const opener = (el) => (seq) => el.dispatchEvent(new CustomEvent("row", { detail: seq }));
@@ -62,13 +68,25 @@ const opener = (el) => (seq) => el.dispatchEvent(new CustomEvent("row", { detail
 define("rows", (el) => {
   let rows = [];
   let seen = null;
+  let release = false;
+  // Nothing moves under somebody who reads further down or steps through the rows.
+  const held = () => !release && ((el.querySelector(".table-wrap")?.scrollTop ?? 0) > 4 || el.querySelector("tr:focus-visible"));
   const draw = paced(250, () => {
-    if (document.activeElement?.closest("[data-live=rows]") === el && document.activeElement.matches("tr:focus-visible")) return;
     if (rows.length === 0) {
-      message(el, "No records yet", el.dataset.empty ?? "They appear here the moment the first event is mapped.");
+      message(el, "No records yet", el.dataset.empty);
       return;
     }
-    drawRows(el, rows, opener(el), seen ?? Infinity);
+    if (held()) {
+      hold(el, () => {
+        release = true;
+        draw();
+      });
+      return;
+    }
+    const wrap = drawRows(el, rows, opener(el), seen ?? Infinity);
+    if (release) wrap.scrollTop = 0;
+    if (release || seen === null) wrap.onscroll = () => wrap.scrollTop === 0 && draw();
+    release = false;
     seen = rows[0]._seq;
   });
   return feed.follow(el.dataset.topic, (frame) => {

@@ -14,6 +14,7 @@ from ui.widgets.form import select
 
 ORIGIN_LABELS = (("path", "Path"), ("expr", "Formula"))
 MORE = (("min", "Least"), ("max", "Most"), ("enum", "Allowed values"), ("unit", "Unit"), ("description", "Description"))
+_CODE = ("path", "expr", "where", "explode", "key", "format")
 UNMAPPED_LABELS = {
     Unmapped.KEEP: "Keep in _extra",
     Unmapped.DROP: "Drop",
@@ -31,10 +32,15 @@ class MappingForm:
         with node("div", css="stack"):
             self._table = node("div")
             self._options = node("div")
-        self.draw()
+        self.show()
 
-    def draw(self) -> None:
-        """Draw everything again from the draft."""
+    def show(self) -> None:
+        """Draw the draft after somebody else changed it."""
+        fields = enumerate(self._draft.fields)
+        self._open = {place for place, field in fields if any(field.get(name) not in (None, "") for name, _ in MORE)}
+        self._draw()
+
+    def _draw(self) -> None:
         self._places.clear()
         self._table.clear()
         with self._table:
@@ -89,14 +95,13 @@ class MappingForm:
         put = partial(self._put, field)
         with node("tr", css="one"):
             with node("td", css="wide"):
-                name = self._input(f"{at}/name", field.get("name"), "Field name", partial(put, "name"))
-                self._places[at] = name
+                self._places[at] = self._input(f"{at}/name", field.get("name"), partial(put, "name"), "Field name")
             with node("td", css="wide"), node("div", css="origin"):
                 chosen = self._select(ORIGIN_LABELS, origin, "Comes from")
                 on_value(chosen, lambda value: self._edit(lambda: self._draft.set_origin(place, value)))
                 with node("div"):
                     label = "Formula" if origin == "expr" else "Path"
-                    self._input(f"{at}/{origin}", field.get(origin), label, partial(put, origin), css="mono")
+                    self._input(f"{at}/{origin}", field.get(origin), partial(put, origin), label)
             with node("td"):
                 types = [(kind.value, kind.value) for kind in FieldType]
                 kind = self._select(types, str(field.get("type", "string")), "Type")
@@ -108,7 +113,7 @@ class MappingForm:
                 on_value(box, partial(put, "required"), checked=True)
             with node("td"), node("div", css="row nowrap"):
                 self._row_buttons(place)
-        if place in self._open or any(field.get(name) not in (None, "") for name, _ in MORE):
+        if place in self._open:
             self._draw_more(at, field)
 
     def _row_buttons(self, place: int) -> None:
@@ -126,64 +131,38 @@ class MappingForm:
     def _draw_more(self, at: str, field: dict[str, Any]) -> None:
         with node("tr", css="more"), node("td", colspan=5), node("div", css="more-grid"):
             for name, label in MORE:
-                value = field.get(name)
-                shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-                with node("label", css="field"):
-                    node("span", label, "label")
-                    self._input(f"{at}/{name}", shown, label, partial(self._put, field, name))
+                self._draw_option(f"{at}/{name}", label, field.get(name), partial(self._put, field, name), "")
 
     def _draw_options(self) -> None:
-        options = self._draft.options
+        options, option = self._draft.options, self._draw_option
         time = options.get("time") or {}
+        put = partial(partial, self._put, options)
         with node("div", css="form-grid"):
-            for pointer, label, value, put, hint in (
-                (
-                    "/time/path",
-                    "Time of the event",
-                    time.get("path"),
-                    self._put_time_path,
-                    "empty: the moment of receipt",
-                ),
-                (
-                    "/time/format",
-                    "Format of the time",
-                    time.get("format"),
-                    self._put_time_format,
-                    "auto, unix_ms, %d.%m.%Y …",
-                ),
-                (
-                    "/where",
-                    "Only events where",
-                    options.get("where"),
-                    partial(self._put, options, "where"),
-                    "others are filtered",
-                ),
-                (
-                    "/explode",
-                    "A row for each element of",
-                    options.get("explode"),
-                    partial(self._put, options, "explode"),
-                    "$.items",
-                ),
-                ("/key", "Key", ", ".join(options.get("key") or []), self._put_key, "of equal keys the last row wins"),
-            ):
-                with node("label", css="field"):
-                    node("span", label, "label")
-                    self._input(pointer, value, label, put, css="" if pointer == "/key" else "mono", placeholder=hint)
+            option("/time/path", "Time of the event", time.get("path"), self._put_time_path, "empty: when received")
+            option("/time/format", "Format of the time", time.get("format"), self._put_time_format, "auto, unix_ms …")
+            option("/where", "Only events where", options.get("where"), put("where"), "status <> 'test'")
+            option("/explode", "A row for each element of", options.get("explode"), put("explode"), "$.items")
+            option("/key", "Key: of equal ones the last wins", options.get("key"), self._put_key, "device, ts")
             with node("label", css="field"):
                 node("span", "What no field reads", "label")
                 kinds = [(kind.value, label) for kind, label in UNMAPPED_LABELS.items()]
                 chosen = self._select(kinds, str(options.get("unmapped", "keep")), "What no field reads")
-                on_value(chosen, partial(self._put, options, "unmapped"))
+                on_value(chosen, put("unmapped"))
+
+    def _draw_option(self, pointer: str, label: str, value: Any, put: Callable[[Any], None], example: str) -> None:
+        with node("label", css="field"):
+            node("span", label, "label")
+            self._input(pointer, value, put, label, example)
 
     def _input(
-        self, pointer: str, value: Any, label: str, put: Callable[[Any], None], *, css: str = "", placeholder: str = ""
+        self, pointer: str, value: Any, put: Callable[[Any], None], label: str, placeholder: str = ""
     ) -> tuple[Element, Text]:
+        mono = "mono" if pointer.rpartition("/")[2] in _CODE else ""
         control = node(
-            "input", css=f"input compact {css}", aria_label=label, placeholder=placeholder or None, spellcheck="false",
+            "input", css=f"input compact {mono}", aria_label=label, placeholder=placeholder or None, spellcheck="false",
             autocomplete="off", disabled=not self._editable,
         )  # fmt: skip
-        control.props[".value"] = "" if value is None else str(value)
+        control.props[".value"] = _shown(value)
         on_value(control, put)
         return self._error(pointer, control)
 
@@ -220,5 +199,13 @@ class MappingForm:
 
     def _edit(self, act: Callable[[], object]) -> None:
         act()
-        self.draw()
+        self._draw()
         self._changed()
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
