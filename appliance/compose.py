@@ -20,7 +20,7 @@ from appliance.egress.guard import parse_allowed
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
-from appliance.mapping import DuckDbMapper, check
+from appliance.mapping import Mapper, check
 from appliance.observe.service_manager import ServiceManager
 from appliance.services import Services
 from appliance.services.assembly import Parts, assemble
@@ -43,7 +43,7 @@ class Appliance:
     plane: ControlPlane
     bronze: FileBronzeLog
     silvers: Silvers
-    mapper: DuckDbMapper
+    mapper: Mapper
     outbound: OutboundClient
     engine: Engine
     services: Services
@@ -65,7 +65,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.push_async_callback(bronze.close)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
-        mapper = DuckDbMapper()
+        mapper = Mapper()
         stack.callback(mapper.close)
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers))
         stack.push_async_callback(engine.stop)

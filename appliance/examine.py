@@ -48,7 +48,7 @@ def verify_all(
 
 def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: Mapper) -> Iterator[Trouble]:
     """Compare the ledger with the rows themselves."""
-    compiled = mapper.compile(pipeline.document.mapping, pipeline.version)
+    compiled = mapper.compile(pipeline.document.mapping)
     table = Table(pipeline.id, compiled.columns, compiled.keyed)
     progress = silver.progress(pipeline.id)
     ledger = Ledger.of(bronze.last_seq(pipeline.id), progress.seq, progress.outcome)

@@ -1,7 +1,7 @@
 """The contract of mapping: frames of Bronze become rows and dead letters."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -33,7 +33,9 @@ class Mapped(msgspec.Struct, frozen=True):
 
 
 class Mapper(Protocol):
-    def compile(self, mapping: Mapping, version: int) -> CompiledMapping:
+    """Turns mappings into something that runs, and runs it; may be called by several threads at once."""
+
+    def compile(self, mapping: Mapping) -> CompiledMapping:
         """Check and compile.
 
         Raises:
@@ -41,6 +43,12 @@ class Mapper(Protocol):
         """
         ...
 
-    def run(self, compiled: CompiledMapping, frames: Sequence[Frame]) -> Mapped:
-        """Map ``frames`` (consecutive, not empty). Blocking; never raises for what an event contains."""
+    def run(self, compiled: Any, frames: Sequence[Frame], version: int = 0) -> Mapped:
+        """Map ``frames`` (consecutive, not empty) by what ``compile`` gave; blocking.
+
+        ``version`` goes into the dead letters. Never raises for what an event contains.
+
+        Raises:
+            FatalError: the mapping does not run at all.
+        """
         ...

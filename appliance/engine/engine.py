@@ -71,7 +71,7 @@ class Engine:
             Invalid: the mapping does not compile.
             Conflict: a column would change its type. What ran before still runs.
         """
-        compiled = self._parts.mapper.compile(pipeline.document.mapping, pipeline.version)
+        compiled = self._parts.mapper.compile(pipeline.document.mapping)
         table = Table(pipeline.id, compiled.columns, compiled.keyed)
         course = Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
         source = self._parts.source_of(pipeline)
@@ -172,7 +172,7 @@ class Engine:
             Invalid: the mapping does not compile.
         """
         mapper = self._parts.mapper
-        compiled = mapper.compile(mapping, 0)
+        compiled = mapper.compile(mapping)
         return await self.workers.run("read", mapper.run, compiled, frames)
 
     def _committed(self, commit: Commit) -> None:

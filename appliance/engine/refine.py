@@ -155,7 +155,7 @@ class Refiner:
     def _refine_once(self, course: Course, after_seq: int) -> Commit:
         began = time.monotonic()
         frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
-        mapped = self._means.mapper.run(course.compiled, frames)
+        mapped = self._means.mapper.run(course.compiled, frames, course.version)
         progress = self._means.silver.commit(_batch(course, mapped))
         return Commit(course.pipeline_id, progress, mapped.rows, took_secs=time.monotonic() - began)
 
