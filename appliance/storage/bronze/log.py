@@ -113,7 +113,7 @@ class FileBronzeLog:
     def pipelines(self) -> list[PipelineId]:
         if not self._root.is_dir():
             return []
-        return sorted(PipelineId(path.name) for path in self._root.iterdir() if _is_log(path))
+        return sorted(PipelineId(path.name) for path in self._root.iterdir() if _ID.fullmatch(path.name))
 
     def delete(self, pipeline_id: PipelineId) -> None:
         line = self._line(pipeline_id)
@@ -167,13 +167,15 @@ class FileBronzeLog:
         with self._opening:
             line = self._lines.get(pipeline_id)
             directory = self._root / pipeline_id
-            if line is None and _is_log(directory):
+            if line is None and _ID.fullmatch(pipeline_id) and directory.is_dir():
                 line = self._lines[pipeline_id] = self._open(directory)
                 self._caretaker.wake()
             return line
 
     def _create(self, pipeline_id: PipelineId) -> _Line:
         """Return the pipeline's line, making its directory (durably) where there is none."""
+        if not _ID.fullmatch(pipeline_id):
+            raise NotFound(f"receiving for {pipeline_id!r}: this is not the id of a pipeline")
         directory = self._root / pipeline_id
         try:
             if not directory.exists():
@@ -184,7 +186,7 @@ class FileBronzeLog:
         except OSError as error:
             raise TransientError(f"receiving for {pipeline_id}: opening {directory} failed ({error})", 5.0) from error
         if line is None:
-            raise NotFound(f"receiving for {pipeline_id!r}: this is not the id of a pipeline")
+            raise TransientError(f"receiving for {pipeline_id}: the pipeline was deleted this moment")
         return line
 
     def _open(self, directory: Path) -> _Line:
@@ -203,10 +205,6 @@ class FileBronzeLog:
         self._pool.shutdown()
         for line in list(self._lines.values()):
             line.log.close()
-
-
-def _is_log(directory: Path) -> bool:
-    return _ID.fullmatch(directory.name) is not None and directory.is_dir()
 
 
 _: type[BronzeLog] = FileBronzeLog

@@ -142,16 +142,17 @@ class PipelineLog:
     def segments(self) -> list[SegmentInfo]:
         """Return all segments, oldest first."""
         with self._lock:
+            entries = list(self.manifest.entries())
+            listed = entries[-1].key if entries else (0, 0)  # one being replaced is in both
             plain = [
                 SegmentInfo(s.name, s.first_seq, s.last_seq, s.end, closed=s is not self._open)
                 for s in (*self._waiting, self._open)
-                if s is not None
+                if s is not None and s.key > listed
             ]
-            entries = list(self.manifest.entries())
-        packed = [
-            SegmentInfo(e.name, e.first_seq, e.last_seq, e.packed_size, True, e.sha256, e.previous) for e in entries
+        return [
+            *(SegmentInfo(e.name, e.first_seq, e.last_seq, e.packed_size, True, e.sha256, e.previous) for e in entries),
+            *plain,
         ]
-        return packed + plain
 
     def plain_segments(self) -> list[tuple[Segment, int]]:
         """Return the segments that are not compressed, each with its durable size."""
