@@ -1,6 +1,6 @@
 """What services need from the rest of the house. Compose hands it in; nobody here knows the concrete classes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -120,12 +120,4 @@ class Health(Protocol):
 
     def checks(self) -> dict[str, tuple[bool, str]]:
         """Return for each part whether it is ready, and the reason in one sentence."""
-        ...
-
-
-class Exporter(Protocol):
-    """Writes rows in a file format, piece by piece; blocking, call from a thread."""
-
-    def __call__(self, rows: "pa.Table", media_type: str, /) -> Sequence[bytes] | Any:
-        """Return the pieces of the file. ``media_type``: one of text/csv, application/x-ndjson, parquet, Arrow."""
         ...

@@ -1,6 +1,7 @@
 """What a pipeline holds: rows, dead letters, events and their ledger."""
 
-from datetime import datetime
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -8,7 +9,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from appliance.components.rows import encode_rows, public_rows
-from appliance.components.silver import DeadLetterQuery, Order, RecordQuery, Table
+from appliance.components.silver import DeadLetterQuery, Order, RecordQuery, SilverStore, Table
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import StoredEvent
@@ -22,11 +23,15 @@ from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_views import live_stats
 from appliance.services.ports import Engine
 from appliance.services.query_documents import ConditionDocument, Span, answer, conditions, read_span
+from appliance.services.row_reader import PAGE_ROWS, Place, RowReader, place_in
 from appliance.services.views import DeadLetter, Page
+from appliance.storage.export.formats import Format
+from appliance.storage.export.write import export_pages
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+ROWS: Final = 100
 MOST_ROWS: Final = 10_000
 _MOST_DEAD: Final = 1_000
 _MOST_SEQ: Final = 2**63 - 1
@@ -42,7 +47,7 @@ class RecordsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     where: list[ConditionDocument] | dict[str, Any] = []
     order: Literal["asc", "desc"] = "desc"
     cursor: str | None = None
-    limit: Annotated[int, Meta(ge=1)] = 100
+    limit: Annotated[int, Meta(ge=1, description="JSON: 100 if left out, at most 10,000. Files: all")] | None = None
 
 
 class Records:
@@ -53,39 +58,52 @@ class Records:
 
     async def query(self, who: Principal, pipeline_id: PipelineId, query: RecordQuery) -> "pa.Table":
         """Return rows as ``SilverStore.records`` does. Raises NotFound, Invalid (field, operator or value)."""
-        table = await self._table(who, pipeline_id)
-        silver = await self._engine.workers.run("control", self._engine.silver, who.organisation_id)
+        silver, table = await self._store(who, pipeline_id)
         return await self._engine.workers.run("read", silver.records, table, query)
 
-    async def read(self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument) -> "pa.Table":
-        """Return the rows that ``document`` asks for.
+    async def page(self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument) -> Page[Row]:
+        """Return rows ready for ``msgspec.json.encode`` (JSON columns are ``msgspec.Raw``), and the cursor of the rest.
 
         Raises:
             NotFound: there is no such pipeline.
             Invalid: with every problem of the document, by pointer.
         """
-        table = await self._table(who, pipeline_id)
-        silver = await self._engine.workers.run("control", self._engine.silver, who.organisation_id)
+        limit = bounded(document.limit or ROWS, MOST_ROWS)
+        rows, reader = await self._read(who, pipeline_id, document, limit + 1)
+        return await self._engine.workers.run("read", _page, rows, limit, json_columns(reader.table))
+
+    async def export(
+        self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument, media_type: str
+    ) -> AsyncIterator[bytes]:
+        """Return the pieces of a file with the rows, all of them where ``document`` names no limit.
+
+        Raises as ``page``, before the first piece, and UnsupportedMedia: no such format.
+        """
+        wanted = Format.of(media_type)
+        limit = document.limit or sys.maxsize
+        first, reader = await self._read(who, pipeline_id, document, min(limit, PAGE_ROWS))
+        pieces = export_pages(reader.pages(first, limit), first.schema, wanted)
+        return self._taken(pieces)
+
+    async def _taken(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Take one piece after the other in a thread; none is held between two."""
+        while (piece := await self._engine.workers.run("read", next, pieces, None)) is not None:
+            yield piece
+
+    async def _read(
+        self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument, limit: int
+    ) -> "tuple[pa.Table, RowReader]":
+        """Return the first rows that ``document`` asks for, at most ``limit``, and what reads on from there."""
+        silver, table = await self._store(who, pipeline_id)
         span, problems = read_span(document.start, document.end, self._clock())
-        after = place_of(document.cursor, tuple[datetime, int, int]) if document.cursor is not None else None
-        asked = RecordQuery(
-            where=conditions(document.where), order=Order(document.order), after=after, limit=document.limit
-        )
+        after = place_of(document.cursor, Place) if document.cursor is not None else None
+        asked = RecordQuery(where=conditions(document.where), order=Order(document.order), after=after, limit=limit)
 
         def ask(span: Span) -> "pa.Table":
             return silver.records(table, replace(asked, start=span.start, end=span.end))
 
-        return await self._engine.workers.run("read", answer, ask, span, problems, document.where)
-
-    async def page(self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument) -> Page[Row]:
-        """Return rows ready for ``msgspec.json.encode`` (JSON columns are ``msgspec.Raw``), and the cursor of the rest.
-
-        Raises as ``read``.
-        """
-        limit = bounded(document.limit, MOST_ROWS)
-        rows = await self.read(who, pipeline_id, replace(document, limit=limit + 1))
-        names = json_columns(self._engine.table(pipeline_id))
-        return await self._engine.workers.run("read", _page, rows, limit, names)
+        rows = await self._engine.workers.run("read", answer, ask, span, problems, document.where)
+        return rows, RowReader(silver, table, replace(asked, start=span.start, end=span.end))
 
     async def recent(self, who: Principal, pipeline_id: PipelineId) -> list[Row]:
         """Return the last 100 rows, newest last, from memory, ready for JSON. Raises NotFound."""
@@ -96,7 +114,7 @@ class Records:
         """Return dead letters, newest first. Raises NotFound, Invalid (limit)."""
         await self._check(who, pipeline_id)
         bounded(query.limit, _MOST_DEAD)
-        silver = await self._engine.workers.run("control", self._engine.silver, who.organisation_id)
+        silver = await self._engine.workers.run("read", self._engine.silver, who.organisation_id)
         found = await self._engine.workers.run("read", silver.dead_letters, pipeline_id, query)
         return dead_letters_of(found)
 
@@ -116,9 +134,10 @@ class Records:
         require(who, Action.DATA_READ)
         await self._ownership.check(who, pipeline_id)
 
-    async def _table(self, who: Principal, pipeline_id: PipelineId) -> Table:
+    async def _store(self, who: Principal, pipeline_id: PipelineId) -> tuple[SilverStore, Table]:
         await self._check(who, pipeline_id)
-        return self._engine.table(pipeline_id)
+        table = self._engine.table(pipeline_id)
+        return await self._engine.workers.run("read", self._engine.silver, who.organisation_id), table
 
 
 def json_columns(table: Table) -> frozenset[str]:
@@ -127,8 +146,5 @@ def json_columns(table: Table) -> frozenset[str]:
 
 
 def _page(rows: "pa.Table", limit: int, names: frozenset[str]) -> Page[Row]:
-    more = None
-    if rows.num_rows > limit:
-        last = rows.slice(limit - 1, 1).select(["_time", "_seq", "_item"]).to_pylist()[0]
-        more = cursor_of(list(last.values()))
+    more = cursor_of(list(place_in(rows, limit - 1))) if rows.num_rows > limit else None
     return Page(encode_rows(public_rows(rows.slice(0, limit)), names), more)

@@ -1,0 +1,97 @@
+"""Puts the API together: routes, guard, problems. No global state: what a route needs hangs on this very app."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from litestar import Litestar, Response, Router
+from litestar.datastructures import State
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from appliance.api.authentication import principal_of
+from appliance.api.controllers.dashboards import DashboardController, QueryController
+from appliance.api.controllers.health import HealthController
+from appliance.api.controllers.mappings import MappingController
+from appliance.api.controllers.organisation import OrganisationController
+from appliance.api.controllers.people import TokenController, UserController
+from appliance.api.controllers.pipelines import PipelineController, SecretController
+from appliance.api.controllers.records import RecordController
+from appliance.api.controllers.session import SessionController
+from appliance.api.controllers.setup import SetupController
+from appliance.api.exchange import MAX_BODY_BYTES, AnyRequest
+from appliance.api.explorer import ExplorerController
+from appliance.api.idempotency import Idempotency
+from appliance.api.operations import guard
+from appliance.api.problems import problem_of
+from appliance.services import Services
+from appliance.services.ports import Health, Hub
+
+PREFIX: Final = "/api/v1"
+CONTROLLERS: Final = (
+    SetupController,
+    SessionController,
+    UserController,
+    TokenController,
+    OrganisationController,
+    PipelineController,
+    SecretController,
+    RecordController,
+    MappingController,
+    QueryController,
+    DashboardController,
+)
+
+
+def build_api(
+    services: Services,
+    health: Health,
+    metrics: Callable[[], bytes],
+    hub: Hub,
+    stopping: asyncio.Event | None = None,
+) -> Litestar:
+    """Return the ASGI application of ``/api/…``, health and metrics. ``stopping``: ends open streams when it is set."""
+    state = {
+        "services": services,
+        "health": health,
+        "metrics": metrics,
+        "hub": hub,
+        "stopping": stopping or asyncio.Event(),
+    }
+    api = Router(
+        PREFIX,
+        route_handlers=CONTROLLERS,
+        middleware=[_authenticating(services), _idempotent(services)],
+        guards=[guard],
+    )
+    return Litestar(
+        [api, HealthController, ExplorerController],
+        state=State(state),
+        exception_handlers={Exception: _problem},
+        openapi_config=None,
+        logging_config=None,
+        request_max_body_size=MAX_BODY_BYTES,
+        debug=False,
+    )
+
+
+def _problem(request: AnyRequest, error: Exception) -> Response[bytes]:
+    status, headers, body = problem_of(error, request.scope["path"])
+    media = headers.pop("content-type")
+    return Response(body, status_code=status, headers=headers, media_type=media)
+
+
+def _authenticating(services: Services) -> Callable[[ASGIApp], ASGIApp]:
+    """Return the middleware that finds out who asks; guards decide what that means."""
+
+    def factory(app: ASGIApp) -> ASGIApp:
+        async def authenticate(scope: Scope, receive: Receive, send: Send) -> None:
+            scope["state"]["who"] = await principal_of(scope, services)
+            await app(scope, receive, send)
+
+        return authenticate
+
+    return factory
+
+
+def _idempotent(services: Services) -> Callable[[ASGIApp], Any]:
+    return lambda app: Idempotency(app, services.answers)

@@ -1,0 +1,61 @@
+"""``/livez``, ``/readyz`` (alias ``/healthz``) and ``/metrics``: for supervisors, balancers and Prometheus."""
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from litestar import Controller, Response, get
+
+from appliance.api.exchange import AnyRequest, answered
+from appliance.api.operations import Open, Operation, does
+from appliance.services.ports import Health
+
+EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(msgspec.Struct, frozen=True):
+    alive: bool = True
+
+
+class Part(msgspec.Struct, frozen=True):
+    ready: bool
+    reason: str
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    ready: bool
+    parts: dict[str, Part]
+
+
+class HealthController(Controller):
+    path = "/"
+    tags = ("health",)
+
+    @get("/livez", **does(Operation(summary="Whether the process answers", access=Open.ANYBODY, answer=Alive)))
+    async def livez(self, request: AnyRequest) -> Response[bytes]:
+        return answered(Alive())
+
+    @get(
+        ["/readyz", "/healthz"],
+        **does(
+            Operation(
+                summary="Whether every part works, with a reason for each",
+                description="200 when ready, 503 with the same body when not.",
+                access=Open.ANYBODY,
+                answer=Readiness,
+            )
+        ),
+    )
+    async def readyz(self, request: AnyRequest) -> Response[bytes]:
+        health: Health = request.app.state["health"]
+        parts = {name: Part(ready, reason) for name, (ready, reason) in health.checks().items()}
+        ready = all(part.ready for part in parts.values())
+        return answered(Readiness(ready, parts), 200 if ready else 503, {"cache-control": "no-store"})
+
+    @get(
+        "/metrics",
+        **does(Operation(summary="Prometheus exposition", access=Open.ANYBODY, media=(EXPOSITION,))),
+    )
+    async def metrics(self, request: AnyRequest) -> Response[bytes]:
+        render: Callable[[], bytes] = request.app.state["metrics"]
+        return Response(render(), media_type=EXPOSITION)

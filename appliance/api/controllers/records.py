@@ -1,0 +1,193 @@
+"""``/api/v1/pipelines/{id}/records`` and what else a pipeline holds."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Controller, Response, get
+from litestar.response import Stream
+from msgspec import Meta
+
+from appliance.api.exchange import AnyRequest, answered, asked, read_parameters
+from appliance.api.negotiation import FORMATS, JSON, SUFFIXES, wanted_media
+from appliance.api.operations import Operation, does
+from appliance.api.stream import commits
+from appliance.components.silver import DeadLetterQuery
+from appliance.domain.access import Action
+from appliance.domain.event import StoredEvent
+from appliance.domain.ids import PipelineId
+from appliance.domain.ledger import Ledger
+from appliance.errors import Invalid, NotFound, TransientError
+from appliance.services.paging import cursor_of, place_of
+from appliance.services.records import RecordsDocument
+from appliance.services.views import DeadLetter, Page
+
+EVENT_STREAM: Final = "text/event-stream"
+
+
+class RecordParameters(RecordsDocument, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``where`` is JSON."""
+
+    format: Annotated[str, Meta(description=f"One of {', '.join(FORMATS)}; wins over Accept")] | None = None
+
+
+class DeadLetterParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    reason: str | None = None
+    field: str | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Meta(ge=1, le=999)] = 100
+
+
+class EventView(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as it was received. ``payload`` is null where JSON cannot carry it."""
+
+    pipeline_id: str
+    seq: int
+    received_at: datetime
+    source: str
+    delivery_id: str | None
+    remote: str | None
+    headers: dict[str, str]
+    segment: str
+    line: int
+    payload: Any
+
+
+class RecordController(Controller):
+    path = "/pipelines/{pipeline_id:str}"
+    tags = ("records",)
+
+    @get(
+        "/records",
+        **does(
+            Operation(
+                summary="Rows of a time range",
+                description="By page as JSON; as a file (CSV, NDJSON, Parquet, Arrow) whole. A row carries its fields, "
+                "`_time`, `_seq` and, where kept, `_extra`.",
+                access=Action.DATA_READ,
+                parameters=RecordParameters,
+                answer=Page[dict[str, Any]],
+                media=tuple(media for media in FORMATS.values() if media != JSON),
+                errors=(NotFound, Invalid, TransientError),
+            )
+        ),
+    )
+    async def records(self, request: AnyRequest, pipeline_id: str) -> Response[Any]:
+        services, who = asked(request)
+        given = read_parameters(request, RecordParameters)
+        media = wanted_media(given.format, request.headers.get("accept"))
+        document = msgspec.convert(given, RecordsDocument, from_attributes=True)
+        if media == JSON:
+            return answered(await services.records.page(who, PipelineId(pipeline_id), document))
+        pieces = await services.records.export(who, PipelineId(pipeline_id), document, media)
+        name = f'attachment; filename="{pipeline_id}.{SUFFIXES[media]}"'
+        return Stream(pieces, media_type=media, headers={"content-disposition": name})
+
+    @get(
+        "/records/{seq:int}",
+        **does(
+            Operation(
+                summary="The event that a record came from",
+                description="Verbatim, with its envelope and its place in Bronze.",
+                access=Action.DATA_READ,
+                answer=EventView,
+                errors=(NotFound,),
+            )
+        ),
+    )
+    async def event(self, request: AnyRequest, pipeline_id: str, seq: int) -> Response[bytes]:
+        services, who = asked(request)
+        return answered(_event_view(await services.records.event(who, PipelineId(pipeline_id), seq)))
+
+    @get(
+        "/recent",
+        **does(
+            Operation(
+                summary="The last 100 rows, newest last",
+                access=Action.DATA_READ,
+                answer=Page[dict[str, Any]],
+                errors=(NotFound,),
+            )
+        ),
+    )
+    async def recent(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+        services, who = asked(request)
+        return answered(Page(await services.records.recent(who, PipelineId(pipeline_id))))
+
+    @get(
+        "/stream",
+        **does(
+            Operation(
+                summary="Rows as they are committed, one server-sent event a commit",
+                access=Action.DATA_READ,
+                media=(EVENT_STREAM,),
+                errors=(NotFound,),
+            )
+        ),
+    )
+    async def stream(self, request: AnyRequest, pipeline_id: str) -> Stream:
+        services, who = asked(request)
+        await services.records.ledger(who, PipelineId(pipeline_id))  # NotFound before the stream begins
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return Stream(commits(request, f"pipeline:{pipeline_id}"), media_type=EVENT_STREAM, headers=headers)
+
+    @get(
+        "/ledger",
+        **does(
+            Operation(
+                summary="Where every received event went",
+                description="received = stored + filtered + duplicate + dead + pending, in events.",
+                access=Action.DATA_READ,
+                answer=Ledger,
+                errors=(NotFound,),
+            )
+        ),
+    )
+    async def ledger(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+        services, who = asked(request)
+        return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
+
+    @get(
+        "/dead-letters",
+        **does(
+            Operation(
+                summary="Events that could not become rows, newest first",
+                access=Action.DATA_READ,
+                parameters=DeadLetterParameters,
+                answer=Page[DeadLetter],
+                errors=(NotFound, Invalid, TransientError),
+            )
+        ),
+    )
+    async def dead_letters(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+        services, who = asked(request)
+        given = read_parameters(request, DeadLetterParameters)
+        before = place_of(given.cursor, tuple[int])[0] if given.cursor is not None else None
+        query = DeadLetterQuery(reason=given.reason, field=given.field, before_seq=before, limit=given.limit + 1)
+        found = await services.records.dead_letters(who, PipelineId(pipeline_id), query)
+        return answered(_dead_page(found, given.limit))
+
+
+def _dead_page(found: list[DeadLetter], limit: int) -> Page[DeadLetter]:
+    """Return a page that ends between two events: the cursor names an event, not one of its items."""
+    if len(found) <= limit:
+        return Page(found)
+    cut = found[limit].seq
+    whole = [letter for letter in found[:limit] if letter.seq != cut] or found[:limit]
+    return Page(whole, cursor_of([whole[-1].seq]))
+
+
+def _event_view(event: StoredEvent) -> EventView:
+    envelope = event.envelope
+    return EventView(
+        pipeline_id=event.pipeline_id,
+        seq=event.seq,
+        received_at=envelope.received_at,
+        source=envelope.source,
+        delivery_id=envelope.delivery_id,
+        remote=envelope.remote,
+        headers=envelope.headers,
+        segment=event.segment,
+        line=event.line,
+        payload=msgspec.Raw(event.payload),
+    )
