@@ -1,0 +1,58 @@
+"""Frames on their way into DuckDB: one Arrow row for a frame, whatever number of events it holds."""
+
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from appliance.domain.event import Frame
+from appliance.errors import FatalError
+
+_WRONG_BYTE = re.compile("[\udc80-\udcff]")
+_SUBSTITUTE = "\x1a"  # a control character: no JSON text may hold it, inside of a string or outside
+
+
+def to_arrow(frames: Sequence[Frame]) -> pa.Table:
+    """Return ``frames`` as (first_seq int64, received_us int64, count int64, lines large_string).
+
+    Bytes that are not UTF-8 are replaced so that their event, and no other, is unreadable as JSON.
+
+    Raises:
+        FatalError: a frame does not hold as many lines as it says.
+    """
+    for frame in frames:
+        held = frame.lines.count(b"\n") + 1
+        if held != frame.count:
+            told = f"mapping the frame of event {frame.first_seq}: it says {frame.count} events and holds {held} lines"
+            raise FatalError(told, hint="run 'dash-appliance verify'")
+    raw = pa.array([frame.lines for frame in frames], pa.large_binary())
+    try:
+        lines = pc.cast(raw, pa.large_string())
+    except pa.ArrowInvalid:
+        lines = pa.array([_readable(frame.lines) for frame in frames], pa.large_string())
+    return pa.table(
+        {
+            "first_seq": pa.array([frame.first_seq for frame in frames], pa.int64()),
+            "received_us": pa.array([frame.received_us for frame in frames], pa.int64()),
+            "count": pa.array([frame.count for frame in frames], pa.int64()),
+            "lines": lines,
+        }
+    )
+
+
+def halves(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
+    """Return ``frames`` cut in two near the middle; a frame that stands alone is cut between its events."""
+    if len(frames) > 1:
+        middle = len(frames) // 2
+        return list(frames[:middle]), list(frames[middle:])
+    (frame,) = frames
+    lines, first = frame.lines.split(b"\n"), frame.count // 2
+    head = Frame(frame.first_seq, first, frame.received_us, b"\n".join(lines[:first]))
+    tail = Frame(frame.first_seq + first, frame.count - first, frame.received_us, b"\n".join(lines[first:]))
+    return [head], [tail]
+
+
+def _readable(lines: bytes) -> str:
+    # Surrogate escapes mark each wrong byte (valid UTF-8 never decodes to one); then all of them become the substitute.
+    return _WRONG_BYTE.sub(_SUBSTITUTE, lines.decode(errors="surrogateescape"))

@@ -1,0 +1,141 @@
+"""Runs compiled mappings over frames, in a DuckDB of its own that holds nothing between two runs."""
+
+from collections.abc import Sequence
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from appliance.components.mapper import Mapped
+from appliance.domain.event import Frame
+from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import Mapping
+from appliance.errors import FatalError
+from appliance.mapping import sandbox
+from appliance.mapping.compiled import DEAD_SCHEMA, CompiledMapping, compile_mapping
+from appliance.mapping.frames import halves, to_arrow
+from appliance.mapping.program import DEAD, ROW
+from appliance.mapping.session import Session
+
+# What an event's values can cause; anything else is a fault of the query, which no smaller batch would mend.
+_CAUSED_BY_DATA = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.InvalidInputException)
+
+
+class Mapper:
+    """One in-memory DuckDB for all pipelines. ``run`` may be called from several threads at once."""
+
+    def __init__(self, threads: int = 1, memory_limit: str = "512MB") -> None:
+        """``threads``: cores that one run may use; ``memory_limit``: of all runs together, as DuckDB writes it."""
+        self._threads = threads
+        self._memory_limit = memory_limit
+        self._connection = sandbox.connect(threads, memory_limit)
+        self._idle: list[Session] = []
+
+    def compile(self, mapping: Mapping) -> CompiledMapping:
+        """See ``compile_mapping``."""
+        return compile_mapping(mapping)
+
+    def run(self, compiled: CompiledMapping, frames: Sequence[Frame], version: int = 0) -> Mapped:
+        """Map all events of ``frames``: at least one event, numbered without a gap.
+
+        ``version`` of the mapping goes into the dead letters. The answer depends on the mapping and the events alone.
+        An event that by itself exceeds what mapping may use becomes a dead letter; its neighbours do not notice.
+
+        Raises:
+            FatalError: the query does not run at all, or a frame is not what Bronze promises.
+        """
+        session = self._session()
+        try:
+            mapped = _mapped(session, compiled, frames, version)
+        except _CAUSED_BY_DATA as error:
+            session.close()
+            return self._mapped_in_parts(compiled, frames, version, error)
+        except duckdb.Error as error:
+            session.close()
+            # An internal error leaves DuckDB unusable; the other pipelines go on with a new one.
+            self._idle, self._connection = [], sandbox.connect(self._threads, self._memory_limit)
+            told = f"mapping events from {frames[0].first_seq} on failed: {error}"
+            raise FatalError(told, hint="change the mapping; if that does not help, report the message") from error
+        self._idle.append(session)
+        return mapped
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        while self._idle:
+            self._idle.pop().close()
+        self._connection.close()
+
+    def _session(self) -> Session:
+        try:
+            return self._idle.pop()
+        except IndexError:  # asking first and popping then would let two threads have the last one
+            return Session(self._connection)
+
+    def _mapped_in_parts(
+        self, compiled: CompiledMapping, frames: Sequence[Frame], version: int, error: duckdb.Error
+    ) -> Mapped:
+        if sum(frame.count for frame in frames) > 1:
+            first, second = halves(frames)
+            return _joined(self.run(compiled, first, version), self.run(compiled, second, version))
+        # Neighbouring runs may have used the memory up: in a database of its own the event has all of it.
+        try:
+            with sandbox.connect(1, self._memory_limit) as connection, Session(connection) as alone:
+                return _mapped(alone, compiled, frames, version)
+        except _CAUSED_BY_DATA:
+            return _given_up(compiled, frames[0], version, error)
+
+
+def _mapped(session: Session, compiled: CompiledMapping, frames: Sequence[Frame], version: int) -> Mapped:
+    given = to_arrow(frames)
+    found = session.answer(compiled.sql, given)
+    state, seqs = found.column("_state"), found.column("_seq")
+    rows = found.drop_columns("_state")
+    dead_seqs = pa.array([], pa.int64())
+    if pc.any(pc.not_equal(state, ROW)).as_py():
+        rows = rows.filter(pc.equal(state, ROW))
+        dead_seqs = pc.unique(seqs.filter(pc.equal(state, DEAD)))
+    dead = DEAD_SCHEMA.empty_table()
+    if len(dead_seqs):
+        told = session.answer(compiled.words_sql, given, dead=pa.table({"seq": dead_seqs}))
+        dead = _dead_letters(told, version)
+    outcome = _outcome(compiled, rows, dead_seqs, sum(frame.count for frame in frames))
+    return Mapped(rows.cast(compiled.schema), dead, outcome, frames[0].first_seq, frames[-1].last_seq)
+
+
+def _dead_letters(told: pa.Table, version: int) -> pa.Table:
+    versions = pa.repeat(pa.scalar(version, pa.int32()), told.num_rows)
+    return told.append_column("version", versions).cast(DEAD_SCHEMA)
+
+
+def _outcome(compiled: CompiledMapping, rows: pa.Table, dead_seqs: pa.Array, total: int) -> Outcome:
+    stored = rows.num_rows
+    if compiled.explodes:
+        with_rows = pc.unique(rows.column("_seq"))
+        stored = len(with_rows) - (pc.sum(pc.is_in(with_rows, dead_seqs)).as_py() or 0)
+    return Outcome(stored=stored, filtered=total - stored - len(dead_seqs), dead=len(dead_seqs))
+
+
+def _joined(first: Mapped, second: Mapped) -> Mapped:
+    return Mapped(
+        pa.concat_tables([first.rows, second.rows]),
+        pa.concat_tables([first.dead, second.dead]),
+        first.outcome + second.outcome,
+        first.first_seq,
+        second.last_seq,
+    )
+
+
+def _given_up(compiled: CompiledMapping, frame: Frame, version: int, error: duckdb.Error) -> Mapped:
+    message = f"the event needs more than mapping may use: {str(error).splitlines()[0][:200]}"
+    problem = {"reason": "limit", "field": None, "value": None, "message": message}
+    letter = {
+        **problem,
+        "seq": frame.first_seq,
+        "item": 0,
+        "problems": msgspec.json.encode([problem]).decode(),
+        "received_at": frame.received_us,
+    }
+    columns = {field.name: [letter[field.name]] for field in DEAD_SCHEMA if field.name in letter}
+    dead = _dead_letters(pa.table(columns, DEAD_SCHEMA.remove(len(DEAD_SCHEMA) - 1)), version)
+    return Mapped(compiled.schema.empty_table(), dead, Outcome(dead=1), frame.first_seq, frame.last_seq)
