@@ -4,6 +4,9 @@ import zlib
 
 from appliance.errors import TooLarge
 
+_MAX_MEMBERS = 1_000  # each begins with a copy of what is left of its chunk
+_CHUNK = 64 * 1024
+
 
 class Gunzip:
     """Inflates one gzip stream, of one or several members, to at most ``limit`` bytes in all.
@@ -14,6 +17,7 @@ class Gunzip:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._made = 0
+        self._members = 1
         self._stream = _member()
 
     def feed(self, data: bytes) -> bytes:
@@ -23,10 +27,14 @@ class Gunzip:
             TooLarge: there is more than ``limit``; the message names it.
             ValueError: not gzip.
         """
+        view = memoryview(data)
+        return b"".join(self._feed(view[at : at + _CHUNK]) for at in range(0, len(view), _CHUNK))
+
+    def _feed(self, data: "memoryview | bytes") -> bytes:
         parts = []
         while data:
             if self._stream.eof:
-                self._stream = _member()
+                self._begin_member()
             try:
                 part = self._stream.decompress(data, self._limit + 1 - self._made)
             except zlib.error as error:
@@ -37,6 +45,12 @@ class Gunzip:
             parts.append(part)
             data = self._stream.unused_data if self._stream.eof else b""
         return b"".join(parts)
+
+    def _begin_member(self) -> None:
+        self._members += 1
+        if self._members > _MAX_MEMBERS:
+            raise ValueError(f"gzip in more than {_MAX_MEMBERS} members")
+        self._stream = _member()
 
     @property
     def whole(self) -> bool:

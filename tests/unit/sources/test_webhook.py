@@ -86,6 +86,9 @@ DEEP = b"[" * 100_000
         (DEEP + b"]" * 100_000, "application/json", "nested too deeply"),
         (b'{"a":1}\n{"a":\n', NDJSON, "ends too early"),
         (b'{"a":1}\n{"a":x}\n', NDJSON, "invalid character, byte 13, line 2"),
+        (b'{"a":1} {"a":2}\n', NDJSON, "line 1 is not JSON: trailing characters"),
+        (b'{"a":1}\n\n{"a":\n2}\n', NDJSON, "line 3 is not JSON: it ends too early"),
+        (b"[]" * 600_000, NDJSON, "line 1 is not JSON: trailing characters"),
     ],
 )
 def test_what_is_not_json_is_refused_with_the_place(body: bytes, content_type: str, message: str) -> None:
@@ -112,6 +115,10 @@ def test_gzip_is_inflated_also_in_several_members() -> None:
     body = gzip.compress(b'{"a":') + gzip.compress(b"1}")
     assert told(webhook().admit(post(body, content_encoding="gzip"))) == [b'{"a":1}']
     assert told(webhook().admit(post(b"{}", content_encoding="identity"))) == [b"{}"]
+    many = b"".join(gzip.compress(b"%d\n" % n) for n in range(900))
+    assert len(told(webhook().admit(post(many, NDJSON, content_encoding="gzip")))) == 900
+    long = gzip.compress(b'"' + b"x" * 5_000_000 + b'"')
+    assert len(told(webhook().admit(post(long, content_encoding="gzip")))[0]) == 5_000_002
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,7 @@ def test_gzip_is_inflated_also_in_several_members() -> None:
         (gzip.compress(b" " * 30_000_000), "gzip", TooLarge),
         (gzip.compress(b" " * 6_000_000) * 2, "gzip", TooLarge),
         (gzip.compress(b"{}")[:-1], "gzip", BadRequest),
+        (gzip.compress(b"") * 400_000, "gzip", BadRequest),
         (gzip.compress(b"{}") + b"rest", "gzip", BadRequest),
         (b"{}", "gzip", BadRequest),
         (b"", "gzip", BadRequest),
@@ -151,6 +159,8 @@ def test_exactly_as_much_as_allowed_is_let_in() -> None:
     many = b"[" + b",".join([b'{"a":1,"b":[1,2,3]}'] * 100_000) + b"]"
     assert len(webhook().admit(post(many)).payloads) == 100_000
     assert len(webhook().admit(post(b"1\n" * 100_000, NDJSON)).payloads) == 100_000
+    wide = (b'{"a":"%b"}\r\n' % (b"x" * 100)) * 50_000  # more than is split at once
+    assert len(webhook().admit(post(wide, NDJSON)).payloads) == 50_000
     with pytest.raises(TooLarge, match="at most 2 events"):
         webhook(max_events=2).admit(post(b"[1,2,3]"))
 
