@@ -6,6 +6,7 @@ field of it. Every request is kept in ``requests``.
 
 import asyncio
 import json
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -49,10 +50,10 @@ def as_json(value: Any, status: int = 200, **headers: str) -> Answer:
 class HttpServer:
     """``async with HttpServer() as server``; then ``server.routes["/path"] = handler`` and ``server.url("/path")``."""
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
+    def __init__(self, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.routes: dict[str, Handler] = {}
         self.requests: list[Asked] = []
-        self._host = host
+        self._host, self._tls = host, tls
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -63,10 +64,10 @@ class HttpServer:
         return port
 
     def url(self, path: str, host: str | None = None) -> str:
-        return f"http://{host or self._host}:{self.port}{path}"
+        return f"{'https' if self._tls else 'http'}://{host or self._host}:{self.port}{path}"
 
     async def __aenter__(self) -> "HttpServer":
-        self._server = await asyncio.start_server(self._connected, self._host, 0)
+        self._server = await asyncio.start_server(self._connected, self._host, 0, ssl=self._tls)
         return self
 
     async def __aexit__(
