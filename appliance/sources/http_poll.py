@@ -69,7 +69,7 @@ class HttpPoll:
         for _ in range(self._config.max_pages):
             response = await self._send(progress)
             if may_restart and self._is_expired(response):
-                self._resources.log.warning("http_poll.restarted", pipeline=self._resources.pipeline_id)
+                self._resources.log.warning("http_poll.restarted", reason="the server has forgotten the saved place")
                 progress = _new_run(progress)
                 response = await self._send(progress)
             may_restart = False
