@@ -68,8 +68,7 @@ class Database:
             self._root.close()
             self._root = None
             self.generation += 1
-            self._root = self._opening.open()
-            self._opening.note(IncidentKind.REOPENED, "was opened again after DuckDB gave up on its handle", [])
+            self._open_root()
 
     def close(self) -> None:
         """Interrupt who still reads, checkpoint, close. A second call does nothing."""
@@ -103,8 +102,9 @@ class Database:
     def _open_root(self) -> duckdb.DuckDBPyConnection:
         if self._closed:
             raise TransientError(f"Using {self._opening.path.name}: the store is closed; start it again.")
-        if self._root is None:  # it could not be opened again after a fault; perhaps it can be now
+        if self._root is None:  # also later, when it could not be opened again at once: perhaps it can be now
             self._root = self._opening.open()
+            self._opening.note(IncidentKind.REOPENED, "was opened again after DuckDB gave up on its handle", [])
         return self._root
 
     def _expel(self) -> None:

@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger("silver")
+
 _DEADLY: Final = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 _REFUSED: Final = 3
 
@@ -18,7 +22,11 @@ def kills_its_reader(path: Path, memory_limit: int, timeout_secs: float = 300.0)
     """
     context = multiprocessing.get_context("spawn")
     child = context.Process(target=_open_and_close, args=(str(path), memory_limit), daemon=True)
-    child.start()
+    try:
+        child.start()
+    except OSError as error:
+        log.warning("silver.not_probed", file=str(path), error=str(error))
+        return None
     child.join(timeout_secs)
     if child.exitcode is None:
         child.kill()

@@ -12,7 +12,7 @@ from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Pro
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.errors import TransientError
+from appliance.errors import DashError, TransientError
 from appliance.storage.silver_duckdb import schema
 from appliance.storage.silver_duckdb.commit import commit, read_all_progress
 from appliance.storage.silver_duckdb.database import Database
@@ -48,7 +48,11 @@ class DuckDbSilver:
     ) -> None:
         self._opening = Opening(path, memory_limit, threads, clock)
         self._database = Database(self._opening)
-        self._writer = Writer(self._database)
+        try:
+            self._writer = Writer(self._database)
+        except DashError:
+            self._database.close()
+            raise
         self._reads = Reads(self._database, self._writer.columns, timeout_secs)
 
     @property

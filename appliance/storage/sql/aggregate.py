@@ -23,24 +23,22 @@ _FITS = {
 
 @dataclass(frozen=True)
 class Build:
-    """What the parts of one statement share. ``estimate``: percentiles may come from a sample of each group."""
+    """What the parts of one statement share. ``one_in``: percentiles come from one row in so many (1: from all)."""
 
     scope: Scope
     dialect: Dialect
-    estimate: bool
+    one_in: int
     shares: dict[str, tuple[float, ...]]  # field → the percentiles wanted of it: one aggregate serves them all
 
 
-def aggregate(
-    table: Table, source: exp.Expr, query: Aggregation, dialect: Dialect, *, estimate: bool = False
-) -> Statement:
+def aggregate(table: Table, source: exp.Expr, query: Aggregation, dialect: Dialect, *, one_in: int = 1) -> Statement:
     """Return the statement that answers ``query``.
 
     Raises:
         Invalid: a field, measure, operator or value is wrong; every problem, by JSON pointer.
     """
     scope = Scope({field.name: field.type for field in table.columns})
-    build = Build(scope, dialect, estimate, _shares(query.measures))
+    build = Build(scope, dialect, one_in, _shares(query.measures))
     keys = _keys(build, query)
     measures = [
         (measure.name, _measure(build, measure, f"/measures/{place}")) for place, measure in enumerate(query.measures)
@@ -116,8 +114,8 @@ def _expression(build: Build, op: str, field: str) -> exp.Expr:
     value = column(field)
     if op in PERCENTILES:
         shares = build.shares[field]
-        every = build.dialect.percentiles(value, shares, build.estimate)
-        return exp.Bracket(this=every, expressions=[integer(shares.index(PERCENTILES[op]))], offset=0)
+        every = build.dialect.percentiles(value, shares, build.one_in)
+        return exp.Bracket(this=exp.paren(every), expressions=[integer(shares.index(PERCENTILES[op]))], offset=0)
     match op:
         case "last":
             return build.dialect.last(value)
