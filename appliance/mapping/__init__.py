@@ -12,7 +12,7 @@ How a mapping is read (the handbook page ``mapping.md`` tells it with examples):
   needs cannot be read, the event is dead. Unknown (NULL) counts as no.
 - An expression that fails on an event's values (overflow, a conversion, a result that is not finite) makes that event a
   dead letter with the reason ``expr``; NULL in gives NULL out.
-- Of duplicate keys in an object DuckDB reads the first.
+- An event with a top-level key twice is a dead letter; in objects further down the first of equal keys counts.
 """
 
 from appliance.mapping.compiled import CompiledMapping, check, compile_mapping

@@ -67,6 +67,14 @@ def json_check() -> Check:
     return Check("json", None, "broken", "raw", message)
 
 
+def twice_check() -> Check:
+    """Return the check of events in which a top-level key stands twice."""
+    repeated = "list_filter(json_keys(raw), lambda k, place: list_position(json_keys(raw), k) < place)"
+    names = f"array_to_string(list_sort(list_distinct({repeated})), ', ')"
+    told = sql.text("the event has a key more than once, so that its value is unclear: ")
+    return Check("json", None, "twice", "raw", f"{told} || {_short(names)}")
+
+
 def explode_check(path: str, listed: str) -> Check:
     """Return the check of events in which the value to be exploded, SQL ``listed``, is no array."""
     told = sql.text(f"{path} must be an array to make rows of, got ")

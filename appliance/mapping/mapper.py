@@ -15,8 +15,9 @@ from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.compiled import DEAD_SCHEMA, CompiledMapping, compile_mapping
 from appliance.mapping.frames import halves, to_arrow
-from appliance.mapping.program import DEAD, ROW
+from appliance.mapping.program import DEAD, ROW, SHAPE
 from appliance.mapping.session import Session
+from appliance.mapping.shapes import Shapes
 
 # What an event's values can cause; anything else is a fault of the query, which no smaller batch would mend.
 _CAUSED_BY_DATA = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.InvalidInputException)
@@ -31,6 +32,7 @@ class Mapper:
         self._memory_limit = memory_limit
         self._connection = sandbox.connect(threads, memory_limit)
         self._idle: list[Session] = []
+        self._shapes = Shapes()
 
     def compile(self, mapping: Mapping) -> CompiledMapping:
         """See ``compile_mapping``."""
@@ -47,7 +49,7 @@ class Mapper:
         """
         session = self._session()
         try:
-            mapped = _mapped(session, compiled, frames, version)
+            mapped = _mapped(session, self._shapes, compiled, frames, version)
         except _CAUSED_BY_DATA as error:
             session.close()
             return self._mapped_in_parts(compiled, frames, version, error)
@@ -81,16 +83,21 @@ class Mapper:
         # Neighbouring runs may have used the memory up: in a database of its own the event has all of it.
         try:
             with sandbox.connect(1, self._memory_limit) as connection, Session(connection) as alone:
-                return _mapped(alone, compiled, frames, version)
+                return _mapped(alone, self._shapes, compiled, frames, version)
         except _CAUSED_BY_DATA:
             return _given_up(compiled, frames[0], version, error)
 
 
-def _mapped(session: Session, compiled: CompiledMapping, frames: Sequence[Frame], version: int) -> Mapped:
+def _mapped(
+    session: Session, shapes: Shapes, compiled: CompiledMapping, frames: Sequence[Frame], version: int
+) -> Mapped:
     given = to_arrow(frames)
     found = session.answer(compiled.sql, given)
     state, seqs = found.column("_state"), found.column("_seq")
-    rows = found.drop_columns("_state")
+    ambiguous = shapes.ambiguous(session, given, found)
+    if len(ambiguous):
+        state = pc.if_else(pc.is_in(found.column(SHAPE), ambiguous), pa.scalar(DEAD, pa.int8()), state)
+    rows = found.drop_columns(["_state", SHAPE])
     dead_seqs = pa.array([], pa.int64())
     if pc.any(pc.not_equal(state, ROW)).as_py():
         rows = rows.filter(pc.equal(state, ROW))

@@ -36,7 +36,18 @@ _LINE = (
     "SELECT first_seq + unnest(range(count)) AS seq, received_us, unnest(string_split(lines, chr(10))) AS raw"
     " FROM frames"
 )
-_DEAD_LINE = f"SELECT * FROM ({_LINE}) WHERE seq IN (SELECT seq FROM dead)"  # noqa: S608 - constants
+SHAPE = "_shape"
+_KEYS = "TRY(json_keys(raw))"
+_ROW_LINE = f"SELECT *, hash({_KEYS}) AS keys FROM ({_LINE})"  # noqa: S608 - constants
+_DEAD_LINE = (
+    f"SELECT *, coalesce(list_unique({_KEYS}) < len({_KEYS}), false) AS twice"  # noqa: S608 - constants
+    f" FROM ({_LINE}) WHERE seq IN (SELECT seq FROM dead)"
+)
+# The hashes of the lists of keys, among the events of ``frames``, in which a key stands twice.
+TWICE_SHAPES = (
+    f"SELECT DISTINCT hash(keys) AS {SHAPE} FROM (SELECT {_KEYS} AS keys FROM ({_LINE}))"  # noqa: S608 - constants
+    " WHERE list_unique(keys) < len(keys)"
+)
 _MISFIT = "NOT broken AND coalesce(shape NOT IN ('ARRAY', 'NULL'), false)"
 _ITEM = "CAST(unnest(range(len(items))) AS INTEGER) AS item"
 
@@ -53,7 +64,7 @@ class Program:
         self._inside, self._outside = self._leftovers()
         stack = list(self._levels())
         self._top = stack[-1][0]
-        self.rows = _query([("line", _LINE), *stack], self._row_selection())
+        self.rows = _query([("line", _ROW_LINE), *stack], self._row_selection())
         self.words = _query([("line", _DEAD_LINE), *stack], self._word_selection())
 
     def _paths(self) -> list[Path]:
@@ -185,14 +196,15 @@ class Program:
             columns.append(f"{_key(self._plan.key)} AS _key")
         columns.append(f"{extra} AS _extra")
         columns += [f"{value.column} AS {sql.identifier(value.name)}" for value in self._plan.fields]
-        return f"SELECT {', '.join(columns)}, CAST(state AS TINYINT) AS _state FROM {self._top}"  # noqa: S608 - quoted
+        return f"SELECT {', '.join(columns)}, CAST(state AS TINYINT) AS _state, keys AS {SHAPE} FROM {self._top}"  # noqa: S608 - quoted
 
     def _word_selection(self) -> str:
-        unusable = [checks.json_check()]
+        unusable = [checks.json_check(), checks.twice_check()]
         if self._plan.explode is not None:
             unusable.append(checks.explode_check(str(self._plan.explode), self._event.json(self._plan.explode)))
         problems = checks.problems(self._checks, unusable)
-        dead = f"SELECT seq, item, received_us, {problems} AS problems FROM {self._top} WHERE state = {DEAD}"  # noqa: S608
+        which = f"CASE WHEN twice THEN item = 0 ELSE state = {DEAD} END"
+        dead = f"SELECT seq, item, received_us, {problems} AS problems FROM {self._top} WHERE {which}"  # noqa: S608
         first = ", ".join(f"problems[1].{name} AS {name}" for name in ("reason", "field", "value", "message"))
         told = "CAST(to_json(problems) AS VARCHAR) AS problems, make_timestamp(received_us) AS received_at"
         return f"SELECT seq, item, {first}, {told} FROM ({dead}) ORDER BY seq, item"  # noqa: S608 - quoted
