@@ -1,12 +1,13 @@
 """Who asks: a bearer token or the browser's session cookie. The same answer for API, feed and screens."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from appliance.domain.access import Principal
 from appliance.services import Services
-from appliance.services.sessions import AT_MOST, COOKIE
+from appliance.services.sessions import COOKIE
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _BEARER: Final = "bearer "
@@ -55,9 +56,9 @@ def from_own_page(scope: Mapping[str, Any]) -> bool:
     return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
-def set_cookie(value: str, scope: Mapping[str, Any]) -> str:
-    """Return the header that gives the cookie to the browser."""
-    return f"{COOKIE}={value}; Max-Age={round(AT_MOST.total_seconds())}; {_attributes(scope)}"
+def set_cookie(value: str, scope: Mapping[str, Any], at_most: timedelta) -> str:
+    """Return the header that gives the cookie to the browser, for ``at_most``."""
+    return f"{COOKIE}={value}; Max-Age={round(at_most.total_seconds())}; {_attributes(scope)}"
 
 
 def clear_cookie(scope: Mapping[str, Any]) -> str:

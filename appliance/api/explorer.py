@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Controller, Response, get
+from litestar.params import FromPath
 
 from appliance.api.exchange import AnyRequest
 from appliance.api.openapi import document_of
@@ -49,7 +50,7 @@ class ExplorerController(Controller):
         ),
         sync_to_thread=True,
     )
-    def file(self, request: AnyRequest, name: str) -> Response[bytes]:
+    def file(self, request: AnyRequest, name: FromPath[str]) -> Response[bytes]:
         if name not in _FILES:
             raise NotFound(f"the explorer has no file {name!r}")
         return Response((PAGES / name).read_bytes(), media_type=_FILES[name], headers=_HEADERS)

@@ -51,6 +51,11 @@ _BY_STATUS: Final = {
     429: "E_RATE_LIMITED",
     503: "E_UNAVAILABLE",
 }  # what the framework raises on its own
+_TOLD: Final = {
+    404: "there is nothing at this address: /api/docs lists what there is",
+    405: "this address knows other methods: the header Allow names them",
+    413: "the body is too large: send less at once",
+}
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -78,8 +83,7 @@ def problem_of(error: Exception, path: str) -> tuple[int, dict[str, str], bytes]
 
 
 def _told(status: int, error: Exception) -> str:
-    detail = getattr(error, "detail", "") or HTTPStatus(status).phrase
-    return "there is nothing at this address: look at /api/docs" if status == HTTPStatus.NOT_FOUND else str(detail)
+    return _TOLD.get(status) or str(getattr(error, "detail", "") or HTTPStatus(status).phrase)
 
 
 def _answer(code: str, detail: str, path: str, error: Exception) -> tuple[int, dict[str, str], bytes]:

@@ -19,7 +19,7 @@ from appliance.services.previews import Previews
 from appliance.services.queries import Queries
 from appliance.services.records import Records
 from appliance.services.sample import Sample
-from appliance.services.sessions import Sessions
+from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
@@ -37,6 +37,7 @@ class Parts:
     catalog: Catalog
     check_mapping: CheckMapping
     settings: Mapping[str, Any] = field(default_factory=dict)
+    lifetime: Lifetime = field(default_factory=Lifetime)
     clock: Clock = utc_now
     passwords: Passwords = field(default_factory=Passwords)
 
@@ -49,7 +50,7 @@ def assemble(parts: Parts) -> Services:
     pipelines = Pipelines(plane, definitions, engine, PipelineChanges(plane, definitions, engine, clock))
     queries = Queries(ownership, engine, clock)
     dashboards = Dashboards(plane, queries, clock)
-    sessions = Sessions(plane, parts.passwords, clock=clock)
+    sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
     return Services(
         setup=Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards)),

@@ -5,6 +5,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
+import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -25,14 +26,22 @@ AT_MOST: Final = timedelta(days=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembered; spares a write a request
 
 
+class Lifetime(msgspec.Struct, frozen=True):
+    """A session ends when it was not used for ``idle``, and at the age of ``at_most``."""
+
+    idle: timedelta = IDLE
+    at_most: timedelta = AT_MOST
+
+
 class Sessions:
     """Sessions of people. The cookie is 256 random bits; its SHA-256 is stored, so a stolen database opens no door."""
 
     def __init__(
-        self, plane: ControlPlane, passwords: Passwords, limit: SignInLimit | None = None, clock: Clock = utc_now
+        self, plane: ControlPlane, passwords: Passwords, lifetime: Lifetime | None = None, clock: Clock = utc_now
     ) -> None:
         self._plane, self._passwords, self._clock = plane, passwords, clock
-        self._limit = limit or SignInLimit()
+        self.lifetime = lifetime or Lifetime()
+        self._limit = SignInLimit()
 
     async def sign_in(self, email: str, password: str, remote: str | None) -> SignedIn:
         """Check the password and open a session.
@@ -57,14 +66,14 @@ class Sessions:
 
         def work(tx: Session) -> SignedIn:
             user = tx.get_one(UserRow, user_id)
-            expires = now + IDLE
+            expires = now + min(self.lifetime.idle, self.lifetime.at_most)
             tx.add(
                 SessionRow(
                     id=_digest(cookie), user_id=user.id, created_at=now, seen_at=now, expires_at=expires, remote=remote
                 )
             )
             record(tx, _opened(user, remote), now)
-            return SignedIn(cookie=cookie, principal=principal_of_user(user), expires_at=now + AT_MOST)
+            return SignedIn(cookie=cookie, principal=principal_of_user(user), expires_at=now + self.lifetime.at_most)
 
         return await self._plane.write(work)
 
@@ -76,7 +85,7 @@ class Sessions:
             return None
         session, user = found
         if now - session.seen_at >= _NOTE_EVERY:
-            await self._plane.write(lambda tx: _prolong(tx, digest, now))
+            await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
         return principal_of_user(user)
 
     async def sign_out(self, cookie: str) -> None:
@@ -154,8 +163,8 @@ def _find(tx: Session, digest: str, now: datetime) -> tuple[SessionRow, UserRow]
     return (found[0], found[1]) if found is not None else None
 
 
-def _prolong(tx: Session, digest: str, now: datetime) -> None:
+def _prolong(tx: Session, digest: str, now: datetime, lifetime: Lifetime) -> None:
     session = tx.get(SessionRow, digest)
     if session is not None:
         session.seen_at = now
-        session.expires_at = min(now + IDLE, session.created_at + AT_MOST)
+        session.expires_at = min(now + lifetime.idle, session.created_at + lifetime.at_most)

@@ -3,6 +3,7 @@
 from typing import Final
 
 from litestar import Controller, Response, delete, get, post, put
+from litestar.params import FromPath
 
 from appliance.api.exchange import (
     AnyRequest,
@@ -118,7 +119,7 @@ class DashboardController(Controller):
             Operation(summary="One dashboard", access=Action.DASHBOARD_READ, answer=DashboardView, errors=(NotFound,))
         ),
     )
-    async def show(self, request: AnyRequest, dashboard_id: str) -> Response[bytes]:
+    async def show(self, request: AnyRequest, dashboard_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.dashboards.get(who, DashboardId(dashboard_id)))
 
@@ -135,7 +136,7 @@ class DashboardController(Controller):
             )
         ),
     )
-    async def replace(self, request: AnyRequest, dashboard_id: str) -> Response[bytes]:
+    async def replace(self, request: AnyRequest, dashboard_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         document = await json_object(request)
         return answered(await services.dashboards.replace(who, DashboardId(dashboard_id), document))
@@ -144,7 +145,7 @@ class DashboardController(Controller):
         "/{dashboard_id:str}",
         **does(Operation(summary="Delete a dashboard", access=Action.DASHBOARD_WRITE, status=204, errors=(NotFound,))),
     )
-    async def remove(self, request: AnyRequest, dashboard_id: str) -> Response[None]:
+    async def remove(self, request: AnyRequest, dashboard_id: FromPath[str]) -> Response[None]:
         services, who = asked(request)
         await services.dashboards.delete(who, DashboardId(dashboard_id))
         return nothing()
@@ -161,6 +162,6 @@ class DashboardController(Controller):
             )
         ),
     )
-    async def data(self, request: AnyRequest, dashboard_id: str) -> Response[bytes]:
+    async def data(self, request: AnyRequest, dashboard_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.dashboards.data(who, DashboardId(dashboard_id)))

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
+from litestar.params import FromPath
 from msgspec import Meta
 
 from appliance.api.exchange import AnyRequest, PageParameters, answered, asked, nothing, read_body, read_parameters
@@ -77,7 +78,7 @@ class UserController(Controller):
             )
         ),
     )
-    async def set_role(self, request: AnyRequest, user_id: str) -> Response[bytes]:
+    async def set_role(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         given = await read_body(request, NewRole)
         return answered(await services.users.set_role(who, UserId(user_id), given.role))
@@ -93,7 +94,7 @@ class UserController(Controller):
             )
         ),
     )
-    async def disable(self, request: AnyRequest, user_id: str) -> Response[bytes]:
+    async def disable(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.users.disable(who, UserId(user_id)))
 
@@ -143,7 +144,7 @@ class TokenController(Controller):
         "/{token_id:str}",
         **does(Operation(summary="Revoke a token", access=Action.TOKEN_MANAGE, status=204, errors=(NotFound,))),
     )
-    async def revoke(self, request: AnyRequest, token_id: str) -> Response[None]:
+    async def revoke(self, request: AnyRequest, token_id: FromPath[str]) -> Response[None]:
         services, who = asked(request)
         await services.tokens.revoke(who, TokenId(token_id))
         return nothing()

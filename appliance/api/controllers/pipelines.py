@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
+from litestar.params import FromPath
 
 from appliance.api.exchange import (
     AnyRequest,
@@ -126,7 +127,7 @@ class PipelineController(Controller):
         "/{pipeline_id:str}",
         **does(Operation(summary="One pipeline", access=Action.PIPELINE_READ, answer=PipelineView, errors=(NotFound,))),
     )
-    async def show(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def show(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.pipelines.get(who, PipelineId(pipeline_id)))
 
@@ -144,7 +145,7 @@ class PipelineController(Controller):
             )
         ),
     )
-    async def replace(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def replace(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         document = await json_object(request)
         return answered(await services.pipelines.replace(who, PipelineId(pipeline_id), document))
@@ -160,7 +161,7 @@ class PipelineController(Controller):
             )
         ),
     )
-    async def remove(self, request: AnyRequest, pipeline_id: str) -> Response[None]:
+    async def remove(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[None]:
         services, who = asked(request)
         await services.pipelines.delete(who, PipelineId(pipeline_id))
         return nothing()
@@ -177,7 +178,7 @@ class PipelineController(Controller):
             )
         ),
     )
-    async def pause(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def pause(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.pipelines.pause(who, PipelineId(pipeline_id)))
 
@@ -192,7 +193,7 @@ class PipelineController(Controller):
             )
         ),
     )
-    async def resume(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def resume(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.pipelines.resume(who, PipelineId(pipeline_id)))
 
@@ -207,7 +208,7 @@ class PipelineController(Controller):
             )
         ),
     )
-    async def versions(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def versions(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(Page(await services.pipelines.versions(who, PipelineId(pipeline_id))))
 
@@ -228,7 +229,7 @@ class SecretController(Controller):
             )
         ),
     )
-    async def show(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def show(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(Secrets(await services.pipelines.secrets(who, PipelineId(pipeline_id))))
 
@@ -245,7 +246,7 @@ class SecretController(Controller):
             )
         ),
     )
-    async def rotate(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def rotate(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(Secret(await services.pipelines.rotate_secret(who, PipelineId(pipeline_id))), 201)
 
@@ -260,6 +261,6 @@ class SecretController(Controller):
             )
         ),
     )
-    async def drop(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def drop(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.pipelines.drop_secret(who, PipelineId(pipeline_id)))

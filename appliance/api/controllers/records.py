@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Controller, Response, get
+from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta
 
@@ -72,7 +73,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def records(self, request: AnyRequest, pipeline_id: str) -> Response[Any]:
+    async def records(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[Any]:
         services, who = asked(request)
         given = read_parameters(request, RecordParameters)
         media = wanted_media(given.format, request.headers.get("accept"))
@@ -95,7 +96,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def event(self, request: AnyRequest, pipeline_id: str, seq: int) -> Response[bytes]:
+    async def event(self, request: AnyRequest, pipeline_id: FromPath[str], seq: FromPath[int]) -> Response[bytes]:
         services, who = asked(request)
         return answered(_event_view(await services.records.event(who, PipelineId(pipeline_id), seq)))
 
@@ -110,7 +111,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def recent(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def recent(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(Page(await services.records.recent(who, PipelineId(pipeline_id))))
 
@@ -125,7 +126,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def stream(self, request: AnyRequest, pipeline_id: str) -> Stream:
+    async def stream(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Stream:
         services, who = asked(request)
         await services.records.ledger(who, PipelineId(pipeline_id))  # NotFound before the stream begins
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -143,7 +144,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def ledger(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def ledger(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
 
@@ -159,7 +160,7 @@ class RecordController(Controller):
             )
         ),
     )
-    async def dead_letters(self, request: AnyRequest, pipeline_id: str) -> Response[bytes]:
+    async def dead_letters(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         given = read_parameters(request, DeadLetterParameters)
         before = place_of(given.cursor, tuple[int])[0] if given.cursor is not None else None

@@ -62,8 +62,9 @@ class SessionController(Controller):
     async def sign_in(self, request: AnyRequest) -> Response[bytes]:
         given = await read_body(request, Credentials)
         remote = request.client.host if request.client else None
-        signed_in = await services_of(request).sessions.sign_in(given.email, given.password, remote)
-        cookie = set_cookie(signed_in.cookie, request.scope)
+        sessions = services_of(request).sessions
+        signed_in = await sessions.sign_in(given.email, given.password, remote)
+        cookie = set_cookie(signed_in.cookie, request.scope, sessions.lifetime.at_most)
         return answered(Opened(signed_in.principal, signed_in.expires_at), 201, {"set-cookie": cookie})
 
     @delete("/", **does(Operation(summary="Sign out", access=Open.ANYBODY, status=204)))

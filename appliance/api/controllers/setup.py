@@ -57,6 +57,7 @@ class SetupController(Controller):
         ),
     )
     async def run(self, request: AnyRequest) -> Response[bytes]:
-        done = await services_of(request).setup.run(await read_body(request, SetupRequest))
-        cookie = set_cookie(done.session_cookie, request.scope)
+        services = services_of(request)
+        done = await services.setup.run(await read_body(request, SetupRequest))
+        cookie = set_cookie(done.session_cookie, request.scope, services.sessions.lifetime.at_most)
         return answered(SetupDone(done.principal, done.token), 201, {"set-cookie": cookie})

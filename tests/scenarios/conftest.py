@@ -1,0 +1,129 @@
+"""A real appliance in this very process, without a port: real SQLite, Bronze, mapping and DuckDB behind the API."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import structlog
+from litestar import Litestar
+
+from appliance.api.app import build_api
+from appliance.components.source import InboundRequest
+from appliance.compose import Appliance, opened
+from appliance.domain.access import Principal, Role
+from appliance.domain.clock import utc_now
+from appliance.domain.ids import OrganisationId, PipelineId, new_id
+from appliance.services.views import SetupRequest
+from appliance.settings import Settings
+from appliance.settings.sections import Server
+from appliance.storage.control.tables import OrganisationRow
+
+ORIGIN = "http://dash.test"
+ADMIN = "ada@example.org"
+PASSWORD = "correct horse battery"
+
+BOILERS: dict[str, Any] = {
+    "name": "boiler-room",
+    "source": {"type": "webhook", "signature": "none"},
+    "mapping": {
+        "time": {"path": "$.ts"},
+        "fields": [
+            {"name": "device", "path": "$.device", "type": "string", "required": True},
+            {"name": "temp_c", "path": "$.temp_c", "type": "float", "max": 200, "unit": "°C"},
+            {"name": "tags", "path": "$.tags", "type": "json"},
+        ],
+    },
+}
+
+
+NOBODY = Principal(organisation_id=OrganisationId("org_none"), role=Role.VIEWER, name="nobody")
+
+
+class Vitals:
+    """Health that a test can break."""
+
+    def __init__(self) -> None:
+        self.parts = {"receiving": (True, "events are taken and made durable")}
+
+    def checks(self) -> dict[str, tuple[bool, str]]:
+        return self.parts
+
+
+class Scene:
+    """The appliance, its API, and people of every role in it."""
+
+    def __init__(self, it: Appliance, api: Litestar, vitals: Vitals, stopping: asyncio.Event) -> None:
+        self.it, self.api, self.vitals, self.stopping = it, api, vitals, stopping
+        self.admin: Principal = NOBODY
+        self.other: Principal = NOBODY  # administrator of another organisation
+        self.tokens: dict[str, str] = {}  # by role; "other": of the other administrator
+
+    def client(self, token: str | None = None, **more: Any) -> httpx.AsyncClient:
+        """Return a client that sends ``token``."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        transport = httpx.ASGITransport(self.api, raise_app_exceptions=False)
+        return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers, **more)
+
+    async def receive(self, pipeline_id: str, *payloads: bytes) -> None:
+        """Post events to an unsigned webhook, one request each, and wait until all of them are refined."""
+        for payload in payloads:
+            request = InboundRequest({"content-type": "application/json"}, payload, "192.0.2.7", utc_now())
+            await self.it.engine.receiver.post(PipelineId(pipeline_id), request)
+        await until(lambda: self.it.engine.stats(PipelineId(pipeline_id)).ledger.pending == 0)
+
+    async def boilers(self, **changes: Any) -> str:
+        """Create the pipeline ``boiler-room`` and return its id."""
+        created = await self.it.services.pipelines.create(self.admin, BOILERS | changes)
+        return created.pipeline.id
+
+    async def token(self, who: Principal, role: Role) -> str:
+        return (await self.it.services.tokens.create(who, role.value, role)).token
+
+
+async def until(holds: Callable[[], bool], within_secs: float = 10.0) -> None:
+    """Return once ``holds`` does; fail when it does not in time."""
+    deadline = time.monotonic() + within_secs
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        await asyncio.sleep(0.01)
+
+
+async def another_organisation(it: Appliance) -> Principal:
+    """Return the administrator of a second organisation, made where no use case makes one yet."""
+    organisation = OrganisationRow(id=new_id("org"), name="Rival Works", created_at=utc_now())
+    await it.plane.write(lambda tx: tx.add(organisation))
+    return Principal(organisation_id=OrganisationId(organisation.id), role=Role.ADMIN, name="eve@example.net")
+
+
+@pytest.fixture
+async def bare(tmp_path: Path) -> AsyncIterator[Scene]:
+    """An appliance that nobody has set up yet."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    stopping, vitals = asyncio.Event(), Vitals()
+    async with opened(Settings(server=Server(data_dir=tmp_path / "data"))) as it:
+        await it.engine.start([])
+        api = build_api(it.services, vitals, lambda: b"dash_up 1\n", it.engine.hub, stopping)
+        yield Scene(it, api, vitals, stopping)
+
+
+@pytest.fixture
+async def scene(bare: Scene) -> Scene:
+    """An appliance with two organisations, and a token of each role in the first."""
+    request = SetupRequest(admin_email=ADMIN, admin_password=PASSWORD, organisation="Example Works", token=True)
+    done = await bare.it.services.setup.run(request)
+    bare.admin, bare.other = done.principal, await another_organisation(bare.it)
+    for role in Role:
+        bare.tokens[role.value] = await bare.token(bare.admin, role)
+    bare.tokens["other"] = await bare.token(bare.other, Role.ADMIN)
+    return bare
+
+
+@pytest.fixture
+async def api(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
+    """The API as the administrator's token sees it."""
+    async with scene.client(scene.tokens["admin"]) as client:
+        yield client

@@ -1,0 +1,148 @@
+"""Every route, asked by nobody, by each role and by another organisation. A route without an expectation fails."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from appliance.api.openapi import routes_of
+from appliance.errors import NotFound
+
+# The least role that may use a route; "anybody" needs none.
+EXPECTED = {
+    "GET /api/docs": "anybody",
+    "GET /api/docs/{name}": "anybody",
+    "GET /api/openapi.json": "anybody",
+    "GET /healthz": "anybody",
+    "GET /livez": "anybody",
+    "GET /metrics": "anybody",
+    "GET /readyz": "anybody",
+    "GET /api/v1/setup": "anybody",
+    "POST /api/v1/setup": "anybody",
+    "POST /api/v1/session": "anybody",
+    "DELETE /api/v1/session": "anybody",
+    "GET /api/v1/session": "viewer",
+    "PUT /api/v1/session/password": "user",
+    "GET /api/v1/organisations": "viewer",
+    "GET /api/v1/pipelines": "viewer",
+    "POST /api/v1/pipelines": "editor",
+    "POST /api/v1/pipelines/lint": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}": "viewer",
+    "PUT /api/v1/pipelines/{pipeline_id}": "editor",
+    "DELETE /api/v1/pipelines/{pipeline_id}": "editor",
+    "POST /api/v1/pipelines/{pipeline_id}/pause": "editor",
+    "POST /api/v1/pipelines/{pipeline_id}/resume": "editor",
+    "GET /api/v1/pipelines/{pipeline_id}/versions": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/secrets": "editor",
+    "POST /api/v1/pipelines/{pipeline_id}/secrets/rotate": "editor",
+    "POST /api/v1/pipelines/{pipeline_id}/secrets/drop": "editor",
+    "GET /api/v1/pipelines/{pipeline_id}/records": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/records/{seq}": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/recent": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/stream": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/ledger": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/dead-letters": "viewer",
+    "POST /api/v1/mappings/preview": "viewer",
+    "POST /api/v1/query": "viewer",
+    "GET /api/v1/dashboards": "viewer",
+    "POST /api/v1/dashboards": "editor",
+    "GET /api/v1/dashboards/{dashboard_id}": "viewer",
+    "PUT /api/v1/dashboards/{dashboard_id}": "editor",
+    "DELETE /api/v1/dashboards/{dashboard_id}": "editor",
+    "GET /api/v1/dashboards/{dashboard_id}/data": "viewer",
+    "GET /api/v1/users": "admin",
+    "POST /api/v1/users": "admin",
+    "PUT /api/v1/users/{user_id}/role": "admin",
+    "POST /api/v1/users/{user_id}/disable": "admin",
+    "GET /api/v1/tokens": "admin",
+    "POST /api/v1/tokens": "admin",
+    "DELETE /api/v1/tokens/{token_id}": "admin",
+    "GET /api/v1/settings": "admin",
+    "GET /api/v1/audit": "admin",
+}
+RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
+NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
+
+
+def asked_for(path: str, ids: dict[str, str]) -> str:
+    for name, value in ids.items():
+        path = path.replace("{" + name + "}", value)
+    return path
+
+
+async def ask(client: httpx.AsyncClient, route: str, ids: dict[str, str]) -> httpx.Response:
+    method, path = route.split(" ")
+    body: Any = {} if method in ("POST", "PUT") else None
+    return await client.request(method, asked_for(path, ids), json=body)
+
+
+NOT_THERE = {
+    "pipeline_id": "pl_none",
+    "dashboard_id": "db_none",
+    "user_id": "user_none",
+    "token_id": "tok_none",
+    "seq": "1",
+    "name": "nothing.js",
+}
+
+
+def test_every_route_has_an_expectation(scene: Any) -> None:
+    assert sorted(f"{route.method} {route.path}" for route in routes_of(scene.api)) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("role", RANK)
+async def test_each_role_may_what_the_table_says(scene: Any, role: str) -> None:
+    wrong = []
+    async with scene.client(scene.tokens.get(role)) as client:
+        for route, least in EXPECTED.items():
+            answer = await ask(client, route, NOT_THERE)
+            if least == "user":  # tokens have no password
+                expected = {401} if role == "nobody" else {403, 422}
+            elif RANK[role] >= NEEDED[least]:
+                expected = {200, 201, 204, 404, 422}
+            else:
+                expected = {401} if role == "nobody" else {403}
+            if answer.status_code not in expected:
+                wrong.append((route, answer.status_code, answer.text))
+    assert wrong == []
+
+
+async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -> None:
+    pipeline_id = await scene.boilers()
+    await scene.receive(pipeline_id, b'{"device": "b1", "temp_c": 20}')
+    dashboard = await scene.it.services.dashboards.create(scene.admin, {"name": "Boilers"})
+    tokens = await scene.it.services.tokens.list(scene.admin)
+    ids = {
+        "pipeline_id": pipeline_id,
+        "dashboard_id": dashboard.id,
+        "user_id": scene.admin.user_id,
+        "token_id": tokens.items[0].id,
+        "seq": "1",
+    }
+    wrong = []
+    async with scene.client(scene.tokens["other"]) as client:
+        for route in EXPECTED:
+            if "_id}" not in route:
+                continue
+            method, path = route.split(" ")
+            body = _acceptable(route)
+            answer = await client.request(method, asked_for(path, ids), json=body)
+            if answer.status_code != 404 or answer.json()["code"] != NotFound.code:
+                wrong.append((route, answer.status_code, answer.text))
+        for listed in ("pipelines", "dashboards", "users"):
+            assert (await client.get(f"/api/v1/{listed}")).json()["items"] == []
+        assert {one["who"] for one in (await client.get("/api/v1/audit")).json()["items"]} == {scene.other.name}
+        query = {"pipeline": pipeline_id, "measures": [{"op": "count"}]}
+        assert (await client.post("/api/v1/query", json=query)).status_code == 404
+        preview = {"mapping": {"fields": []}, "pipeline": pipeline_id}
+        assert (await client.post("/api/v1/mappings/preview", json=preview)).status_code == 404
+    assert wrong == []
+    assert (await scene.it.services.pipelines.get(scene.admin, pipeline_id)).state.value == "running"
+
+
+def _acceptable(route: str) -> Any:
+    if route.startswith("PUT /api/v1/pipelines"):
+        return {"name": "mine now", "source": {"type": "webhook", "signature": "none"}}
+    if route.startswith("PUT /api/v1/dashboards"):
+        return {"name": "mine now", "widgets": []}
+    return {"role": "viewer"} if route.endswith("/role") else {}
