@@ -49,7 +49,7 @@ def spaced(payload: bytes) -> bytes:
     return payload.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(batches, st.integers(1, 2000), st.booleans(), st.integers(1, 7), st.integers(1, 60))
 def test_any_payloads_come_back_verbatim(
     sent: list[list[list[bytes]]], segment_bytes: int, compress: bool, max_events: int, max_bytes: int
@@ -76,13 +76,13 @@ def test_any_payloads_come_back_verbatim(
         assert (again.last_seq, again.checkpoint, again.cut_bytes) == (len(payloads), log.checkpoint, 0)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(batches, st.data())
 def test_any_cut_leaves_a_prefix_of_whole_deliveries(sent: list[list[list[bytes]]], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = open_log(Path(folder))
         write(log, sent)
-        log.close()
+        log.park()
         path = Path(folder) / SEGMENT
         whole = path.read_bytes()
         cut = data.draw(st.integers(0, len(whole)))
@@ -97,10 +97,10 @@ def test_any_cut_leaves_a_prefix_of_whole_deliveries(sent: list[list[list[bytes]
         assert told in prefixes
         assert again.commit([packed(b"next")]) == [len(told) + 1]
         assert list(Verification(PIPE, again).findings()) == []
-        again.close()
+        again.park()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(batches, st.booleans(), st.data())
 def test_any_changed_byte_is_found(sent: list[list[list[bytes]]], compress: bool, data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +108,7 @@ def test_any_changed_byte_is_found(sent: list[list[list[bytes]]], compress: bool
         write(log, [*sent, [[b"1"]], [[b"2"]]])  # at least one event in the first segment that holds any
         if compress:
             compact_all(log)
-        log.close()
+        log.park()
         names = {segment.name for segment in log.segments()}
         path = Path(folder) / data.draw(st.sampled_from(sorted(names)))
         content = bytearray(path.read_bytes())

@@ -7,6 +7,7 @@ What does not: judging payloads (sources), understanding them (mapping), decidin
 <root>/<pipeline_id>/00000000000000000001.jsonl.zst   closed: independent zstd frames, `zstd -d` reads the file
                      00000000000000000001.idx         where each of them begins; the delivery ids within (derived)
                      00000000000000065537.jsonl       open: plain lines; may end in zeros (space taken ahead)
+                     00000000000000065537.jsonl.rest  after a good end: what the next start need not scan
                      00000000000000065537.jsonl.cut-4711   bytes that a crash left unfinished, kept for a person
                      manifest.jsonl                   one line a closed segment; each names the link of the one before
 ```

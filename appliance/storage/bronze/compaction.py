@@ -14,7 +14,6 @@ from time import perf_counter
 import msgspec
 import zstandard
 
-from appliance.storage.bronze.disk import sync_directory
 from appliance.storage.bronze.frame import FULL, Damaged, Found, Header
 from appliance.storage.bronze.manifest import Entry
 from appliance.storage.bronze.segment import Segment, walk
@@ -115,9 +114,8 @@ def compact(segment: Segment, checkpoint: msgspec.Raw, pace: Pace) -> Entry:
 
 
 def remove_plain(segment: Segment) -> None:
-    """Remove the plain file of a segment that the manifest now vouches for."""
+    """Remove the plain file of a segment that the manifest vouches for; should it come back, recovery removes it."""
     segment.path.unlink(missing_ok=True)
-    sync_directory(segment.directory)
 
 
 class _Tail:

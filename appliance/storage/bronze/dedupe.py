@@ -37,6 +37,10 @@ class DeliveryWindow:
             return None
         return found[0], found[1]
 
+    def since(self, seq: int) -> list[Delivered]:
+        """Return the deliveries at or after ``seq``, oldest first."""
+        return [Delivered(name, *places) for name, places in self._seen.items() if places[0] >= seq]
+
     def restore(self, recovered: Recovered, now_us: int) -> None:
         """Fill the window after a restart: the frames just scanned, then indexes of older segments."""
         groups = [recovered.deliveries]

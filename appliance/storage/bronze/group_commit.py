@@ -71,6 +71,10 @@ class GroupCommit:
             if (receipt := await self._follow(first)) is not None:
                 return Receipt(receipt.first_seq, receipt.last_seq, duplicate=True)
 
+    def delivered_since(self, seq: int) -> list[Delivered]:
+        """Return the remembered deliveries at or after ``seq``, oldest first."""
+        return self._window.since(seq)
+
     async def idle(self) -> None:
         """Return when nothing waits any more."""
         while self._busy or self._pending:

@@ -204,7 +204,7 @@ class FileBronzeLog:
         self._caretaker.stop()
         self._pool.shutdown()
         for line in list(self._lines.values()):
-            line.log.close()
+            line.log.close(line.commits.delivered_since)
 
 
 _: type[BronzeLog] = FileBronzeLog

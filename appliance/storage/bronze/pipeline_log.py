@@ -24,7 +24,9 @@ from appliance.storage.bronze.disk import Disk
 from appliance.storage.bronze.frame import NONE, Packed, header_line
 from appliance.storage.bronze.manifest import Entry, Manifest
 from appliance.storage.bronze.recovery import Recovered
+from appliance.storage.bronze.rest import leave_rest
 from appliance.storage.bronze.segment import Place, Segment
+from appliance.storage.bronze.sidecar import Delivered
 from appliance.storage.bronze.writer import OpenFiles, Writer
 
 RETRY_SECS = 5.0
@@ -115,10 +117,12 @@ class PipelineLog:
             self._writing.release()
         return True
 
-    def close(self) -> None:
-        """Close the file after the commit that is at work."""
+    def close(self, delivered_since: Callable[[int], list[Delivered]] = lambda seq: []) -> None:
+        """Close the file after the commit that is at work, and leave a note for the next start."""
         with self._writing:
             self._close_file()
+            if self._open is not None and self._open.frames and not self._deleted:
+                leave_rest(self._open, self._checkpoint, delivered_since(self._open.first_seq))
 
     def delete(self) -> None:
         """Remove everything; later commits are refused."""

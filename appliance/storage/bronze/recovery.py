@@ -1,6 +1,7 @@
 """What a start finds in a pipeline's directory, and how it makes it whole again.
 
-Only segments that are not compressed yet are scanned: the open one, and after a crash those still waiting. A bad frame
+Only segments that are not compressed yet are scanned: after a crash the open one and those that were still waiting;
+after a good end the open one left a note of what is in it (see rest). A bad frame
 is a *torn tail* if nothing proves that the disk ever acknowledged it: it and what follows is cut off, kept beside the
 segment and counted. A later frame whose ``durable`` reaches it is such a proof: then it is *damage*, nothing is cut,
 no number is given out twice, reading stops there and ``verify`` names the place.
@@ -17,6 +18,7 @@ from appliance.errors import FatalError
 from appliance.storage.bronze.disk import sync_directory, write_new
 from appliance.storage.bronze.frame import FULL, Damaged, Found, Header, parse
 from appliance.storage.bronze.manifest import Manifest
+from appliance.storage.bronze.rest import REST, take_rest
 from appliance.storage.bronze.segment import Key, Segment, file_name, key_of, read_at, walk
 from appliance.storage.bronze.sidecar import Delivered
 
@@ -58,7 +60,12 @@ def recover(directory: Path) -> Recovered:
     keys = _unfinished(directory, manifest)
     for at, key in enumerate(keys):
         limit = keys[at + 1][0] if at + 1 < len(keys) else None
-        state.waiting.append(_Scan(state, Segment(directory, key), limit).run())
+        segment = Segment(directory, key)
+        if limit is not None or not _rested(state, segment):
+            _Scan(state, segment, limit).run()
+        state.waiting.append(segment)
+    for note in directory.glob("*" + REST):
+        note.unlink()
     if keys and state.waiting[-1].damage is None:
         state.open = state.waiting.pop()
     for empty in [segment for segment in state.waiting if not segment.frames and segment.damage is None]:
@@ -67,6 +74,17 @@ def recover(directory: Path) -> Recovered:
     if keys:
         sync_directory(directory)
     return state
+
+
+def _rested(state: Recovered, segment: Segment) -> bool:
+    """Return whether ``segment`` was closed in good order, and go on from there."""
+    rest = take_rest(segment)
+    if rest is None:
+        return False
+    state.next_seq = rest.last_seq + 1
+    state.checkpoint = rest.checkpoint or state.checkpoint
+    state.deliveries += rest.deliveries
+    return True
 
 
 def survey(path: Path, end: int) -> Iterator[Found[Header] | Gap]:
@@ -138,7 +156,7 @@ class _Scan:
         self._gap: Gap | None = None
         self._unproven: list[Found[Header]] = []  # frames after the gap, while nothing proves the gap was durable
 
-    def run(self) -> Segment:
+    def run(self) -> None:
         size = self._segment.path.stat().st_size
         for step in survey(self._segment.path, size):
             if isinstance(step, Gap):
@@ -153,7 +171,6 @@ class _Scan:
             self._segment.last_seq = self._limit - 1
         elif self._segment.damage is None:
             self._cut(size)
-        return self._segment
 
     def _see(self, found: Found[Header]) -> None:
         expected = self._state.next_seq

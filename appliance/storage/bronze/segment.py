@@ -4,7 +4,7 @@ import os
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -41,11 +41,15 @@ class Place(NamedTuple):
 class Index:
     """Some frames of a segment by sequence number, 24 bytes for every 4 KiB of segment."""
 
-    def __init__(self) -> None:
-        self._seqs = array("q", [0])
-        self._offsets = array("q", [0])
-        self._lines = array("q", [1])
+    def __init__(self, seqs: Sequence[int] = (0,), offsets: Sequence[int] = (0,), lines: Sequence[int] = (1,)) -> None:
+        self._seqs = array("q", seqs)
+        self._offsets = array("q", offsets)
+        self._lines = array("q", lines)
         self._behind_gap = False
+
+    def columns(self) -> tuple[list[int], list[int], list[int]]:
+        """Return sequence numbers, offsets and lines."""
+        return self._seqs.tolist(), self._offsets.tolist(), self._lines.tolist()
 
     def add(self, seq: int, place: Place) -> None:
         """Note the frame at ``place`` if the last one noted is far enough away, or beyond a gap."""

@@ -191,14 +191,14 @@ def test_a_manifest_that_is_behind_the_files_is_not_trusted(tmp_path: Path) -> N
 
 def test_a_start_reads_only_the_end_of_the_manifest(tmp_path: Path) -> None:
     log = open_log(tmp_path / "pl", segment_bytes=1)
-    for number in range(300):
-        log.commit([packed(b"%d" % number)])
+    for number in range(40):
+        log.commit([packed(b"%d" % number, checkpoint={"cursor": "x" * 3000})])
     compact_all(log)
     manifest = tmp_path / "pl" / "manifest.jsonl"
     content = bytearray(manifest.read_bytes())
-    assert len(content) > 100_000
+    assert len(content) > 100_000  # 39 lines of 3.4 kB
     content[:100] = b"?" * 100  # far before the end: nobody asks for it
     manifest.write_bytes(content)
     log.close()
     again = open_log(tmp_path / "pl")
-    assert (again.last_seq, events(again, 299)) == (300, [(300, b"299")])
+    assert (again.last_seq, events(again, 39)) == (40, [(40, b"39")])

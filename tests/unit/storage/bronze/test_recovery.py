@@ -11,6 +11,7 @@ from appliance.storage.bronze.frame import header_line
 from appliance.storage.bronze.pipeline_log import PipelineLog
 from appliance.storage.bronze.reader import Blockstore, Reader
 from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.sidecar import Delivered
 from appliance.storage.bronze.verify import Verification
 from tests.fakes.segments import compact_all, events, names, open_log, packed
 
@@ -19,12 +20,12 @@ FIRST = "00000000000000000001.jsonl"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A pipeline with three commits: events 1-2, 3 and 4."""
+    """A pipeline with three commits, events 1-2, 3 and 4; not closed in good order, so that a start has to scan."""
     log = open_log(tmp_path / "pl")
     log.commit([packed(b"1", b"2", delivery_id="a", checkpoint={"page": 1})])
     log.commit([packed(b"3", delivery_id="b")])
     log.commit([packed(b"4")])
-    log.close()
+    log.park()
     return tmp_path / "pl"
 
 
@@ -90,7 +91,7 @@ def test_a_commit_of_which_only_the_end_reached_the_disk_is_cut(folder: Path) ->
     log = open_log(folder)
     end = (folder / FIRST).stat().st_size
     log.commit([packed(b"5"), packed(b"6")])  # one sync for both: neither was acknowledged without the other
-    log.close()
+    log.park()
     flip(folder / FIRST, end + 3)
     log = open_log(folder)
     assert log.last_seq == 4
@@ -103,7 +104,7 @@ def test_damage_to_what_was_acknowledged_cuts_nothing_and_gives_no_number_twice(
     log = open_log(folder)
     assert (log.last_seq, log.cut_bytes) == (4, 0)
     assert log.commit([packed(b"5")]) == [5]
-    log.close()
+    log.park()
     for after in (log, open_log(folder)):
         assert events(after, 3) == [(4, b"4"), (5, b"5")]
         with pytest.raises(FatalError, match=rf"reading event 3 of pl in {FIRST}: byte {place - 2}: no frame begins"):
@@ -137,7 +138,7 @@ def test_the_newest_segment_may_be_empty(folder: Path) -> None:
     log = open_log(folder)
     assert log.commit([packed(b"5")]) == [5]
     assert [segment.name for segment in log.segments()] == [FIRST, "00000000000000000005.jsonl"]
-    log.close()
+    log.park()
     assert events(open_log(folder))[-1] == (5, b"5")
 
 
@@ -153,10 +154,45 @@ def test_a_missing_segment_is_told(folder: Path) -> None:
     log = open_log(folder, segment_bytes=1)
     for number in (5, 6):
         log.commit([packed(b"%d" % number)])
-    log.close()
+    log.park()
     os.unlink(folder / "00000000000000000005.jsonl")
     log = open_log(folder)
     assert log.last_seq == 6
     with pytest.raises(FatalError, match="reading event 5 of pl"):
         events(log, 4)
     assert messages(log) != []
+
+
+def test_after_a_good_end_the_segment_is_not_read_again(folder: Path) -> None:
+    log = open_log(folder, segment_bytes=1 << 20)
+    log.commit([packed(b"%d" % seq, delivery_id=f"d{seq}") for seq in range(5, 500)])
+    log.close(lambda seq: [Delivered("d5", 5, 5, 0)])
+    content = bytearray((folder / FIRST).read_bytes())
+    content[:10] = b"unreadable"
+    (folder / FIRST).write_bytes(content)
+    state = recover(folder)
+    assert names(folder) == ["1.jsonl"]  # the note is used once
+    assert (state.next_seq, state.deliveries) == (500, [Delivered("d5", 5, 5, 0)])
+    assert state.open is not None
+    assert (state.open.end, state.open.frames) == (len(content), 498)
+    assert state.open.index.place(499).offset > 50_000
+
+
+@pytest.mark.parametrize("note", [b"", b"{}", b'{"end":1,"last_seq":9,"lines":1,"frames":1,"opened_at":null,'
+                                  b'"index":[[0],[0],[1]],"deliveries":[]}'])  # fmt: skip
+def test_a_note_that_does_not_fit_is_ignored(folder: Path, note: bytes) -> None:
+    (folder / f"{FIRST}.rest").write_bytes(note)
+    log = open_log(folder)
+    assert (log.last_seq, log.checkpoint, len(events(log))) == (4, {"page": 1}, 4)
+    assert names(folder) == ["1.jsonl"]
+
+
+def test_a_good_end_keeps_everything(folder: Path) -> None:
+    log = open_log(folder)
+    log.close()
+    assert names(folder) == ["1.jsonl", "1.jsonl.rest"]
+    again = open_log(folder)
+    assert (again.last_seq, again.checkpoint, again.commit([packed(b"5")])) == (4, {"page": 1}, [5])
+    assert events(again) == [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4"), (5, b"5")]
+    assert again.segments()[0].size_bytes == (folder / FIRST).read_bytes().rindex(b"\n") + 1
+    assert messages(again) == []
