@@ -48,8 +48,6 @@ def supersede(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: pa.Table) -
 
     Runs inside the commit's transaction. ``batch_rows`` and ``batch_dead`` are registered on ``cursor``.
     """
-    if rows.num_rows == 0:
-        return Kept(rows, Outcome())
     kept = _last_of_batch(cursor, batch, rows)
     cursor.register("kept_rows", kept)
     try:
