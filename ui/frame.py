@@ -79,6 +79,8 @@ def _navigation(visit: "Visit", place: Place) -> str:
     <div class="side-foot">
       <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i>
         <span>Checking…</span></a>
+      <a class="nav-link" href="/api/docs" target="_blank"><i class="icon" data-icon="book" aria-hidden="true"></i>
+        <span>API reference</span></a>
       <a class="nav-link" href="/account"{_current(place, "account")}><i class="icon" data-icon="user"
         aria-hidden="true"></i><span class="who" title="{name}">{name}</span></a>
       <div class="foot-row">

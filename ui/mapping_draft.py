@@ -83,7 +83,7 @@ def parse_values(text: str) -> list[Any] | None:
 
 
 def _field(field: dict[str, Any]) -> dict[str, Any]:
-    out = {name: value for name, value in field.items() if value not in (None, "", False)}
+    out = {name: value for name, value in field.items() if value is not False and value not in (None, "")}
     for name in _NUMBERS:
         if isinstance(out.get(name), str):
             out[name] = _number(out[name])

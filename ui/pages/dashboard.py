@@ -41,7 +41,7 @@ def register(screens: Screens) -> None:
 
 
 def _ranges(board: DashboardView, chosen: str | None) -> None:
-    own = {str(widget.get("query", {}).get("range", "")) for widget in board.widgets if widget["type"] != "stat"}
+    own = {str(widget.get("query", {}).get("range", "")) for widget in board.widgets if widget["type"] == "timeseries"}
     current = chosen or (own.pop() if len(own) == 1 else None)
     with node("div", css="segmented", role="group", aria_label="Time range"):
         for name in RANGES:

@@ -79,9 +79,9 @@ def _table(visit: Visit, view: PipelineView, found: list[DeadLetter], place: tup
         with node("tbody"):
             for letter in found:
                 with node("tr", tabindex="0", title="Show the event") as row:
-                    with node("td", data_label="Received"):
+                    with node("td", css="first", data_label="Received"):
                         moment(letter.received_at, "clock")
-                    with node("td"):
+                    with node("td", css="corner"):
                         node("span", letter.reason, "badge plain bad")
                     node("td", letter.field or "–", "mono", data_label="Field")
                     node("td", letter.value if letter.value is not None else "–", "mono cut", data_label="Value")

@@ -96,13 +96,13 @@ def _row(pipeline: PipelineView) -> None:
     source = SOURCE_NAMES.get(kind, kind)
     text = f"{pipeline.name} {source} {pipeline.description or ''}".lower()
     with node("tr", data_live="stats", data_topic="pipelines", data_id=pipeline.id, data_text=text):
-        with node("td", css="full"), node("div"):
+        with node("td", css="first"), node("div"):
             node("a", pipeline.name, "name", href=f"/pipelines/{pipeline.id}")
             if pipeline.description:
                 node("span", pipeline.description, "sub")
         with node("td", data_label="Source"):
             node("span", source, "muted")
-        with node("td"):
+        with node("td", css="corner"):
             state_badge(pipeline.state)
         with node("td", css="num", data_label="Events / s"), node("div", css="rate-cell"):
             node("svg", css="spark", data_spark="", aria_hidden="true")

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
@@ -21,10 +22,10 @@ from ui.widgets.pipeline_frame import pipeline_frame
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
 FORMATS = (
-    ("CSV", "text/csv", "csv"),
-    ("NDJSON", "application/x-ndjson", "ndjson"),
-    ("Parquet", "application/vnd.apache.parquet", "parquet"),
-    ("Arrow", "application/vnd.apache.arrow.stream", "arrows"),
+    ("CSV", "csv", "csv"),
+    ("NDJSON", "ndjson", "ndjson"),
+    ("Parquet", "parquet", "parquet"),
+    ("Arrow", "arrow", "arrows"),
 )
 
 
@@ -37,11 +38,12 @@ def register(screens: Screens) -> None:
         chosen = visit.request.query_params.get("range", "live")
         with dialog("Event") as box:
             body = node("div", css="dialog-body")
+        start = datetime.now(UTC) - RANGES[chosen] if chosen in RANGES else None
         with card("Records", tight=True) as (head, _):
             with head, node("div", css="row"):
                 _ranges(view, chosen)
-                _exports(view)
-            holder = _live(view) if chosen not in RANGES else _range(view, RANGES[chosen])
+                _exports(view, start)
+            holder = _range(view, start) if start else _live(view)
             opens_events(visit, view.id, holder, box, body)
 
 
@@ -53,14 +55,17 @@ def _ranges(view: PipelineView, chosen: str) -> None:
             node("a", name.capitalize(), href=href, aria_current="true" if current else None)
 
 
-def _exports(view: PipelineView) -> None:
-    with node("details", css="menu", data_live="export", data_url=f"/api/v1/pipelines/{view.id}/records"):
+def _exports(view: PipelineView, start: datetime | None) -> None:
+    """Draw links to the API: the whole range as a file, streamed."""
+    query = {"from": start.isoformat()} if start else {}
+    with node("details", css="menu"):
         with node("summary", css="btn small"):
             icon("download")
             node("span", "Export")
         with node("div", css="menu-list"):
-            for label, media_type, ending in FORMATS:
-                with node("button", type="button", data_accept=media_type, data_file=f"{view.name}.{ending}"):
+            for label, name, ending in FORMATS:
+                href = f"/api/v1/pipelines/{view.id}/records?{urlencode({**query, 'format': name})}"
+                with node("a", href=href, download=f"{view.name}.{ending}"):
                     node("span", label)
                     node("span", f".{ending}", "faint")
 
@@ -70,8 +75,7 @@ def _live(view: PipelineView) -> Element:
     return node("div", data_live="rows", data_topic=f"pipeline:{view.id}", data_empty=empty)
 
 
-def _range(view: PipelineView, span: timedelta) -> Element:
-    start = datetime.now(UTC) - span
+def _range(view: PipelineView, start: datetime) -> Element:
     with node("div", data_live="records", data_id=view.id, data_from=start.isoformat()) as holder:
         with node("div", data_list=""):
             for _ in range(8):

@@ -112,7 +112,7 @@ class TokensPage:
 
     def _row(self, token: TokenInfo) -> None:
         with node("tr"):
-            node("td", token.name, "name")
+            node("td", token.name, "name first")
             node("td", f"{token.hint}…", "mono faint", data_label="Token")
             node("td", token.role.value, data_label="Role")
             for label, at in (("Created", token.created_at), ("Last used", token.last_used_at)):
@@ -120,7 +120,7 @@ class TokensPage:
                     moment(at)
             with node("td", data_label="Expires"):
                 moment(token.expires_at, "date")
-            with node("td", css="num"):
+            with node("td", css="num corner"):
                 revoke = button("Revoke", "danger small")
         on(revoke, "click", self._visit.act(partial(self._revoke, token_id=token.id, name=token.name), busy=revoke))
 

@@ -23,13 +23,14 @@ export function whenChart(el, use) {
   look();
 }
 
-/** Break the line where a bucket is missing. `points`: [[ms, value] …] in order. */
+/** Break the line where buckets are missing. `points`: [[ms, value] …] in order. */
 export function withGaps(points, bucketMs) {
   if (!bucketMs) return points;
   const out = [];
   for (const point of points) {
     const before = out.at(-1);
-    if (before && point[0] - before[0] > bucketMs * 1.5) out.push([before[0] + bucketMs, null]);
+    // A source that ticks with its buckets misses one now and then: that is jitter, not a gap.
+    if (before && point[0] - before[0] > bucketMs * 1.5 + 1_500) out.push([before[0] + bucketMs, null]);
     out.push(point);
   }
   return out;

@@ -141,7 +141,7 @@ define("setup", (form) => {
       i === to ? li.setAttribute("aria-current", "step") : li.removeAttribute("aria-current");
     });
     review(form);
-    (steps[to].querySelector("input:not([type=radio]), input:checked, [type=submit]") ?? steps[to]).focus();
+    steps[to].querySelector("input:not([type=radio]), [data-next], [type=submit]").focus();
   };
   const next = () => {
     clear(form);
@@ -157,8 +157,7 @@ define("setup", (form) => {
     next();
   });
   submits(form, { done: go, jump: (input) => show(steps.indexOf(input.closest(".step"))) });
-  steps[0].toggleAttribute("data-on", true);
-  steps[0].querySelector("input").focus();
+  show(0);
 });
 
 function review(form) {

@@ -160,29 +160,3 @@ define("filter", (el) => {
     });
   }
 });
-
-// -- downloads from the API in a format named by Accept, with the session of this page
-define("export", (el) => {
-  el.addEventListener("click", async (event) => {
-    const choice = event.target.closest("[data-accept]");
-    if (!choice) return;
-    el.open = false;
-    const scope = document.querySelector("[data-live=records]")?.dataset ?? {};
-    const query = new URLSearchParams({ ...(scope.from && { from: scope.from }), ...(scope.to && { to: scope.to }), limit: "100000" });
-    const answer = await fetch(`${el.dataset.url}?${query}`, { headers: { accept: choice.dataset.accept } });
-    if (!answer.ok) {
-      toast((await answer.json()).title ?? "The export failed", "bad");
-      return;
-    }
-    const url = URL.createObjectURL(await answer.blob());
-    h("a", { href: url, download: choice.dataset.file }).click();
-    setTimeout(() => URL.revokeObjectURL(url), 60_000);
-  });
-});
-
-// -- a signing secret typed here replaces the placeholder of the command; it never leaves the page
-define("mirror", (el) => {
-  const target = document.getElementById(el.dataset.mirror);
-  const original = target.textContent;
-  el.addEventListener("input", () => (target.textContent = original.replaceAll(el.dataset.placeholder, el.value.replaceAll("'", "") || el.dataset.placeholder)));
-});

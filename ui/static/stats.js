@@ -4,6 +4,7 @@ import { integer, short, span, text, NONE } from "./format.js";
 import { define, inFrame } from "./live.js";
 
 const SPARK_POINTS = 60;
+const LEAST_POINTS = 30;
 export const OUTCOMES = ["stored", "filtered", "duplicate", "dead", "pending"];
 
 /** Draw `values` as a small line into an svg of class spark. */
@@ -12,13 +13,14 @@ export function drawSpark(svg, values, fromZero = true) {
   const highest = Math.max(...known);
   const low = fromZero ? Math.min(...known, 0) : Math.min(...known);
   const scale = (fromZero ? Math.max(highest, 0) * 1.25 : highest) - low || 1;
-  const step = 100 / Math.max(1, values.length - 1);
-  const points = values.map((value, i) => `${(i * step).toFixed(2)},${(22 - ((value ?? low) - low) / scale * 20).toFixed(2)}`);
+  const step = 100 / (Math.max(values.length, LEAST_POINTS) - 1);
+  const left = 100 - (values.length - 1) * step; // a young line grows from the right
+  const points = values.map((value, i) => `${(left + i * step).toFixed(2)},${(22 - ((value ?? low) - low) / scale * 20).toFixed(2)}`);
   svg.setAttribute("viewBox", "0 0 100 24");
   svg.setAttribute("preserveAspectRatio", "none");
   const line = points.length ? `M${points.join("L")}` : "";
   const [area, stroke] = svg.children.length ? svg.children : svg.appendChild(path("area")) && [svg.firstChild, svg.appendChild(path(""))];
-  area.setAttribute("d", line && `${line}L100,24L0,24Z`);
+  area.setAttribute("d", line && `${line}L100,24L${left},24Z`);
   stroke.setAttribute("d", line);
 }
 
