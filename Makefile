@@ -54,7 +54,7 @@ docs: $(DEVELOP) ## write docs/reference/ from the declarations
 bench: $(DEVELOP) tools-bench ## measure, each figure beside a yardstick of the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
-binary: $(DEVELOP) ## build dist/dash-appliance/, the .tar.xz and the self-extracting .run
+binary: $(DEVELOP) tools ## build dist/dash-appliance/, the .tar.xz and the self-extracting .run
 	$(BIN)/python packaging/build.py $(ARGS)
 
 lock: $(DEVELOP) ## resolve pyproject.toml anew into packaging/requirements*.txt

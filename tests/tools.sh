@@ -8,6 +8,13 @@ say() { printf '%s\n' "$*" >&2; }
 has() { PATH=$PATH:.venv/bin command -v "$1" >/dev/null 2>&1; }
 postgresql() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 chromium() { has chromium || has chromium-browser || has google-chrome; }
+# Debian's interpreter does not need its own shared library; the program that PyInstaller builds does.
+libpython() {
+    .venv/bin/python -c '
+import ctypes, sysconfig
+if sysconfig.get_config_var("Py_ENABLE_SHARED"):
+    ctypes.CDLL(sysconfig.get_config_var("INSTSONAME"))' 2>/dev/null
+}
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; elif has sudo; then sudo "$@"; else return 1; fi; }
 
 # shellcheck disable=SC1091
@@ -18,6 +25,7 @@ has ip || missing+=(iproute2)
 has xz || missing+=(xz-utils)
 has strip || missing+=(binutils)
 postgresql || missing+=(postgresql)
+libpython || missing+=("libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
 [ "${1:-}" != bench ] || has wrk || missing+=(wrk)
 # Ubuntu's package of that name only fetches a snap, which does not start in a container.
 [ "$distribution" = ubuntu ] || chromium || missing+=(chromium)
