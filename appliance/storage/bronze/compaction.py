@@ -4,6 +4,7 @@ Order: compressed file and index as ``.tmp`` → fsync → rename → directory 
 A crash between any two steps leaves the plain file, or the manifest line: recovery finishes what was begun.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -80,7 +81,8 @@ class Packer:
 
     def discard(self) -> None:
         """Give up: remove what was written."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # a full disk refuses what is still buffered
+            self._file.close()
         os.unlink(self._file.name)
 
 

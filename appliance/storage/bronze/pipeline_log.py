@@ -119,7 +119,7 @@ class PipelineLog:
 
     def close(self, delivered_since: Callable[[int], list[Delivered]] = lambda seq: []) -> None:
         """Close the file after the commit that is at work, and leave a note for the next start."""
-        with self._writing:
+        with self._writing, contextlib.suppress(OSError):  # all is durable; without a note the next start scans
             self._close_file()
             if self._open is not None and self._open.frames and not self._deleted:
                 leave_rest(self._open, self._checkpoint, delivered_since(self._open.first_seq))
