@@ -52,7 +52,9 @@ class Screens:
             @ui.page(path, response_timeout=15.0)
             async def endpoint(request: Request) -> Response | None:
                 if await self.services.setup.needed() is not before_setup:
-                    return RedirectResponse("/sign-in" if before_setup else "/setup", 303)
+                    return RedirectResponse("/" if before_setup else "/setup", 303)
+                if await self._known(request):
+                    return RedirectResponse("/", 303)
                 with bare(self.assets, title):
                     await build(request)
                 return None
@@ -60,6 +62,10 @@ class Screens:
             return build
 
         return register
+
+    async def _known(self, request: Request) -> bool:
+        cookie = request.cookies.get(COOKIE)
+        return cookie is not None and await self.services.sessions.resolve(cookie) is not None
 
     async def visit(self, request: Request) -> Visit | None:
         """Return the visit behind ``request``; None: there is no session."""

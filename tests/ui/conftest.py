@@ -58,7 +58,7 @@ def signed_in(opened: Opens, appliance: RunningAppliance) -> Opens:
     def open_page(path: str, *, viewport: dict[str, int] | None = None, theme: str = "light") -> Page:
         page = opened(appliance.url, f"/sign-in?next={path}", viewport=viewport, theme=theme)
         sign_in(page)
-        page.wait_for_url(f"**{path}")
+        page.wait_for_url(appliance.url + path)
         page.wait_for_selector("#main h1, #main h2")
         return page
 

@@ -21,7 +21,10 @@ def pipeline(appliance: RunningAppliance, request: pytest.FixtureRequest) -> str
 
 
 def add_field(page: Page, name: str, origin: str, text: str, type_: str) -> None:
+    fields = page.locator("tr.one")
+    before = fields.count()
     page.get_by_role("button", name="Add field").click()
+    expect(fields).to_have_count(before + 1)
     row = page.locator("tr.one").last
     row.get_by_label("Field name").fill(name)
     if origin == "Formula":

@@ -69,7 +69,7 @@ def test_from_a_new_pipeline_to_a_record_on_screen(signed_in: Opens) -> None:
     row.click()
     expect(page.locator("dialog")).to_be_visible()
     expect(page.locator("#raw-event")).to_contain_text('"temp_f": 68.5')
-    expect(page.locator("dialog")).to_contain_text("line 1")
+    expect(page.locator("dialog")).to_contain_text("00000000000000000001.jsonl")
     shoot(page, "record-event-light-1440")
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).not_to_be_visible()
