@@ -122,7 +122,7 @@ class _Analysis:
         for name in expression.names:
             if name in SYSTEM:
                 self._problem(place, f"{name!r} is not known before the event is stored", "use the event's own values")
-        self._names.read(expression)
+        self._names.read(expression, condition=place == "/where")
         return expression
 
     def _key(self) -> tuple[str, ...]:

@@ -22,9 +22,9 @@ class Names:
         self._fields = {field.name.casefold(): (f"f{place}", field) for place, field in enumerate(fields)}
         self._uses: dict[str, set[FieldType]] = {}
 
-    def read(self, expression: Expression) -> None:
-        """Take note of how ``expression`` uses names that no field declares."""
-        for name, use in inferred(expression, self.declared):
+    def read(self, expression: Expression, condition: bool) -> None:
+        """Take note of how ``expression``, a ``condition`` or a value, uses names that no field declares."""
+        for name, use in inferred(expression, self.declared, condition):
             self._uses.setdefault(name, set()).add(use)
 
     def read_text(self, name: str) -> None:
