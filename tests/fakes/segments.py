@@ -7,7 +7,8 @@ from typing import Any
 from appliance.domain.event import Delivery, Envelope
 from appliance.storage.bronze.disk import Disk
 from appliance.storage.bronze.frame import Packed, pack
-from appliance.storage.bronze.pipeline_log import Options, PipelineLog
+from appliance.storage.bronze.options import Options
+from appliance.storage.bronze.pipeline_log import PipelineLog
 from appliance.storage.bronze.reader import Blockstore, Reader
 from appliance.storage.bronze.recovery import recover
 from appliance.storage.bronze.writer import OpenFiles

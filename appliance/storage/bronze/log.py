@@ -21,7 +21,8 @@ from appliance.storage.bronze.dedupe import DeliveryWindow
 from appliance.storage.bronze.disk import Disk, Sync, Write, sync_directory, write_all
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
-from appliance.storage.bronze.pipeline_log import GRAVE, Options, PipelineLog
+from appliance.storage.bronze.options import Options
+from appliance.storage.bronze.pipeline_log import GRAVE, PipelineLog
 from appliance.storage.bronze.reader import Blockstore, Reader
 from appliance.storage.bronze.recovery import recover
 from appliance.storage.bronze.verify import Verification

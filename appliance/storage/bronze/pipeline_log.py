@@ -7,43 +7,26 @@ segment, ``_lock`` for a moment by whoever looks at or changes what readers see.
 import contextlib
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from threading import Lock
-from time import monotonic
 from typing import Any
 
 import msgspec
 
 from appliance.components.bronze import SegmentInfo
-from appliance.domain.clock import Clock, utc_now
 from appliance.errors import TransientError
 from appliance.storage.bronze.compaction import Pace, compact, remove_plain
-from appliance.storage.bronze.disk import Disk
 from appliance.storage.bronze.frame import NONE, Packed, header_line
 from appliance.storage.bronze.manifest import Entry, Manifest
+from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.recovery import Recovered
 from appliance.storage.bronze.rest import leave_rest
 from appliance.storage.bronze.segment import Place, Segment
 from appliance.storage.bronze.sidecar import Delivered
-from appliance.storage.bronze.writer import OpenFiles, Writer
+from appliance.storage.bronze.writer import Writer
 
 RETRY_SECS = 5.0
 GRAVE = ".deleted-"  # what the directory of a deleted pipeline is called until it is gone
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What all pipelines of a log share."""
-
-    clock: Clock = utc_now
-    segment_bytes: int = 64 << 20
-    segment_age: timedelta = timedelta(hours=1)
-    disk: Disk
-    files: OpenFiles
-    rotated: Callable[[], None] = lambda: None  # is told that there is something to compress
-    monotonic: Callable[[], float] = monotonic
 
 
 class Plain(msgspec.Struct, frozen=True):
