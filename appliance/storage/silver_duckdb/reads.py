@@ -18,7 +18,7 @@ from appliance.storage.sql.source import rows_of
 from appliance.storage.sql.statement import Statement
 
 EXACT_PERCENTILE_ROWS = 2_000_000  # beyond it percentiles come from a sample; exact ones take 8 to 16 bytes a row
-SAMPLE_ROWS = 1_000_000
+SAMPLE_ROWS = EXACT_PERCENTILE_ROWS  # at most; at least half of it
 
 ColumnsOf = Callable[[PipelineId], Mapping[str, FieldType] | None]
 
@@ -47,7 +47,8 @@ class Reads:
             counting = count_matching(table, source, query, _DIALECT)
             rows = self._run(counting, doing, timeout_secs).column(0)[0].as_py()
             if rows > EXACT_PERCENTILE_ROWS:
-                statement = aggregate(table, source, query, _DIALECT, one_in=-(-rows // SAMPLE_ROWS))
+                one_in = 1 << (rows // SAMPLE_ROWS).bit_length()
+                statement = aggregate(table, source, query, _DIALECT, one_in=one_in)
         return answers.as_measures(self._run(statement, doing, timeout_secs))
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:

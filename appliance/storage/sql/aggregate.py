@@ -40,16 +40,17 @@ def aggregate(table: Table, source: exp.Expr, query: Aggregation, dialect: Diale
     scope = Scope({field.name: field.type for field in table.columns})
     build = Build(scope, dialect, one_in, _shares(query.measures))
     keys = _keys(build, query)
-    measures = [
+    measures: list[tuple[str, exp.Expr | None]] = [
         (measure.name, _measure(build, measure, f"/measures/{place}")) for place, measure in enumerate(query.measures)
     ]
     _distinct_names(scope, query)
     conditions = within(scope, query.start, query.end) + where(scope, query.where, dialect.contains)
     scope.check()
-    selected = [exp.alias_(expression, name(told)) for told, expression in (*keys, *measures) if expression is not None]
+    shown = [*((told, expression) for told, expression, _ in keys), *measures]
+    selected = [exp.alias_(expression, name(told)) for told, expression in shown if expression is not None]
     tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
     if keys:
-        tree = tree.group_by(*(integer(place + 1) for place in range(len(keys))))
+        tree = tree.group_by(*(grouped for _, _, grouped in keys))
     tree = tree.order_by(*_order(len(keys), bucketed=query.bucket_us is not None))
     return Statement(tree.sql(dialect.sqlglot_name), scope.values)
 
@@ -73,15 +74,17 @@ def _shares(measures: Iterable[Measure]) -> dict[str, tuple[float, ...]]:
     return {field: tuple(sorted(shares)) for field, shares in wanted.items()}
 
 
-def _keys(build: Build, query: Aggregation) -> list[tuple[str, exp.Expr | None]]:
-    keys: list[tuple[str, exp.Expr | None]] = []
+def _keys(build: Build, query: Aggregation) -> list[tuple[str, exp.Expr, exp.Expr]]:
+    """Return the name, what is shown and what is grouped by."""
+    keys: list[tuple[str, exp.Expr, exp.Expr]] = []
     if query.bucket_us is not None:
         if query.bucket_us < 1:
             build.scope.refuse("/bucket", f"expected a bucket of at least 1 µs, got {query.bucket_us} µs")
-        keys.append(("_time", build.dialect.bucket(max(1, query.bucket_us))))
+        bucket = build.dialect.bucket(max(1, query.bucket_us))
+        keys.append(("_time", build.dialect.bucket_start(bucket.copy(), query.bucket_us), bucket))
     for place, field in enumerate(query.group_by):
         kind = build.scope.field(field, f"/group_by/{place}")
-        keys.append((field, _carried(column(field), kind)))
+        keys.append((field, _carried(column(field), kind), column(field)))
     return keys
 
 

@@ -21,7 +21,11 @@ class Dialect(Protocol):
         ...
 
     def bucket(self, width_us: int) -> exp.Expr:
-        """Return the start of the bucket that ``_time`` falls in, aligned to 1970-01-01 UTC, as an instant."""
+        """Return the number of the bucket that ``_time`` falls in; bucket 0 starts at 1970-01-01 UTC. Grouped by."""
+        ...
+
+    def bucket_start(self, bucket: exp.Expr, width_us: int) -> exp.Expr:
+        """Return the instant at which ``bucket`` starts. Once a group, so it may be slow."""
         ...
 
     def contains(self, text: exp.Expr, part: exp.Expr) -> exp.Expr:
@@ -31,8 +35,8 @@ class Dialect(Protocol):
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         """Return an array with the value at each of ``shares`` (0 … 1) of the group.
 
-        ``one_in`` 1: exact. Else from a sample of one row in ``one_in``, always the same rows, and from at least
-        ``FEW_ROWS`` of each group or all it has.
+        ``one_in`` 1: exact. Else, a power of two: from a sample of one row in so many, always the same rows, and from
+        at least ``FEW_ROWS`` of each group or all it has.
         """
         ...
 
@@ -59,11 +63,14 @@ class DuckDb:
         return self._TYPES[kind]
 
     def bucket(self, width_us: int) -> exp.Expr:
-        # three times as fast as time_bucket(), which asks ICU for every TIMESTAMPTZ; % has the sign of its left side
-        instant = _call("epoch_us", column("_time"))
-        width = integer(width_us)
-        past = exp.Mod(this=exp.paren(exp.Mod(this=instant, expression=width) + width), expression=width.copy())
-        return _call("make_timestamptz", exp.Sub(this=instant.copy(), expression=past))
+        # three times as fast as time_bucket(), which asks ICU for every TIMESTAMPTZ; // rounds towards zero
+        instant, width = _call("epoch_us", column("_time")), integer(width_us)
+        before = exp.LT(this=instant, expression=integer(0))
+        down = exp.IntDiv(this=exp.paren(instant - integer(width_us - 1)), expression=width)
+        return exp.Case().when(before, down).else_(exp.IntDiv(this=instant.copy(), expression=width.copy()))
+
+    def bucket_start(self, bucket: exp.Expr, width_us: int) -> exp.Expr:
+        return _call("make_timestamptz", exp.paren(bucket) * integer(width_us))
 
     def contains(self, text: exp.Expr, part: exp.Expr) -> exp.Expr:
         return _call("contains", exp.cast(text, "VARCHAR", dialect="duckdb"), part)
@@ -76,8 +83,8 @@ class DuckDb:
         if one_in == 1:
             return exact
         chance = _call("hash", column("_seq"), column("_item"))
-        chosen = exp.Mod(this=chance, expression=integer(one_in)).eq(integer(0))
-        least = _only(_call("arg_min", number, chance, integer(FEW_ROWS)), number.is_(exp.Null()).not_())
+        chosen = exp.paren(exp.BitwiseAnd(this=chance, expression=integer(one_in - 1))).eq(integer(0))
+        least = _call("arg_min", number, chance, integer(FEW_ROWS))  # passes over nulls
         enough = exp.GTE(this=_only(exp.Count(this=number), chosen), expression=integer(FEW_ROWS))
         few = _call("list_aggregate", least, exp.Literal.string("quantile_cont"), wanted)
         return exp.Case().when(enough, _only(exact, chosen)).else_(few)
