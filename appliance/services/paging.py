@@ -16,7 +16,7 @@ def cursor_of(place: list[Any]) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def place_of(cursor: str, type_: Any = list[str]) -> Any:
+def place_of(cursor: str, type_: Any = tuple[str]) -> Any:
     """Return what ``cursor_of`` was given, as a ``type_``.
 
     Raises:

@@ -10,7 +10,7 @@ from appliance.api.exchange import AnyRequest, answered
 from appliance.api.operations import Open, Operation, does
 from appliance.services.ports import Health
 
-EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
+EXPOSITION: Final = "text/plain; version=0.0.4"  # the framework adds the charset
 
 
 class Alive(msgspec.Struct, frozen=True):
