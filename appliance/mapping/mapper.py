@@ -26,7 +26,7 @@ _CAUSED_BY_DATA = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.Invalid
 class Mapper:
     """One in-memory DuckDB for all pipelines. ``run`` may be called from several threads at once."""
 
-    def __init__(self, threads: int = 1, memory_limit: str = "512MB") -> None:
+    def __init__(self, threads: int = 1, memory_limit: str = "256MB") -> None:
         """``threads``: cores that one run may use; ``memory_limit``: of all runs together, as DuckDB writes it."""
         self._threads = threads
         self._memory_limit = memory_limit
