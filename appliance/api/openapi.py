@@ -29,6 +29,7 @@ from appliance.errors import (
 from appliance.services.sessions import COOKIE
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
+_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+):(\w+)\}")
 _BODY_ERRORS: Final = (BadRequest, TooLarge, UnsupportedMedia)
 
@@ -45,17 +46,17 @@ class Route(NamedTuple):
 
 
 def routes_of(app: Litestar) -> Iterator[Route]:
-    """Yield every route of ``app`` that does something for somebody."""
+    """Yield every route of ``app`` that does something for somebody, as they are declared."""
     for route in app.routes:
         if not isinstance(route, HTTPRoute):
             continue
         for handler in route.route_handlers:
-            for method in sorted(handler.http_methods - {"OPTIONS", "HEAD"}):
+            for method in sorted(handler.http_methods & set(_METHODS)):
                 yield _route(route.path, method, handler)
 
 
 def _route(path: str, method: str, handler: HTTPRouteHandler) -> Route:
-    tags = sorted(handler.tags or ())
+    tags = sorted(handler.resolve_tags() or ())
     return Route(
         method=method,
         path=_PATH_PARAMETER.sub(r"{\1}", path),
@@ -68,7 +69,7 @@ def _route(path: str, method: str, handler: HTTPRouteHandler) -> Route:
 
 def document_of(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI document of ``app``."""
-    routes = list(routes_of(app))
+    routes = sorted(routes_of(app), key=lambda route: (route.path, _METHODS.index(route.method)))
     types = _types(routes)
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
     schema_of = dict(zip(map(repr, types), schemas, strict=True))

@@ -26,6 +26,7 @@ async def test_every_route_is_documented_with_its_errors(scene: Any, api: Any) -
     for route in routes_of(scene.api):
         told = document["paths"][route.path][route.method.lower()]
         assert told["summary"], route
+        assert told["tags"] != ["other"], route
         answers = set(told["responses"])
         assert {str(route.operation.status), "500", "503"} <= answers, route
         if told["security"]:

@@ -171,6 +171,7 @@ function find(event) {
 }
 
 window.addEventListener("hashchange", follow);
+document.querySelector("form.token").addEventListener("submit", (event) => event.preventDefault());
 document.getElementById("find").addEventListener("input", find);
 fetch("/api/openapi.json")
   .then((answer) => answer.json())
