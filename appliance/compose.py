@@ -11,6 +11,7 @@ import structlog
 import uvloop
 
 from appliance import catalog, examine
+from appliance.allocator import bound_arenas
 from appliance.components.resources import Resources
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
@@ -21,6 +22,7 @@ from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
 from appliance.mapping import Mapper, check
+from appliance.observe import logs
 from appliance.observe.service_manager import ServiceManager
 from appliance.services import Services
 from appliance.services.assembly import Parts, assemble
@@ -63,6 +65,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(silvers.close)
         bronze = _bronze(settings)
         stack.push_async_callback(bronze.close)
+        await asyncio.to_thread(bronze.open)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
         mapper = Mapper()
@@ -121,11 +124,19 @@ def serve(
 
     async def live() -> None:
         async with opened(settings) as it:
-            await run(it, service, ready, reread)
+            await run(it, service, ready, partial(_reload, it, reread))
 
+    bound_arenas()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live())
     return 0
+
+
+async def _reload(it: Appliance, reread: Callable[[], Settings]) -> None:
+    """Let what may change while running change: the log level and where sources may connect to."""
+    settings = await asyncio.to_thread(reread)
+    logs.set_level(settings.log.level.value)
+    await it.outbound.allow([parse_allowed(text) for text in settings.egress.allow])
 
 
 def verify(settings: Settings) -> examine.Report:

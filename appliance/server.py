@@ -27,7 +27,7 @@ class Dispatcher:
 
     ingest: App
     feed: App
-    api: App
+    api: Any  # Litestar, whose own types of scope and messages are narrower than ASGI's
     screens: App
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

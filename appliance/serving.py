@@ -1,27 +1,26 @@
 """What a serving appliance has beside its stores and services: API, feed, screens, metrics, jobs and one port."""
 
 import asyncio
-from collections.abc import Callable
+import gc
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from appliance import __version__
+from appliance.allocator import keep_trimming
 from appliance.api.app import build_api
 from appliance.api.feed import Feed
 from appliance.api.ingest import Bounds, Ingest
 from appliance.domain.clock import utc_now
-from appliance.egress.guard import parse_allowed
 from appliance.engine.jobs import JobRunner
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
-from appliance.observe import logs
 from appliance.observe.metrics import Metrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Listener
 from appliance.services.housekeeping import recurring
 from appliance.services.live_dashboards import LiveDashboards
-from appliance.settings import Settings
 from appliance.storage.control.jobs import Jobs
 from appliance.vitals import EngineNumbers, Vitals
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
 
 async def run(
-    it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reread: Callable[[], Settings]
+    it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reload: Callable[[], Awaitable[None]]
 ) -> None:
     """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained."""
     life = Life(service)
@@ -44,10 +43,13 @@ async def run(
         await it.engine.start(await it.services.pipelines.stored())
         jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
         stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
+        stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
+        gc.collect()
+        gc.freeze()  # what start-up made lives as long as the process: later collections need not look at it
         await life.live(
             Listener(root, server.host, server.port),
             server.base_url or f"http://{_bracketed(server.host)}:{server.port}",
-            Callbacks(ready, lambda: _reload(it, reread), it.engine.receiver.drain),
+            Callbacks(ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
 
@@ -79,13 +81,6 @@ async def _dispatcher(
         api=api,
         screens=screens,
     )
-
-
-async def _reload(it: "Appliance", reread: Callable[[], Settings]) -> None:
-    """Let what may change while running change: the log level and where sources may connect to."""
-    settings = await asyncio.to_thread(reread)
-    logs.set_level(settings.log.level.value)
-    await it.outbound.allow([parse_allowed(text) for text in settings.egress.allow])
 
 
 def _bracketed(host: str) -> str:

@@ -31,6 +31,7 @@ class Writer(threading.Thread):
         self._appliance, self._pipeline_id, self._secret = appliance, pipeline_id, secret
         self._random = random.Random(seed)
         self._seed = seed
+        self._client = httpx.Client(timeout=5, trust_env=False)
         self.ending = threading.Event()
         self.acknowledged: list[int] = []
         self.repeated = 0
@@ -48,10 +49,9 @@ class Writer(threading.Thread):
         while True:
             headers = standard_headers(self._secret, delivery_id, body)
             try:
-                answer = httpx.post(
-                    f"{self._appliance.url}/in/{self._pipeline_id}", content=body, headers=headers, timeout=5,
-                    trust_env=False,
-                )  # fmt: skip
+                answer = self._client.post(
+                    f"{self._appliance.url}/in/{self._pipeline_id}", content=body, headers=headers
+                )
             except httpx.HTTPError:
                 self.repeated += 1
                 self.ending.wait(0.01)
