@@ -1,7 +1,7 @@
 """Keeps the C allocator small: few arenas, and memory that was freed goes back to the system while nothing happens.
 
-glibc makes an arena for each thread and keeps what was freed in it; with a dozen threads that is tens of megabytes which
-nobody uses. Where there is no glibc, nothing happens.
+glibc makes an arena for each thread and keeps what was freed in it; with a dozen threads that is tens of megabytes
+which nobody uses. Where there is no glibc, nothing happens.
 """
 
 import asyncio
