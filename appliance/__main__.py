@@ -1,17 +1,28 @@
 """The program. As small as can be: a frozen copy starts here, and so does every process that it spawns."""
 
+import os
 import sys
 
 
 def main() -> int:
-    """Run the command line."""
+    """Run the command line and return its exit code; after work with DuckDB, end the process with it."""
     if getattr(sys, "frozen", False):
         import multiprocessing
 
         multiprocessing.freeze_support()
     from appliance.cli.main import run
 
-    return run(sys.argv[1:])
+    code = run(sys.argv[1:])
+    if "_duckdb" in sys.modules:
+        _end(code)
+    return code
+
+
+def _end(code: int) -> None:
+    """End without taking the interpreter apart: everything is closed, and DuckDB's binding would list what it leaks."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,9 @@ HIDDEN = (
     "uvicorn.lifespan.on",
 )
 
+# These find their own modules by name.
+WHOLE = ("sqlglot",)
+
 # Tools of development, parts of libraries for other uses, and servers that Granian replaces.
 EXCLUDED = (
     "IPython", "PIL", "_pytest", "aiohttp", "aiohttp_cors", "brotli", "docutils", "ensurepip", "faker", "grimp",
@@ -61,7 +64,7 @@ def wanted(name: str) -> bool:
     match parts:
         case ("nicegui", "elements", component, *_):
             return component not in UNUSED_COMPONENTS
-        case ("nicegui", "static", language):
+        case ("nicegui", "static", "lang", language):
             return language.startswith("en-US")
         case ("nicegui", "static", file, *_):
             return file not in UNUSED_STATIC

@@ -73,7 +73,14 @@ def _title(error: Exception) -> str:
         return f"{error}: {error.hint}"
     if isinstance(error, DashError):
         return str(error)
-    return f"a bug in Dash, please report it: {type(error).__name__}: {error} (--debug shows where)"
+    return f"a bug in Dash, please report it: {_innermost(error)} (--debug shows where)"
+
+
+def _innermost(error: BaseException) -> str:
+    """What a group of errors is about is inside it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _text(error: Exception, problems: list[Problem]) -> str:

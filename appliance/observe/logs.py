@@ -96,7 +96,7 @@ def _common() -> list[Processor]:
 
 
 def _json_ending() -> list[Processor]:
-    return [structlog.processors.JSONRenderer(default=str, ensure_ascii=False, separators=(",", ":"))]
+    return [_in_order, structlog.processors.JSONRenderer(default=str, ensure_ascii=False, separators=(",", ":"))]
 
 
 def _text_ending(out: TextIO) -> list[Processor]:
@@ -105,6 +105,12 @@ def _text_ending(out: TextIO) -> list[Processor]:
 
 def _mask_all(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
     return {key: mask(key, value) for key, value in event.items()}
+
+
+def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
+    """What every line has comes first, so that a raw log can be read."""
+    first = {name: event[name] for name in ("timestamp", "level", "part", "event") if name in event}
+    return {**first, **event}
 
 
 def _escape_all(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:

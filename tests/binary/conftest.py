@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 
 # In a mount namespace: the program read-only, at a place that nobody may enter. In a network namespace: loopback only.
+# In a process namespace: what is left over ends with it.
 _INSIDE = """
 set -eu
 mount --bind "$1" "$2"
@@ -52,7 +53,16 @@ def seen(program: Path, scratch: Path) -> dict[str, Any]:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     root = os.getuid() == 0
     command = [
-        *("unshare", "--net", "--mount", *([] if root else ["--map-root-user"])),
+        *(
+            "unshare",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            *([] if root else ["--map-root-user"]),
+        ),
         *("bash", "-c", _INSIDE, "inside", str(program), str(scratch / "program")),
         *(sys.executable, str(Path(__file__).with_name("flow.py")), str(scratch / "program" / "dash-appliance")),
         *(str(scratch / "work"), str(NOBODY if root else 0), str(artefacts), chromium),

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import psutil
@@ -110,7 +111,7 @@ def sent(secret: str, url: str, identity: str, event: object) -> httpx.Response:
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(identity, now, body),
     }
-    return httpx.post(url, content=body, headers=headers, trust_env=False)
+    return httpx.post(urljoin(URL, url), content=body, headers=headers, trust_env=False)
 
 
 def told(answer: httpx.Response) -> dict[str, Any]:
