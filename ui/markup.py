@@ -1,6 +1,6 @@
 """Native HTML elements rendered by NiceGUI: semantics and styling are ours, not Quasar's."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from nicegui.element import Element
@@ -24,7 +24,11 @@ def node(tag: str, text: str | None = None, css: str = "", **attributes: Attribu
     Attribute names are Python's: a trailing underscore falls away (``for_``), the others become hyphens
     (``aria_label``). None and False leave the attribute out.
     """
-    element = Element(tag) if text is None else Text(tag, text)
+    return dress(Element(tag) if text is None else Text(tag, text), css, attributes)
+
+
+def dress(element: Element, css: str, attributes: Mapping[str, Attribute]) -> Element:
+    """Give ``element`` classes and attributes, as ``node`` does."""
     if css:
         element.classes(css)
     for name, value in attributes.items():

@@ -72,7 +72,7 @@ def test_dead_letters_are_seen_before_saving(signed_in: Opens, pipeline: str) ->
     add_field(page, "temp_f", "Path", "$.temp_f", "float")
     page.get_by_role("button", name="Limits, unit and description").click()
     page.get_by_label("Least").fill("0")
-    expect(page.locator(".tally")).to_contain_text("1 dead letters")
+    expect(page.locator(".tally")).to_contain_text("1 dead letter")
     expect(page.locator(".problem")).to_contain_text("temp_f")
 
 

@@ -36,7 +36,7 @@ def register(screens: Screens) -> None:
     @screens.page("/pipelines/{pipeline_id}/mapping", Place("Mapping", "pipelines"))
     async def mapping(visit: Visit) -> None:
         view = await pipeline_frame(visit, "mapping")
-        await MappingPage(visit, view).preview()
+        MappingPage(visit, view).begin()
 
 
 class MappingPage:
@@ -63,6 +63,13 @@ class MappingPage:
                 with head:
                     node("span", f"on the last {LAST_EVENTS} events", "sub")
                 self._preview = node("div", css="stack tight", aria_live="polite")
+
+    def begin(self) -> None:
+        """Show the first preview as soon as it is there; the page does not wait for it."""
+        with self._preview:
+            for _ in range(6):
+                node("div", css="skeleton").style("height:18px")
+        background_tasks.create(self.preview(), name="first mapping preview")
 
     def _buttons(self, editable: bool) -> None:
         with node("div", css="segmented", role="group", aria_label="View"):

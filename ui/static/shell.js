@@ -114,6 +114,12 @@ const tellAll = () => document.hidden || document.querySelectorAll("[data-at]").
 setInterval(tellAll, 1000);
 define("time", tell);
 
+// -- tabs: on a narrow screen the present one is in view
+define("tabs", (el) => {
+  const here = el.querySelector("[aria-current]");
+  if (here) el.scrollLeft = here.offsetLeft - el.offsetLeft - (el.clientWidth - here.offsetWidth) / 2;
+});
+
 // -- health
 define("health", (el) => {
   const look = async () => {

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
+from nicegui import ui
 from nicegui.element import Element
 
-from ui.markup import Attribute, button, node
+from ui.markup import Attribute, button, dress, node
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,13 @@ def select_field(
 
 
 def select(options: Iterable[tuple[str, str]], value: str = "", css: str = "", **attributes: Attribute) -> Element:
-    """Draw a bare select."""
-    with node("select", css=css, **attributes) as control:
-        for key, label in options:
-            option = node("option", label, value=key)
-            option.props["selected"] = key == value
-    return control
+    """Draw a bare select; ``options``: (value, label)."""
+    # The options are markup, not elements: a long mapping has hundreds of them.
+    markup = "".join(
+        f'<option value="{escape(key)}"{" selected" if key == value else ""}>{escape(label)}</option>'
+        for key, label in options
+    )
+    return dress(ui.html(markup, sanitize=False, tag="select"), css, attributes)
 
 
 def check(name: str, label: str, *, hint: str = "", checked: bool = False) -> Element:

@@ -13,7 +13,8 @@ from ui.markup import Text, button, icon, node, on, on_value
 from ui.widgets.form import select
 
 ORIGIN_LABELS = (("path", "Path"), ("expr", "Formula"))
-MORE = (("min", "Least"), ("max", "Most"), ("enum", "Allowed values"), ("unit", "Unit"), ("description", "Description"))
+MORE = (("min", "Least"), ("max", "Most"), ("unit", "Unit"), ("enum", "Allowed values"), ("description", "Description"))
+LONGEST_HINT = 80
 _CODE = ("path", "expr", "where", "explode", "key", "format")
 UNMAPPED_LABELS = {
     Unmapped.KEEP: "Keep in _extra",
@@ -36,8 +37,7 @@ class MappingForm:
 
     def show(self) -> None:
         """Draw the draft after somebody else changed it."""
-        fields = enumerate(self._draft.fields)
-        self._open = {place for place, field in fields if any(field.get(name) not in (None, "") for name, _ in MORE)}
+        self._open.clear()
         self._draw()
 
     def _draw(self) -> None:
@@ -62,7 +62,10 @@ class MappingForm:
                 rest.append(problem)
                 continue
             control, error = place
-            error.text = " ".join(filter(None, (error.text, problem.message, problem.hint and f"({problem.hint})")))
+            hint = problem.hint if problem.hint and len(problem.hint) <= LONGEST_HINT else None
+            said = problem.message.partition("\n")[0]
+            error.text = " ".join(filter(None, (error.text, said, hint and f"({hint})")))
+            error.props["title"] = problem.hint or ""
             control.props["aria-invalid"] = "true"
         return rest
 
@@ -112,18 +115,18 @@ class MappingForm:
                 box.props[".checked"] = bool(field.get("required"))
                 on_value(box, partial(put, "required"), checked=True)
             with node("td"), node("div", css="row nowrap"):
-                self._row_buttons(place)
+                self._row_buttons(place, more=any(field.get(name) not in (None, "") for name, _ in MORE))
         if place in self._open:
             self._draw_more(at, field)
 
-    def _row_buttons(self, place: int) -> None:
+    def _row_buttons(self, place: int, *, more: bool) -> None:
         if not self._editable:
             return
         for glyph, label, act in (
             ("sliders", "Limits, unit and description", lambda: self._open.symmetric_difference_update({place})),
             ("trash", "Remove this field", lambda: self._remove(place)),
         ):
-            css = "icon-btn bad" if glyph == "trash" else "icon-btn"
+            css = "icon-btn bad" if glyph == "trash" else "icon-btn marked" if more else "icon-btn"
             with node("button", css=css, type="button", aria_label=label, title=label) as made:
                 icon(glyph)
             on(made, "click", self._editing(act))

@@ -32,7 +32,7 @@ async def pipeline_frame(visit: Visit, tab: str) -> PipelineView:
             if visit.may(Action.PIPELINE_WRITE):
                 with actions:
                     _switch(visit, pipeline)
-        with node("nav", css="tabs", aria_label="Pipeline"):
+        with node("nav", css="tabs", aria_label="Pipeline", data_live="tabs"):
             for path, label in TABS:
                 href = f"/pipelines/{pipeline.id}" + (f"/{path}" if path else "")
                 with node("a", href=href, aria_current="page" if path == tab else None):

@@ -14,7 +14,10 @@ def problem_list(problems: Sequence[Problem]) -> None:
         for problem in problems:
             with node("li", css="problem"):
                 icon("alert")
-                node("span", problem.message)
+                said, _, place = problem.message.partition("\n")
+                node("span", said)
+                if place:  # the formula, with marks under what is wrong
+                    node("pre", place)
                 if problem.pointer:
                     node("code", problem.pointer)
                 if problem.hint:
