@@ -31,6 +31,10 @@ class Incident(msgspec.Struct, frozen=True):
     message: str
     files: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        aside = f" ({', '.join(self.files)})" if self.files else ""
+        return f"{self.at:%Y-%m-%dT%H:%M:%SZ} {self.message}{aside}"
+
 
 class Opening:
     """Opens one file again and again, as often as needed, and remembers ``incidents``."""

@@ -2,12 +2,13 @@
 
 import math
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, assert_never
 
 from appliance.domain.mapping import FieldType
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_EXACT = Context(prec=100)
 
 
 def checked(value: Any, kind: FieldType) -> Any:
@@ -68,9 +69,15 @@ def _decimal(value: Any) -> Decimal:
         number = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"expected a decimal number, got {value!r}") from None
-    if not number.is_finite() or abs(number) >= 10**29 or round(number, 9) != number:
+    # by its digits: arithmetic would round to the context's 28, or overflow
+    _, digits, exponent = number.as_tuple()
+    if (
+        not isinstance(exponent, int)
+        or (number and number.adjusted() > 28)
+        or (exponent < -9 and any(digits[exponent + 9 :]))
+    ):
         raise ValueError(f"expected at most 29 digits before and 9 after the point, got {value!r}")
-    return round(number, 9)
+    return number.quantize(Decimal("1e-9"), context=_EXACT)
 
 
 def _instant(value: Any) -> datetime:
@@ -83,4 +90,7 @@ def _instant(value: Any) -> datetime:
         raise ValueError(f"expected an RFC 3339 time, got {value!r}")
     if value.tzinfo is None:
         raise ValueError(f"expected a time with its offset (Z or +01:00), got {value.isoformat()!r}")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"expected a time between the years 1 and 9999 in UTC, got {value.isoformat()!r}") from None
