@@ -1,6 +1,7 @@
 """Builds the appliance from its settings. The one place, beside the catalog, that names concrete classes."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from appliance.storage.silver_duckdb.registry import Silvers
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
 CONTROL_FILE = "control.sqlite3"
+GIL_SECS = 0.001  # a thread that computes holds up the event loop for this long at most; Python's default is 5 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ def serve(
             await run(it, service, ready, partial(_reload, it, reread))
 
     bound_arenas()
+    sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live())
     return 0

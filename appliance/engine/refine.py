@@ -19,8 +19,9 @@ from appliance.errors import FatalError, TransientError
 
 MAX_EVENTS: Final = 100_000
 MAX_BYTES: Final = 24 << 20
-REST_SHARE: Final = 0.5  # of a batch's own duration, before the next: batches grow, receiving keeps its share
+REST_SHARE: Final = 2.0  # of a batch's own duration, before the next: batches grow, receiving keeps its share
 REST_MOST_SECS: Final = 0.25
+HURRY_AFTER_SECS: Final = 2.0  # behind by more than this, there is no rest: a burst is absorbed first, refined next
 RETRY_SECS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 T = TypeVar("T")
@@ -55,6 +56,7 @@ class Commit(msgspec.Struct, frozen=True):
     pipeline_id: PipelineId
     progress: Progress
     rows: pa.Table
+    events: int
     took_secs: float
 
 
@@ -98,11 +100,18 @@ class Refiner:
                 if commit is None:
                     break
                 self._done(commit)
-                await asyncio.sleep(min(REST_MOST_SECS, commit.took_secs * REST_SHARE))
+                if not self._behind():
+                    await self._rest(min(REST_MOST_SECS, commit.took_secs * REST_SHARE))
+
+    def _behind(self) -> bool:
+        return self.waiting_since is not None and time.monotonic() - self.waiting_since > HURRY_AFTER_SECS
 
     def _done(self, commit: Commit) -> None:
         self.progress = commit.progress
-        self.waiting_since = time.monotonic() if self.lag_events > 0 else None
+        if self.lag_events <= 0:
+            self.waiting_since = None
+        elif commit.events < self._batch_events:  # all that was there was taken: what waits now came meanwhile
+            self.waiting_since = time.monotonic() - commit.took_secs
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
         self._told(commit)
 
@@ -157,7 +166,8 @@ class Refiner:
         frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
         mapped = self._means.mapper.run(course.compiled, frames, course.version)
         progress = self._means.silver.commit(_batch(course, mapped))
-        return Commit(course.pipeline_id, progress, mapped.rows, took_secs=time.monotonic() - began)
+        events = mapped.last_seq - after_seq
+        return Commit(course.pipeline_id, progress, mapped.rows, events, time.monotonic() - began)
 
 
 def _batch(course: Course, mapped: Mapped) -> Batch:
