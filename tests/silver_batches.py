@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from appliance.components.silver import Batch, Column, Table
+from appliance.components.silver import Batch, Column, Order, RecordQuery, SilverStore, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
@@ -50,6 +50,23 @@ def dead(reason: str = "type") -> Event:
 def table(name: str = "pl_test", *, keyed: bool = False, **columns: FieldType) -> Table:
     chosen = columns or {"device": FieldType.STRING, "n": FieldType.INTEGER}
     return Table(PipelineId(name), tuple(Column(key, kind) for key, kind in chosen.items()), keyed)
+
+
+PLAIN = table()
+KEYED = table("pl_keyed", keyed=True)
+EVERY_TYPE = table("pl_types", **{kind.value: kind for kind in FieldType})
+
+
+def filled(silver: SilverStore, count: int = 10) -> None:
+    """Store ``count`` events of PLAIN; ``_time`` is START + seq seconds, ``n`` the sequence number."""
+    events = [row(device="even" if n % 2 == 0 else "odd", n=n) for n in range(1, count + 1)]
+    silver.commit(batch(PLAIN, 1, events))
+
+
+def rows_in(silver: SilverStore, of: Table, *fields: str, **query: Any) -> list[tuple[Any, ...]]:
+    """Return the rows, oldest first, as tuples of ``fields``."""
+    found = silver.records(of, RecordQuery(order=Order.ASC, limit=1000, **query)).to_pylist()
+    return [tuple(one[field] for field in fields) for one in found]
 
 
 def batch(of: Table, first_seq: int, events: Sequence[Event]) -> Batch:
