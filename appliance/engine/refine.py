@@ -91,7 +91,8 @@ class Refiner:
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
-        self._more.set()
+        if self.lag_events > 0:
+            self.poke()
         while not self._stopping.is_set():
             await self._more.wait()
             self._more.clear()
