@@ -27,11 +27,14 @@ from appliance.observe import logs
 from appliance.observe.service_manager import ServiceManager
 from appliance.services import Services
 from appliance.services.assembly import Parts, assemble
+from appliance.services.sessions import Lifetime
 from appliance.settings import Settings
+from appliance.settings.declared import declared
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import Vault
+from appliance.storage.export.write import export_as
 from appliance.storage.silver_duckdb.registry import Silvers
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
@@ -75,9 +78,23 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers))
         stack.push_async_callback(engine.stop)
         services = assemble(
-            Parts(plane=plane, vault=vault, engine=engine, catalog=catalog, check_mapping=check, settings={})
+            Parts(
+                plane=plane,
+                vault=vault,
+                engine=engine,
+                catalog=catalog,
+                check_mapping=check,
+                exporter=export_as,
+                settings=_shown(settings),
+                lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
+            )
         )
         yield Appliance(settings, plane, bronze, silvers, mapper, outbound, engine, services)
+
+
+def _shown(settings: Settings) -> dict[str, str]:
+    """Return the settings in force as people may see them."""
+    return {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
 
 
 def _bronze(settings: Settings) -> FileBronzeLog:

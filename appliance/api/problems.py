@@ -72,7 +72,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
 
 def problem_of(error: Exception, path: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body that tell ``error`` to whoever asked for ``path``. Bugs are logged, not shown."""
-    if isinstance(error, DashError):
+    if isinstance(error, DashError) and error.code in KINDS:
         return _answer(error.code, str(error), path, error)
     status = getattr(error, "status_code", None)  # the framework's own
     if isinstance(status, int) and status in _BY_STATUS:
@@ -116,12 +116,8 @@ def _headers(status: int, error: Any) -> dict[str, str]:
 
 def codes() -> set[str]:
     """Return every code that may appear in an answer: those of the error tree and the framework's."""
-    tree, found = [DashError], set(KINDS)
-    while tree:
-        one = tree.pop()
-        found.add(one.code)
-        tree += one.__subclasses__()
-    return found
+    tree = [one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, DashError)]
+    return {one.code for one in tree} | set(_BY_STATUS.values())
 
 
 def kind_of(error: type[errors.DashError]) -> Kind:

@@ -14,7 +14,7 @@ from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
 from appliance.services.pipeline_changes import PipelineChanges
 from appliance.services.pipelines import Pipelines
-from appliance.services.ports import Catalog, Engine
+from appliance.services.ports import Catalog, Engine, Exporter
 from appliance.services.previews import Previews
 from appliance.services.queries import Queries
 from appliance.services.records import Records
@@ -36,6 +36,7 @@ class Parts:
     engine: Engine
     catalog: Catalog
     check_mapping: CheckMapping
+    exporter: Exporter
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
     clock: Clock = utc_now
@@ -59,7 +60,7 @@ def assemble(parts: Parts) -> Services:
         tokens=tokens,
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
-        records=Records(ownership, engine, clock),
+        records=Records(ownership, engine, parts.exporter, clock),
         previews=Previews(ownership, engine, parts.check_mapping),
         queries=queries,
         dashboards=dashboards,

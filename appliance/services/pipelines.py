@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+import structlog
 from msgspec.structs import replace
 
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.domain.pipeline import Pipeline, State
-from appliance.errors import Conflict, Problem
+from appliance.errors import Conflict, FatalError, Problem
 from appliance.services.definitions import Definitions
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_changes import PipelineChanges
@@ -22,6 +23,8 @@ from appliance.storage.control import pipelines as store
 from appliance.storage.control.plane import ControlPlane
 
 MOST_SECRETS: Final = 5
+
+log = structlog.get_logger("pipelines")
 
 
 class Pipelines:
@@ -145,13 +148,19 @@ class Pipelines:
     async def stored(self) -> list[Pipeline]:
         """Return the pipelines of all organisations as the engine runs them; deletions cut short are finished first.
 
-        For the start of the program, on nobody's behalf.
+        For the start of the program, on nobody's behalf. One whose secrets cannot be read is logged and left out.
         """
-        found = await self._plane.read(store.everything)
-        for row, _ in found:
+        runnable = []
+        for saved in await self._plane.read(store.everything):
+            row = saved[0]
             if row.state == State.DELETED.value:
                 await self._changes.purge(OrganisationId(row.organisation_id), PipelineId(row.id))
-        return [self._running(saved) for saved in found if saved[0].state != State.DELETED.value]
+                continue
+            try:
+                runnable.append(self._running(saved))
+            except FatalError as error:
+                log.error("pipeline.unreadable", pipeline=row.id, error=str(error), hint=error.hint)
+        return runnable
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[PipelineView]:
         """Return the organisation's pipelines, oldest first."""

@@ -1,6 +1,6 @@
 """What services need from the rest of the house. Compose hands it in; nobody here knows the concrete classes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -92,6 +92,18 @@ class Catalog(Protocol):
 
     def source_config_type(self, type_name: str, /) -> type[msgspec.Struct] | None:
         """Return the frozen Struct that declares this source, or None: there is no such source."""
+        ...
+
+
+class Exporter(Protocol):
+    """Writes pages of rows as one file, piece by piece; blocking: taken from in threads."""
+
+    def __call__(self, pages: Iterable["pa.Table"], schema: "pa.Schema", media_type: str, /) -> Iterator[bytes]:
+        """Return the pieces of the file. ``pages`` have ``schema`` and are asked for as they are needed.
+
+        Raises:
+            UnsupportedMedia: no such format.
+        """
         ...
 
 

@@ -43,11 +43,11 @@ class Previews:
             NotFound: there is no such pipeline.
         """
         require(who, Action.PIPELINE_READ)
-        problems = lint(Mapping, mapping, "/mapping")
-        decoded = Mapping() if problems else msgspec.convert(mapping, Mapping)
-        problems += await self._engine.workers.run("read", self._check_mapping, decoded, "/mapping")
-        problems += _problems(samples, pipeline_id, last)
+        problems = _problems(samples, pipeline_id, last) + lint(Mapping, mapping, "/mapping")
         if problems:
+            raise Invalid(problems)
+        decoded = msgspec.convert(mapping, Mapping)
+        if problems := await self._engine.workers.run("read", self._check_mapping, decoded, "/mapping"):
             raise Invalid(problems)
         if samples is not None:
             frames = _frames_of(samples)

@@ -21,12 +21,10 @@ from appliance.services.dead_letters import dead_letters_of
 from appliance.services.ownership import Ownership
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_views import live_stats
-from appliance.services.ports import Engine
+from appliance.services.ports import Engine, Exporter
 from appliance.services.query_documents import ConditionDocument, Span, answer, conditions, read_span
 from appliance.services.row_reader import PAGE_ROWS, Place, RowReader, place_in
 from appliance.services.views import DeadLetter, Page
-from appliance.storage.export.formats import Format
-from appliance.storage.export.write import export_pages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,8 +51,8 @@ class RecordsDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 class Records:
     """Reads in the threads for reading. What belongs to another organisation does not exist."""
 
-    def __init__(self, ownership: Ownership, engine: Engine, clock: Clock = utc_now) -> None:
-        self._ownership, self._engine, self._clock = ownership, engine, clock
+    def __init__(self, ownership: Ownership, engine: Engine, exporter: Exporter, clock: Clock = utc_now) -> None:
+        self._ownership, self._engine, self._exporter, self._clock = ownership, engine, exporter, clock
 
     async def query(self, who: Principal, pipeline_id: PipelineId, query: RecordQuery) -> "pa.Table":
         """Return rows as ``SilverStore.records`` does. Raises NotFound, Invalid (field, operator or value)."""
@@ -79,11 +77,9 @@ class Records:
 
         Raises as ``page``, before the first piece, and UnsupportedMedia: no such format.
         """
-        wanted = Format.of(media_type)
         limit = document.limit or sys.maxsize
         first, reader = await self._read(who, pipeline_id, document, min(limit, PAGE_ROWS))
-        pieces = export_pages(reader.pages(first, limit), first.schema, wanted)
-        return self._taken(pieces)
+        return self._taken(self._exporter(reader.pages(first, limit), first.schema, media_type))
 
     async def _taken(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         """Take one piece after the other in a thread; none is held between two."""

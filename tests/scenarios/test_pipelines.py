@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from appliance.storage.control.tables import PipelineRow
+from appliance.storage.control.vault import Vault
+
 WEBHOOK = {"name": "signed", "source": {"type": "webhook"}}
 POLL = {
     "name": "polled",
@@ -176,3 +179,33 @@ async def test_pipelines_survive_a_restart(scene: Any) -> None:
     (stored,) = await scene.it.services.pipelines.stored()
     assert (stored.id, stored.version, stored.state.value) == (pipeline_id, 1, "running")
     assert stored.document.mapping.fields[1].max == 200
+
+
+async def test_a_deletion_that_was_cut_short_is_finished_at_the_next_start(scene: Any, api: Any) -> None:
+    pipeline_id, kept = await scene.boilers(), await scene.boilers(name="kept")
+    await scene.receive(pipeline_id, b'{"device": "b1"}')
+
+    def condemn(tx: Any) -> None:
+        row = tx.get(PipelineRow, pipeline_id)
+        row.state, row.live_name = "deleted", None
+
+    await scene.it.plane.write(condemn)
+    assert (await api.get(f"/api/v1/pipelines/{pipeline_id}")).status_code == 404
+    assert [one.id for one in await scene.it.services.pipelines.stored()] == [kept]
+    assert scene.it.engine.bronze.last_seq(pipeline_id) == 0
+    assert await scene.it.plane.read(lambda tx: tx.get(PipelineRow, pipeline_id)) is None
+
+
+async def test_secrets_sealed_with_another_key_stop_one_pipeline_only(scene: Any, api: Any) -> None:
+    signed = (await api.post("/api/v1/pipelines", json=WEBHOOK)).json()["id"]
+    kept = await scene.boilers()
+    foreign = Vault.open(scene.it.settings.server.data_dir / "elsewhere").seal("whsec_x")
+
+    def swap(tx: Any) -> None:
+        tx.get(PipelineRow, signed).secrets = [foreign]
+
+    await scene.it.plane.write(swap)
+    assert [one.id for one in await scene.it.services.pipelines.stored()] == [kept]
+    assert (await api.get(f"/api/v1/pipelines/{signed}")).status_code == 200
+    answer = await api.get(f"/api/v1/pipelines/{signed}/secrets")
+    assert (answer.status_code, answer.json()["code"]) == (500, "E_FATAL")

@@ -158,3 +158,8 @@ async def test_the_audit_trail_tells_who_did_what(scene: Any, api: Any) -> None:
     )
     following = (await api.get("/api/v1/audit", params={"limit": 1, "cursor": page["next_cursor"]})).json()
     assert following["items"][0]["sequence"] < page["items"][0]["sequence"]
+
+
+async def test_the_settings_in_force_are_shown(api: Any) -> None:
+    settings = (await api.get("/api/v1/settings")).json()
+    assert settings["auth.session_idle"] == "12h"

@@ -28,6 +28,11 @@ def export(rows: pa.Table, media_type: str) -> Iterator[bytes]:
     return export_pages([rows], rows.schema, Format.of(media_type))
 
 
+def export_as(pages: Iterable[pa.Table], schema: pa.Schema, media_type: str) -> Iterator[bytes]:
+    """``export_pages``, the format named by its media type. Raises UnsupportedMedia."""
+    return export_pages(pages, schema, Format.of(media_type))
+
+
 def export_pages(pages: Iterable[pa.Table], schema: pa.Schema, format: Format) -> Iterator[bytes]:
     """Return the pieces of one file with all ``pages``, which have ``schema``; see ``export``."""
     shown = pa.schema([field for field in schema if field.name not in HIDDEN])
