@@ -1,9 +1,10 @@
 """``dash-appliance serve``: own the data directory, then run until a signal says stop."""
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -18,6 +19,8 @@ from appliance.settings.environment import supervision
 
 if TYPE_CHECKING:
     from appliance.observe.service_manager import ServiceManager
+
+SETTLED_SECS: Final = 2.0  # after ready: what starting needed is over
 
 
 @click.command("serve", short_help="Run Dash.")
@@ -94,8 +97,11 @@ def _settings(options: dict[str, Any]) -> Settings:
 
 
 def _ready(service: "ServiceManager") -> Callable[[str], None]:
+    from appliance.observe.memory import give_back_start
+
     def ready(url: str) -> None:
         click.echo(f"ready {url}")
         service.ready(f"ready {url}")
+        asyncio.get_running_loop().call_later(SETTLED_SECS, give_back_start)
 
     return ready
