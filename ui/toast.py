@@ -6,6 +6,11 @@ from typing import Literal
 from nicegui.client import Client
 
 
+def go(client: Client, url: str | None, message: str) -> None:
+    """Lead the page of ``client`` to ``url`` (None: draw it anew) and show ``message`` there."""
+    client.run_javascript(f"dash.go({json.dumps(url)}, {json.dumps(message)})")
+
+
 def toast(client: Client, message: str, kind: Literal["ok", "bad"] = "ok") -> None:
     """Show ``message`` on the page of ``client``; bad news stays until it is closed."""
     client.run_javascript(f"dash.toast({json.dumps(message)}, {json.dumps(kind)})")

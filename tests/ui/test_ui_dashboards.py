@@ -3,13 +3,14 @@
 import json
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 from playwright.sync_api import expect
 
 from tests.running import RunningAppliance, standard_headers
-from tests.ui.browsing import Opens, shoot
+from tests.ui.browsing import Opens, shoot, sign_in
 
 
 def board_with_stat(appliance: RunningAppliance, name: str) -> tuple[str, str, str]:
@@ -107,13 +108,21 @@ def test_a_widget_that_cannot_answer_says_why(appliance: RunningAppliance, signe
     shoot(page, "dashboard-failed-widget-light-1440")
 
 
-def test_the_feed_comes_back_after_a_restart(appliance: RunningAppliance, signed_in: Opens) -> None:
-    page = signed_in("/pipelines")
+def test_the_screen_comes_back_after_a_restart(tmp_path: Path, opened: Opens) -> None:
+    appliance = RunningAppliance(tmp_path)
+    appliance.setup(sample=True)
+    appliance.start()
+    page = opened(appliance.url, "/sign-in?next=/pipelines")
+    sign_in(page)
     expect(page.locator(".live")).to_have_attribute("data-state", "live")
-    page.context.set_offline(True)
-    page.evaluate("() => {}")
-    page.context.set_offline(False)
-    expect(page.locator(".live")).to_have_attribute("data-state", "live", timeout=15_000)
+    port = appliance.url.rpartition(":")[2]
+    appliance.stop()
+    expect(page.locator(".live")).to_have_attribute("data-state", "connecting")
+    shoot(page, "pipelines-reconnecting-light-1440")
+    appliance.start("--port", port)
+    expect(page.locator(".live")).to_have_attribute("data-state", "live", timeout=20_000)
+    expect(page.locator("#popup")).to_have_attribute("aria-hidden", "true")
+    appliance.stop()
 
 
 def test_a_hidden_tab_pauses(signed_in: Opens) -> None:

@@ -1,10 +1,12 @@
 """Every screen, wide and narrow, light and dark: pictures, nothing cut off, the keyboard reaches everything."""
 
+import json
+
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.running import RunningAppliance
+from tests.running import RunningAppliance, standard_headers
 from tests.ui.browsing import NARROW, WIDE, Opens, shoot
 
 SCREENS = {
@@ -61,6 +63,43 @@ UNNAMED = """() => [...document.querySelectorAll("main :is(button, a, input, sel
   .filter(el => el.getClientRects().length && !el.closest(".cm-editor"))
   .filter(el => !(el.getAttribute("aria-label") || el.textContent.trim() || el.title || el.labels?.length))
   .map(el => el.outerHTML.slice(0, 120))"""
+
+
+HOSTILE = '<img src=x onerror="window.hurt=1">\'`${hurt}`{{hurt}}&amp;\u2028' + "w" * 40
+
+
+def test_hostile_names_and_values_are_only_text(appliance: RunningAppliance, signed_in: Opens) -> None:
+    mapping = {"fields": [{"name": "text", "type": "string", "path": "$.text"}], "unmapped": "keep"}
+    more = {"description": HOSTILE}
+    pipeline_id, secret = appliance.create_pipeline(HOSTILE, mapping, **more)
+    body = json.dumps({"text": HOSTILE, HOSTILE: HOSTILE}).encode()
+    headers = standard_headers(secret, "msg_hostile", body)
+    httpx.post(f"{appliance.url}/in/{pipeline_id}", content=body, headers=headers).raise_for_status()
+    appliance.wait_refined(pipeline_id)
+    with appliance.client() as client:
+        count = {"pipeline": pipeline_id, "measures": [{"op": "count"}], "group_by": ["text"], "range": "1h"}
+        widget = {"id": "w", "title": HOSTILE, "type": "table", "query": count, "unit": "<b>"}
+        line = widget | {"id": "l", "type": "timeseries", "query": count | {"bucket": "1m"}}
+        board = client.post("/api/v1/dashboards", json={"name": HOSTILE, "widgets": [widget, line]}).json()["id"]
+    page = signed_in("/account", viewport=NARROW)
+    for path in (
+        "/pipelines",
+        "/pipelines/{}",
+        "/pipelines/{}/mapping",
+        "/pipelines/{}/records",
+        "/pipelines/{}/settings",
+    ):
+        visit(page, path.format(pipeline_id))
+        expect(page.get_by_text(HOSTILE[:20]).first).to_be_visible()
+        assert page.evaluate("window.hurt") is None
+        assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0, path
+    visit(page, f"/pipelines/{pipeline_id}/records")
+    page.locator("tbody tr").first.click()
+    expect(page.locator("#raw-event")).to_contain_text("onerror")
+    visit(page, f"/dashboards/{board}")
+    expect(page.locator("section.table tbody")).to_contain_text("onerror")
+    page.locator("canvas").hover()
+    assert page.evaluate("window.hurt") is None
 
 
 def test_the_keyboard_skips_to_the_content_and_changes_the_theme(signed_in: Opens) -> None:

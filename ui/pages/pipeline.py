@@ -32,9 +32,10 @@ def register(screens: Screens) -> None:
     @screens.page("/pipelines/{pipeline_id}", Place("Pipeline", "pipelines"))
     async def pipeline(visit: Visit) -> None:
         view = await pipeline_frame(visit, "")
-        ui.page_title(f"{view.name} · Dash")
         history = await _history(visit, view)
         with node("div", css="stack"):
+            if not view.mapping.fields:
+                _unmapped(view)
             _figures(view)
             with node("div", css="split"):
                 with card("Events per second"):
@@ -48,6 +49,17 @@ def register(screens: Screens) -> None:
                 await _sending(visit, view)
             else:
                 _definition(view)
+
+
+def _unmapped(view: PipelineView) -> None:
+    with node("div", css="callout"):
+        icon("sliders")
+        node(
+            "p",
+            "Events are kept whole in _extra: the mapping has no fields yet, so charts have nothing to show.",
+            "grow",
+        )
+        link_button("Write the mapping", f"/pipelines/{view.id}/mapping", "small")
 
 
 def _figures(view: PipelineView) -> None:
@@ -144,7 +156,3 @@ def _definition(view: PipelineView) -> None:
             for name, value in view.source.items():
                 node("dt", name.replace("_", " ").capitalize())
                 node("dd", value if isinstance(value, str) else json.dumps(value), "mono")
-        if not view.mapping.fields:
-            with node("p", css="callout"):
-                icon("alert")
-                node("span", "Events are kept as they are: the mapping has no fields yet.")

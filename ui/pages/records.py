@@ -72,17 +72,23 @@ def _exports(view: PipelineView, start: datetime | None) -> None:
 
 def _live(view: PipelineView) -> Element:
     empty = "They appear here the moment the first event is mapped. The overview has a command that sends one."
-    return node("div", data_live="rows", data_topic=f"pipeline:{view.id}", data_empty=empty)
+    with node("div", data_live="rows", data_topic=f"pipeline:{view.id}", data_empty=empty) as holder:
+        _loading()
+    return holder
 
 
 def _range(view: PipelineView, start: datetime) -> Element:
     with node("div", data_live="records", data_id=view.id, data_from=start.isoformat()) as holder:
         with node("div", data_list=""):
-            for _ in range(8):
-                node("div", css="skeleton").style("height:16px;margin:13px 16px")
+            _loading()
         with node("div", data_more="", hidden=True, css="row").style("justify-content:center;padding:10px"):
             node("button", "Show older records", "btn small", type="button")
     return holder
+
+
+def _loading() -> None:
+    for _ in range(8):
+        node("div", css="skeleton").style("height:16px;margin:13px 16px")
 
 
 def opens_events(visit: Visit, pipeline_id: PipelineId, holder: Element, box: Element, body: Element) -> None:

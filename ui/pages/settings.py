@@ -10,7 +10,7 @@ from ui.frame import Place
 from ui.markup import button, icon, node, on, on_value
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import toast
+from ui.toast import go, toast
 from ui.widgets.card import card
 from ui.widgets.code_block import secret_line
 from ui.widgets.dialog import dialog, show
@@ -144,7 +144,7 @@ def _delete(visit: Visit, view: PipelineView) -> None:
     async def delete(who: Principal) -> None:
         if typed["name"] == view.name:
             await visit.services.pipelines.delete(who, view.id)
-            visit.client.run_javascript("location.assign('/pipelines')")
+            go(visit.client, "/pipelines", f"{view.name} is deleted")
 
     on_value(name, check_name)
     on(sure, "click", visit.act(delete))

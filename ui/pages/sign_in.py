@@ -21,4 +21,3 @@ def register(screens: Screens) -> None:
             text_field("email", "E-mail address", type="email", autocomplete="username", required=True, autofocus=True)
             password_field("password", "Password", autocomplete="current-password", required=True)
             button("Sign in", "primary wide", type="submit")
-            node("p", "Forgotten it? An administrator of your organisation can set a new one.", "small faint")

@@ -97,12 +97,8 @@ define("sign-in", (form) => submits(form, { done: go }));
 define("password", (form) => {
   strengthOf(form);
   submits(form, {
-    done: () => {
-      form.reset();
-      form.querySelector("[type=submit]").removeAttribute("data-busy");
-      form.querySelector("[type=submit]").disabled = false;
-      globalThis.dash.toast("The password is changed. Other devices are signed out.");
-    },
+    // This page still belongs to the session that ended with the old password.
+    done: () => globalThis.dash.go(null, "The password is changed. Other devices are signed out."),
   });
 });
 

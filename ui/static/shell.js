@@ -99,7 +99,20 @@ function toast(message, kind = "ok") {
   if (kind === "ok") setTimeout(close, 4000);
 }
 
-globalThis.dash = { toast };
+// A message about something after which the page is drawn anew waits in the tab for that page.
+function go(url, message) {
+  sessionStorage.setItem("dash_toast", message);
+  if (url) location.assign(url);
+  else location.reload();
+}
+
+const waiting = sessionStorage.getItem("dash_toast");
+if (waiting) {
+  sessionStorage.removeItem("dash_toast");
+  toast(waiting);
+}
+
+globalThis.dash = { toast, go };
 
 // -- times: <time data-at="…" data-style="ago|clock|date">
 function tell(el) {

@@ -63,7 +63,11 @@ const fill = {
     const place = el.querySelector("[data-text]") ?? el;
     if (place.textContent !== stats.last_error) place.textContent = stats.last_error ?? "";
   },
-  count: (el, stats) => (el.textContent = integer(stats.ledger[el.dataset.kind])),
+  count: (el, stats) => {
+    const count = stats.ledger[el.dataset.kind];
+    el.textContent = integer(count);
+    if ("hideZero" in el.dataset) el.hidden = count === 0;
+  },
   short: (el, stats) => (el.textContent = text(stats.ledger[el.dataset.kind])),
   balance: (el, stats) => {
     const sum = OUTCOMES.reduce((total, kind) => total + stats.ledger[kind], 0);

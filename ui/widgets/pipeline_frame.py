@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable
 
+from nicegui import ui
+
 from appliance.domain.access import Action, Principal
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
 from appliance.services.views import PipelineView
 from ui.markup import button, icon, node, on
 from ui.session import Visit
+from ui.toast import go
 from ui.widgets.figures import state_badge
 from ui.widgets.head import live_mark, page_head
 
@@ -25,6 +28,7 @@ async def pipeline_frame(visit: Visit, tab: str) -> PipelineView:
     pipeline_id = PipelineId(visit.params["pipeline_id"])
     pipeline = await visit.services.pipelines.get(visit.who, pipeline_id)
     topic = f"pipeline:{pipeline.id}"
+    ui.page_title(f"{pipeline.name} · {dict(TABS)[tab]} · Dash")
     with node("div", data_live="stats", data_topic=topic):
         with page_head(pipeline.name, pipeline.description or "", ("Pipelines", "/pipelines")) as actions:
             live_mark()
@@ -37,10 +41,14 @@ async def pipeline_frame(visit: Visit, tab: str) -> PipelineView:
                 href = f"/pipelines/{pipeline.id}" + (f"/{path}" if path else "")
                 with node("a", href=href, aria_current="page" if path == tab else None):
                     node("span", label)
-                    if path == "dead-letters" and pipeline.live.ledger.dead:
-                        node("span", f"{pipeline.live.ledger.dead:,}", "count bad", data_slot="count", data_kind="dead")
+                    if path == "dead-letters":
+                        _dead_count(pipeline.live.ledger.dead)
         _trouble(pipeline)
     return pipeline
+
+
+def _dead_count(dead: int) -> None:
+    node("span", f"{dead:,}", "count bad", data_slot="count", data_kind="dead", data_hide_zero="", hidden=dead == 0)
 
 
 def _switch(visit: Visit, pipeline: PipelineView) -> None:
@@ -51,7 +59,7 @@ def _switch(visit: Visit, pipeline: PipelineView) -> None:
 
     async def switch(who: Principal) -> None:
         await act(who, pipeline.id)
-        visit.client.run_javascript("location.reload()")
+        go(visit.client, None, f"{pipeline.name} is {'paused: it refuses new events' if running else 'running again'}")
 
     made = button("Pause" if running else "Resume", "" if running else "primary", glyph="pause" if running else "play")
     on(made, "click", visit.act(switch, busy=made))

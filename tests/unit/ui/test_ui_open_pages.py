@@ -1,0 +1,70 @@
+"""Pages of ended sessions are sent away."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from appliance.domain.access import Principal, Role
+from ui import session
+from ui.session import OpenPages
+
+
+class Window:
+    """What OpenPages needs of a NiceGUI client."""
+
+    def __init__(self) -> None:
+        self.scripts: list[str] = []
+        self.told = asyncio.Event()
+        self.leave: Callable[[], None] = lambda: None
+
+    def run_javascript(self, code: str) -> None:
+        self.scripts.append(code)
+        self.told.set()
+
+    def on_delete(self, handler: Callable[[], None]) -> None:
+        self.leave = handler
+
+
+class Sessions:
+    """Knows the cookies that are valid."""
+
+    def __init__(self, *valid: str) -> None:
+        self.valid = set(valid)
+
+    async def resolve(self, cookie: str) -> Principal | None:
+        who = Principal(organisation_id="org_1", role=Role.VIEWER, name="ada@example.org")  # type: ignore[arg-type]
+        return who if cookie in self.valid else None
+
+
+AWAY = "location.assign('/sign-in')"
+
+
+def test_closing_a_session_closes_its_pages_only() -> None:
+    pages, mine, other = OpenPages(Sessions()), Window(), Window()  # type: ignore[arg-type]
+    pages.add("mine", mine)  # type: ignore[arg-type]
+    pages.add("other", other)  # type: ignore[arg-type]
+    pages.close("mine")
+    pages.close("nobody")
+    assert (mine.scripts, other.scripts) == ([AWAY], [])
+
+
+def test_a_page_that_was_left_is_forgotten() -> None:
+    pages, window = OpenPages(Sessions()), Window()  # type: ignore[arg-type]
+    pages.add("mine", window)  # type: ignore[arg-type]
+    window.leave()
+    pages.close("mine")
+    assert window.scripts == []
+
+
+async def test_sessions_that_ended_elsewhere_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "SWEEP_SECS", 0.01)
+    sessions = Sessions("mine", "other")
+    pages, mine, other = OpenPages(sessions), Window(), Window()  # type: ignore[arg-type]
+    pages.add("mine", mine)  # type: ignore[arg-type]
+    pages.add("other", other)  # type: ignore[arg-type]
+    watch = asyncio.create_task(pages.watch())
+    sessions.valid.discard("mine")
+    await asyncio.wait_for(mine.told.wait(), 5)
+    watch.cancel()
+    assert other.scripts == []
