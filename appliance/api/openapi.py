@@ -11,10 +11,12 @@ from litestar.routes import HTTPRoute
 
 from appliance import __version__
 from appliance.api.authentication import SAFE_METHODS
+from appliance.api.openapi_ingest import INGEST
 from appliance.api.operations import OPERATION, Open, Operation
 from appliance.api.problems import KINDS, MEDIA_TYPE, ProblemDetails, kind_of
 from appliance.components import shape
 from appliance.domain.access import Action
+from appliance.domain.pipeline import PipelineDocument
 from appliance.errors import (
     BadRequest,
     Conflict,
@@ -26,7 +28,9 @@ from appliance.errors import (
     Unauthenticated,
     UnsupportedMedia,
 )
+from appliance.services import Services
 from appliance.services.sessions import COOKIE
+from appliance.services.views import PipelineView
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE")
@@ -70,17 +74,21 @@ def _route(path: str, method: str, handler: HTTPRouteHandler) -> Route:
 def document_of(app: Litestar) -> dict[str, Any]:
     """Return the OpenAPI document of ``app``."""
     routes = sorted(routes_of(app), key=lambda route: (route.path, _METHODS.index(route.method)))
-    types = _types(routes)
+    services: Services = app.state["services"]
+    sources = services.pipelines.sources()
+    types = [*_types(routes), *sources.values()]
     schemas, components = msgspec.json.schema_components(types, ref_template=_SCHEMAS)
+    _tell_sources(components, sources)
     schema_of = dict(zip(map(repr, types), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+    paths["/in/{pipeline_id}"] = {"post": INGEST}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Dash", "version": __version__, "description": _ABOUT},
         "servers": [{"url": "/"}],
-        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in routes)],
+        "tags": [{"name": tag} for tag in dict.fromkeys([*(route.tag for route in routes), *INGEST["tags"]])],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SECURITY},
     }
@@ -95,6 +103,18 @@ _SECURITY: Final = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token: dash_…"},
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "The browser's session"},
 }
+
+
+def _tell_sources(components: dict[str, Any], sources: dict[str, type[msgspec.Struct]]) -> None:
+    """Replace "some object" by the sources there are, where a pipeline's source is meant."""
+    one_of = [{"$ref": _SCHEMAS.format(name=config.__name__)} for config in sources.values()]
+    for name in (PipelineDocument.__name__, PipelineView.__name__):
+        told = components[name]["properties"]["source"]
+        components[name]["properties"]["source"] = {
+            "oneOf": one_of,
+            "discriminator": {"propertyName": "type"},
+            "description": told.get("description", "By its type"),
+        }
 
 
 def _types(routes: list[Route]) -> list[Any]:

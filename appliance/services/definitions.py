@@ -26,6 +26,11 @@ class Definitions:
         self._catalog, self._vault = catalog, vault
         self._check_mapping = check_mapping
 
+    def sources(self) -> dict[str, type[msgspec.Struct]]:
+        """Return the declaration of every source there is, by its type."""
+        found = {name: self._catalog.source_config_type(name) for name in self._catalog.SOURCES}
+        return {name: config for name, config in found.items() if config is not None}
+
     def lint(self, document: Any) -> list[Problem]:
         """Return everything that is wrong with ``document``, by JSON pointer; nothing: it could be saved."""
         problems = lint(PipelineDocument, document)

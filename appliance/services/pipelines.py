@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from msgspec import Struct
 from msgspec.structs import replace
 
 from appliance.domain.access import Action, Principal, require
@@ -32,6 +33,10 @@ class Pipelines:
 
     def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, changes: PipelineChanges) -> None:
         self._plane, self._definitions, self._engine, self._changes = plane, definitions, engine, changes
+
+    def sources(self) -> dict[str, type[Struct]]:
+        """Return the declaration of every source there is, by its type: what forms and documents are made from."""
+        return self._definitions.sources()
 
     async def lint(self, document: dict[str, Any]) -> list[Problem]:
         """Return all that is wrong with the document; nothing: it could be saved."""
