@@ -13,9 +13,9 @@ from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping
 from appliance.errors import FatalError
 from appliance.mapping import sandbox
+from appliance.mapping.answers import DEAD, ROW, SHAPE, STATE
 from appliance.mapping.compiled import DEAD_SCHEMA, CompiledMapping, compile_mapping
 from appliance.mapping.frames import halves, to_arrow
-from appliance.mapping.program import DEAD, ROW, SHAPE
 from appliance.mapping.session import Session
 from appliance.mapping.shapes import Shapes
 
@@ -93,11 +93,11 @@ def _mapped(
 ) -> Mapped:
     given = to_arrow(frames)
     found = session.answer(compiled.sql, given)
-    state, seqs = found.column("_state"), found.column("_seq")
+    state, seqs = found.column(STATE), found.column("_seq")
     ambiguous = shapes.ambiguous(session, given, found)
     if len(ambiguous):
         state = pc.if_else(pc.is_in(found.column(SHAPE), ambiguous), pa.scalar(DEAD, pa.int8()), state)
-    rows = found.drop_columns(["_state", SHAPE])
+    rows = found.drop_columns([STATE, SHAPE])
     dead_seqs = pa.array([], pa.int64())
     if pc.any(pc.not_equal(state, ROW)).as_py():
         rows = rows.filter(pc.equal(state, ROW))

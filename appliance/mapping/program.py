@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator
 
 from appliance.domain.mapping import FieldType, Unmapped
 from appliance.mapping import checks, sql
+from appliance.mapping.answers import DEAD, DEAD_LINE, FILTERED, ROW, ROW_LINE, select_rows, select_words
 from appliance.mapping.checks import Check
 from appliance.mapping.leftover import Leftover, read_tree, with_member
 from appliance.mapping.moment import moment_of_text
@@ -29,25 +30,7 @@ from appliance.mapping.plan import MOMENT, Plan, Value
 from appliance.mapping.reading import from_text, from_value
 from appliance.mapping.slots import Slots
 
-ROW, FILTERED, DEAD = 0, 1, 2
 _IS_OBJECT = r"regexp_matches(raw, '^\s*\{')"
-_NO_TEXT = "CAST(NULL AS VARCHAR)"
-_LINE = (
-    "SELECT first_seq + unnest(range(count)) AS seq, received_us, unnest(string_split(lines, chr(10))) AS raw"
-    " FROM frames"
-)
-SHAPE = "_shape"
-_KEYS = "TRY(json_keys(raw))"
-_ROW_LINE = f"SELECT *, hash({_KEYS}) AS keys FROM ({_LINE})"  # noqa: S608 - constants
-_DEAD_LINE = (
-    f"SELECT *, coalesce(list_unique({_KEYS}) < len({_KEYS}), false) AS twice"  # noqa: S608 - constants
-    f" FROM ({_LINE}) WHERE seq IN (SELECT seq FROM dead)"
-)
-# The hashes of the lists of keys, among the events of ``frames``, in which a key stands twice.
-TWICE_SHAPES = (
-    f"SELECT DISTINCT hash(keys) AS {SHAPE} FROM (SELECT {_KEYS} AS keys FROM ({_LINE}))"  # noqa: S608 - constants
-    " WHERE list_unique(keys) < len(keys)"
-)
 _MISFIT = "NOT broken AND coalesce(shape NOT IN ('ARRAY', 'NULL'), false)"
 _ITEM = "CAST(unnest(range(len(items))) AS INTEGER) AS item"
 
@@ -63,9 +46,12 @@ class Program:
         self._checks = self._all_checks()
         self._inside, self._outside = self._leftovers()
         stack = list(self._levels())
-        self._top = stack[-1][0]
-        self.rows = _query([("line", _ROW_LINE), *stack], self._row_selection())
-        self.words = _query([("line", _DEAD_LINE), *stack], self._word_selection())
+        top = stack[-1][0]
+        unusable = [checks.json_check(), checks.twice_check()]
+        if plan.explode is not None:
+            unusable.append(checks.explode_check(str(plan.explode), self._event.json(plan.explode)))
+        self.rows = _query([("line", ROW_LINE), *stack], select_rows(plan, top))
+        self.words = _query([("line", DEAD_LINE), *stack], select_words(self._checks, unusable, top))
 
     def _paths(self) -> list[Path]:
         paths = [value.path for value in self._plan.values if value.path is not None]
@@ -189,26 +175,6 @@ class Program:
             f" WHEN {sql.any_of(late)} THEN {DEAD} ELSE {ROW} END"
         )
 
-    def _row_selection(self) -> str:
-        extra = "rest" if self._plan.unmapped is Unmapped.KEEP else _NO_TEXT
-        columns = [f"{MOMENT} AS _time", "seq AS _seq", "item AS _item"]
-        if self._plan.key:
-            columns.append(f"{_key(self._plan.key)} AS _key")
-        columns.append(f"{extra} AS _extra")
-        columns += [f"{value.column} AS {sql.identifier(value.name)}" for value in self._plan.fields]
-        return f"SELECT {', '.join(columns)}, CAST(state AS TINYINT) AS _state, keys AS {SHAPE} FROM {self._top}"  # noqa: S608 - quoted
-
-    def _word_selection(self) -> str:
-        unusable = [checks.json_check(), checks.twice_check()]
-        if self._plan.explode is not None:
-            unusable.append(checks.explode_check(str(self._plan.explode), self._event.json(self._plan.explode)))
-        problems = checks.problems(self._checks, unusable)
-        which = f"CASE WHEN twice THEN item = 0 ELSE state = {DEAD} END"
-        dead = f"SELECT seq, item, received_us, {problems} AS problems FROM {self._top} WHERE {which}"  # noqa: S608
-        first = ", ".join(f"problems[1].{name} AS {name}" for name in ("reason", "field", "value", "message"))
-        told = "CAST(to_json(problems) AS VARCHAR) AS problems, make_timestamp(received_us) AS received_at"
-        return f"SELECT seq, item, {first}, {told} FROM ({dead}) ORDER BY seq, item"  # noqa: S608 - quoted
-
 
 def _query(levels: list[tuple[str, str]], selection: str) -> str:
     (first, line), *others = levels
@@ -245,11 +211,3 @@ def _computed(value: Value) -> str:
 def _typed(value: Value) -> str:
     held = value.formula.held if value.formula else '"NULL"'
     return from_value(checks.result_column(value), held, value.type) or "NULL"
-
-
-def _key(columns: tuple[str, ...]) -> str:
-    """Return SQL for the digest of the key; a row in which a part is missing agrees with no other row."""
-    missing = " OR ".join(f"{column} IS NULL" for column in columns)
-    # Each part stands behind its length, so that ('a', 'bc') and ('ab', 'c') differ.
-    parts = ", ".join(f"length(CAST({column} AS VARCHAR)), ':', CAST({column} AS VARCHAR)" for column in columns)
-    return f"unhex(md5(CASE WHEN {missing} THEN concat('-', seq, '/', item) ELSE concat({parts}) END))"

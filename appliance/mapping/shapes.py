@@ -8,7 +8,7 @@ are not looked at: there the first of two equal keys counts.
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from appliance.mapping.program import SHAPE, TWICE_SHAPES
+from appliance.mapping.answers import SHAPE, TWICE_SHAPES
 from appliance.mapping.session import Session
 
 _MOST_REMEMBERED = 100_000

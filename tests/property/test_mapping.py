@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable, Iterator
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -16,7 +17,6 @@ from appliance.domain.event import Frame
 from appliance.domain.mapping import Mapping
 from appliance.mapping import Mapper, compile_mapping
 
-MAPPER = Mapper()
 NAMES = ["a", "b", "c", "list", "ts"]
 
 scalars = (
@@ -66,13 +66,24 @@ def documents(draw: st.DrawFn) -> Mapping:
     return msgspec.convert(members, Mapping)
 
 
-def run(mapping: Mapping, events: list[bytes], first_seq: int = 1) -> Mapped:
-    return MAPPER.run(compile_mapping(mapping), [Frame(first_seq, len(events), 0, b"\n".join(events))])
+Run = Callable[..., Mapped]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    mapper = Mapper()
+
+    def mapped(mapping: Mapping, events: list[bytes], first_seq: int = 1) -> Mapped:
+        frames = [Frame(first_seq, len(events), 0, b"\n".join(events))]
+        return mapper.run(compile_mapping(mapping), frames)
+
+    yield mapped
+    mapper.close()
 
 
 @settings(deadline=None, max_examples=150)
-@given(documents(), st.lists(lines, min_size=1, max_size=12))
-def test_every_event_has_exactly_one_outcome(mapping: Mapping, events: list[bytes]) -> None:
+@given(mapping=documents(), events=st.lists(lines, min_size=1, max_size=12))
+def test_every_event_has_exactly_one_outcome(run: Run, mapping: Mapping, events: list[bytes]) -> None:
     mapped = run(mapping, events)
     with_rows, dead = set(mapped.rows["_seq"].to_pylist()), set(mapped.dead["seq"].to_pylist())
     assert with_rows | dead <= set(range(1, len(events) + 1))
@@ -94,8 +105,8 @@ def test_every_event_has_exactly_one_outcome(mapping: Mapping, events: list[byte
 
 
 @settings(deadline=None, max_examples=75)
-@given(documents(), st.lists(lines, min_size=2, max_size=6))
-def test_neighbours_do_not_touch_each_other(mapping: Mapping, events: list[bytes]) -> None:
+@given(mapping=documents(), events=st.lists(lines, min_size=2, max_size=6))
+def test_neighbours_do_not_touch_each_other(run: Run, mapping: Mapping, events: list[bytes]) -> None:
     together = run(mapping, events)
     alone = [run(mapping, [event], first_seq=place + 1) for place, event in enumerate(events)]
     assert together.rows.to_pylist() == [row for one in alone for row in one.rows.to_pylist()]
@@ -105,7 +116,7 @@ def test_neighbours_do_not_touch_each_other(mapping: Mapping, events: list[bytes
 numeric_looking = st.text("0123456789+-.eE_ xNaIinf", max_size=12)
 
 
-def read(kind: str, value: Any) -> Any:
+def read(run: Run, kind: str, value: Any) -> Any:
     mapped = run(
         msgspec.convert({"fields": [{"name": "v", "path": "$.v", "type": kind}]}, Mapping),
         [json.dumps({"v": value}).encode()],
@@ -125,31 +136,33 @@ def number(value: Any) -> Decimal | None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(numeric_looking | st.integers() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e20, 1e20) | st.booleans())
-def test_integers_are_never_guessed(value: Any) -> None:
+@given(
+    value=numeric_looking | st.integers() | st.integers(-(2**63), 2**63 - 1) | st.floats(-1e20, 1e20) | st.booleans()
+)
+def test_integers_are_never_guessed(run: Run, value: Any) -> None:
     exact = number(value)
     fits = exact is not None and exact == exact.to_integral_value() and -(2**63) <= exact < 2**63
-    assert read("integer", value) == (int(exact) if fits and exact is not None else "dead")
+    assert read(run, "integer", value) == (int(exact) if fits and exact is not None else "dead")
 
 
 @settings(deadline=None, max_examples=300)
-@given(numeric_looking | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
-def test_floats_are_never_guessed(value: Any) -> None:
+@given(value=numeric_looking | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans())
+def test_floats_are_never_guessed(run: Run, value: Any) -> None:
     exact = number(value)
     fits = exact is not None and math.isfinite(float(exact))
-    assert read("float", value) == (float(exact) if fits and exact is not None else "dead")
+    assert read(run, "float", value) == (float(exact) if fits and exact is not None else "dead")
 
 
 @settings(deadline=None, max_examples=300)
 @given(
-    numeric_looking
+    value=numeric_looking
     | st.decimals(-(10**28), 10**28, places=9).map(str)
     | st.integers(-(10**29) + 1, 10**29 - 1)
     | st.booleans()
 )
-def test_decimals_are_exact_to_nine_places(value: Any) -> None:
+def test_decimals_are_exact_to_nine_places(run: Run, value: Any) -> None:
     exact = number(value)
-    got = read("decimal", value)
+    got = read(run, "decimal", value)
     wide = Context(prec=1000)  # the usual 28 digits would round
     rounded = None if exact is None or exact.adjusted() > 40 else exact.quantize(Decimal("1e-9"), ROUND_HALF_UP, wide)
     assert got == ("dead" if rounded is None or not -(10**29) < rounded < 10**29 else rounded)
@@ -158,8 +171,8 @@ def test_decimals_are_exact_to_nine_places(value: Any) -> None:
 @pytest.mark.parametrize("kind", ["boolean", "timestamp"])
 @settings(deadline=None, max_examples=100)
 @given(value=st.text(st.characters(codec="utf-8"), max_size=30) | values)
-def test_other_types_are_read_or_dead(kind: str, value: Any) -> None:
-    got = read(kind, value)
+def test_other_types_are_read_or_dead(run: Run, kind: str, value: Any) -> None:
+    got = read(run, kind, value)
     assert (got is None) == (value is None)
     if kind == "boolean" and value is not None:
         known = [True, False] if isinstance(value, bool) else ["true", "false"] if isinstance(value, str) else []
