@@ -1,5 +1,6 @@
 """Requests read, answers written: JSON in and out, parameters of the query string, all mistakes at once."""
 
+import asyncio
 import re
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -110,6 +111,11 @@ def _value(type_: Any, text: str) -> Any:
 def answered(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response[bytes]:
     """Return ``value`` as JSON: instants in RFC 3339, decimals as numbers."""
     return Response(_ENCODER.encode(value), status_code=status, media_type=JSON, headers=headers)
+
+
+async def answered_at_length(value: Any) -> Response[bytes]:
+    """Return ``value``, which may have thousands of rows, as JSON: encoded in a thread, others are not kept waiting."""
+    return Response(await asyncio.to_thread(_ENCODER.encode, value), media_type=JSON)
 
 
 def nothing(headers: dict[str, str] | None = None) -> Response[None]:

@@ -9,6 +9,7 @@ from appliance.api.exchange import (
     AnyRequest,
     PageParameters,
     answered,
+    answered_at_length,
     asked,
     json_object,
     nothing,
@@ -71,7 +72,7 @@ class QueryController(Controller):
     )
     async def query(self, request: AnyRequest) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.queries.query(who, await json_object(request)))
+        return await answered_at_length(await services.queries.query(who, await json_object(request)))
 
 
 class DashboardController(Controller):
@@ -164,4 +165,4 @@ class DashboardController(Controller):
     )
     async def data(self, request: AnyRequest, dashboard_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.dashboards.data(who, DashboardId(dashboard_id)))
+        return await answered_at_length(await services.dashboards.data(who, DashboardId(dashboard_id)))

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta
 
-from appliance.api.exchange import AnyRequest, answered, asked, read_parameters
+from appliance.api.exchange import AnyRequest, answered, answered_at_length, asked, read_parameters
 from appliance.api.negotiation import FORMATS, JSON, SUFFIXES, wanted_media
 from appliance.api.operations import Operation, does
 from appliance.api.stream import commits
@@ -79,7 +79,7 @@ class RecordController(Controller):
         media = wanted_media(given.format, request.headers.get("accept"))
         document = msgspec.convert(given, RecordsDocument, from_attributes=True)
         if media == JSON:
-            return answered(await services.records.page(who, PipelineId(pipeline_id), document))
+            return await answered_at_length(await services.records.page(who, PipelineId(pipeline_id), document))
         pieces = await services.records.export(who, PipelineId(pipeline_id), document, media)
         name = f'attachment; filename="{pipeline_id}.{SUFFIXES[media]}"'
         return Stream(pieces, media_type=media, headers={"content-disposition": name})
