@@ -12,7 +12,6 @@ import structlog
 import uvloop
 
 from appliance import catalog, examine
-from appliance.allocator import bound_arenas
 from appliance.components.resources import Resources
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
@@ -24,6 +23,7 @@ from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
 from appliance.mapping import Mapper, check
 from appliance.observe import logs
+from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
 from appliance.services import Services
 from appliance.services.assembly import Parts, assemble

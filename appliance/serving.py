@@ -1,13 +1,11 @@
 """What a serving appliance has beside its stores and services: API, feed, screens, metrics, jobs and one port."""
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from appliance import __version__
-from appliance.allocator import keep_trimming
 from appliance.api.app import build_api
 from appliance.api.feed import Feed
 from appliance.api.ingest import Bounds, Ingest
@@ -16,6 +14,7 @@ from appliance.engine.jobs import JobRunner
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
+from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Listener
@@ -44,8 +43,6 @@ async def run(
         jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
         stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
-        gc.collect()
-        gc.freeze()  # what start-up made lives as long as the process: later collections need not look at it
         await life.live(
             Listener(root, server.host, server.port),
             server.base_url or f"http://{_bracketed(server.host)}:{server.port}",
