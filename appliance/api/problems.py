@@ -74,6 +74,8 @@ def problem_of(error: Exception, path: str) -> tuple[int, dict[str, str], bytes]
     """Return status, headers and body that tell ``error`` to whoever asked for ``path``. Bugs are logged, not shown."""
     if isinstance(error, DashError) and error.code in KINDS:
         return _answer(error.code, str(error), path, error)
+    if isinstance(error, RecursionError):  # the only thing that recurses here is what somebody sent
+        return _answer("E_MALFORMED", "the request is nested too deeply: flatten it", path, error)
     status = getattr(error, "status_code", None)  # the framework's own
     if isinstance(status, int) and status in _BY_STATUS:
         return _answer(_BY_STATUS[status], _told(status, error), path, error)

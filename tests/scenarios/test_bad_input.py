@@ -56,6 +56,28 @@ async def test_no_body_makes_a_mistake_of_ours(scene: Any, api: Any) -> None:
     assert wrong == []
 
 
+async def test_no_depth_makes_a_mistake_of_ours(scene: Any, api: Any) -> None:
+    pipeline_id = await scene.boilers()
+    for depth in (100, 450, 900, 990, 1100):
+        deep = b"[" * depth + b"]" * depth
+        for path, body in (
+            ("pipelines", b'{"name": "x", "source": {"type": "webhook", "secrets": %b}}'),
+            ("pipelines", b'{"name": "x", "source": %b}'),
+            ("pipelines", b'{"name": "x", "source": {"type": "webhook"}, "mapping": {"fields": %b}}'),
+            ("mappings/preview", b'{"mapping": {"fields": []}, "samples": [%b]}'),
+            ("mappings/preview", b'{"mapping": {"fields": [{"enum": %b}]}, "samples": [1]}'),
+            (
+                "query",
+                b'{"pipeline": "%b", "measures": [{"op": "count"}], "where": {"device": %%b}}' % pipeline_id.encode(),
+            ),
+            ("dashboards", b'{"name": "x", "widgets": %b}'),
+        ):
+            answer = await api.post(
+                f"/api/v1/{path}", content=body % deep, headers={"content-type": "application/json"}
+            )
+            assert answer.status_code in (200, 400, 422), (depth, path, answer.text[:300])
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data"])
 async def test_other_content_types_are_refused(api: Any, kind: str) -> None:
     answer = await api.post("/api/v1/query", content=b"{}", headers={"content-type": kind})
