@@ -15,6 +15,7 @@ ENVIRONMENT: dict[str, str] = {}
 
 # Who may name an adapter's module beside compose and catalog, and why.
 NAMED_ELSEWHERE: dict[tuple[str, str], str] = {
+    ("appliance/settings/declared.py", "appliance.egress.guard"): "the parser of egress.allow, pure",
     ("appliance/services/sample.py", "appliance.sources.host_metrics_mapping"): "a mapping document, no code",
     ("appliance/services/pipelines.py", "appliance.sources.signatures"): "makes a secret as the schemes need it, pure",
 }
