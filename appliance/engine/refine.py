@@ -15,7 +15,7 @@ from appliance.components.mapper import CompiledMapping, Mapped, Mapper
 from appliance.components.silver import Batch, Progress, SilverStore, Table
 from appliance.domain.ids import PipelineId
 from appliance.engine.workers import Workers
-from appliance.errors import FatalError, TransientError
+from appliance.errors import Conflict, FatalError, TransientError
 
 MAX_EVENTS: Final = 100_000
 MAX_BYTES: Final = 24 << 20
@@ -100,9 +100,17 @@ class Refiner:
                 commit = await self._patiently(self._refine_once, self.course, self.progress.seq)
                 if commit is None:
                     break
+                if isinstance(commit, Progress):
+                    self._go_back(commit)
+                    continue
                 self._done(commit)
                 if not self._behind():
                     await self._rest(min(REST_MOST_SECS, commit.took_secs * REST_SHARE))
+
+    def _go_back(self, stored: Progress) -> None:
+        """Go on from where the store stands: its file was set aside and begun anew, and Bronze has it all."""
+        log.warning("refine.again", pipeline=self.course.pipeline_id, expected=self.progress.seq, stored=stored.seq)
+        self.progress = stored
 
     def _behind(self) -> bool:
         return self.waiting_since is not None and time.monotonic() - self.waiting_since > HURRY_AFTER_SECS
@@ -162,11 +170,15 @@ class Refiner:
         except TimeoutError:
             return
 
-    def _refine_once(self, course: Course, after_seq: int) -> Commit:
+    def _refine_once(self, course: Course, after_seq: int) -> Commit | Progress:
+        """Read, map and commit one batch; Progress: the store does not stand at ``after_seq`` but there."""
         began = time.monotonic()
         frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
         mapped = self._means.mapper.run(course.compiled, frames, course.version)
-        progress = self._means.silver.commit(_batch(course, mapped))
+        try:
+            progress = self._means.silver.commit(_batch(course, mapped))
+        except Conflict:
+            return self._means.silver.progress(course.pipeline_id)
         events = mapped.last_seq - after_seq
         return Commit(course.pipeline_id, progress, mapped.rows, events, time.monotonic() - began)
 

@@ -17,7 +17,7 @@ from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType, Mapping
 from appliance.engine.refine import Commit, Course, Means, Refiner
 from appliance.engine.workers import Workers
-from appliance.errors import FatalError, TransientError
+from appliance.errors import Conflict, FatalError, TransientError
 from tests.fakes.bronze import MemoryBronzeLog
 
 BOILERS = PipelineId("pl_boilers")
@@ -60,7 +60,8 @@ class Store:
     def commit(self, batch: Batch) -> Progress:
         if self.troubles:
             raise self.troubles.pop(0)
-        assert batch.first_seq == self.at.seq + 1
+        if batch.first_seq != self.at.seq + 1:
+            raise Conflict("somebody else wrote")
         self.numbers += batch.rows["number"].to_pylist()
         self.at = Progress(batch.last_seq, self.at.outcome + batch.outcome)
         return self.at
@@ -141,6 +142,19 @@ async def test_a_store_that_cannot_be_trusted_stops_refining_and_says_what_to_do
         await until(lambda: refiner.error is not None)
         assert refiner.error == "the file is damaged (restore it)"
         assert refiner.lag_events == 1
+
+
+async def test_a_store_that_was_begun_anew_is_filled_again_from_bronze() -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1", b"2")
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.progress.seq == 2)
+        store.at, store.numbers = Progress(), []
+        await append(bronze, b"3")
+        refiner.poke()
+        await until(lambda: refiner.progress.seq == 3)
+    assert store.numbers == [1, 2, 3]
+    assert refiner.progress.outcome == Outcome(stored=3)
 
 
 @pytest.mark.parametrize("persist", [True, False])
