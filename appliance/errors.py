@@ -8,6 +8,7 @@ DashError
 │   ├── Forbidden                 403  known, but not allowed
 │   │   └── Unlicensed            403  allowed, but not licensed
 │   ├── NotFound                  404  also for what belongs to another organisation
+│   ├── MethodNotAllowed          405  the path is right, the method is not
 │   ├── Conflict                  409  the state does not permit it
 │   ├── TooLarge                  413  a stated bound was exceeded
 │   ├── UnsupportedMedia          415  a content type or encoding nobody reads
@@ -86,6 +87,10 @@ class Unlicensed(Forbidden):
 
 class NotFound(RequestError):
     code = "E_NOT_FOUND"
+
+
+class MethodNotAllowed(RequestError):
+    code = "E_METHOD"
 
 
 class Conflict(RequestError):

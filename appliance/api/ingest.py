@@ -12,7 +12,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Receipt
 from appliance.domain.ids import PipelineId
 from appliance.engine.receive import Receiver
-from appliance.errors import BadRequest, DashError, RequestError, TooLarge, TransientError
+from appliance.errors import BadRequest, DashError, MethodNotAllowed, RequestError, TooLarge, TransientError
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -55,14 +55,12 @@ class Ingest:
         held = 0
         try:
             if scope["method"] != "POST":
-                raise _MethodNotAllowed
+                raise MethodNotAllowed("events are posted: use POST")
             held = self._hold(headers)
             body = await self._body(receive)
             client = scope.get("client")
             request = InboundRequest(headers, body, client[0] if client else None, self._clock())
             receipt = await self._receiver.post(pipeline_id, request)
-        except _MethodNotAllowed:
-            await _answer(send, 405, b'{"status":405,"code":"E_METHOD","title":"Method not allowed"}', _PROBLEM_ALLOW)
         except DashError as error:
             self._counted(pipeline_id, "refused" if isinstance(error, RequestError) else "unavailable", 0)
             await _refuse(send, error, scope["path"])
@@ -106,13 +104,6 @@ class Ingest:
             if size > self._bounds.body_bytes:
                 raise TooLarge(_too_large(self._bounds.body_bytes))
         return b"".join(parts)
-
-
-class _MethodNotAllowed(Exception):
-    pass
-
-
-_PROBLEM_ALLOW: Final = [(b"content-type", b"application/problem+json"), (b"allow", b"POST")]
 
 
 def _too_large(limit: int) -> str:
