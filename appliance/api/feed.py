@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 import structlog
-from appliance.api.authentication import principal_of
 
+from appliance.api.authentication import principal_of
 from appliance.domain.access import Principal
 from appliance.domain.ids import PipelineId
 from appliance.engine.engine import Engine

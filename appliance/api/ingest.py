@@ -5,8 +5,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
-from appliance.api.problems import problem_of
 
+from appliance.api.problems import problem_of
 from appliance.components.source import InboundRequest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Receipt
