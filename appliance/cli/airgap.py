@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from appliance.cli.finding import Examined
+from appliance.errors import DashError
 from appliance.settings import Settings
 
 CONTROL_FILE = "control.sqlite3"
@@ -12,7 +13,10 @@ CONTROL_FILE = "control.sqlite3"
 
 def ways_out(settings: Settings) -> list[Examined]:
     """Return every pipeline that connects to somebody else, and the private networks that are allowed."""
-    found = [*_polling(settings), *_allowed(settings)]
+    try:
+        found = [*_polling(settings), *_allowed(settings)]
+    except DashError as error:
+        return [Examined("egress", "bad", f"the pipelines cannot be read: {error}", "mend the database first")]
     return found or [Examined("egress", "fine", "nothing leaves this machine: no source polls, no network is allowed")]
 
 

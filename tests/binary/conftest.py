@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.programs import chromium
+
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 
@@ -50,7 +52,6 @@ def seen(program: Path, scratch: Path) -> dict[str, Any]:
     """What the flow saw."""
     artefacts = ROOT / "artefacts"
     artefacts.mkdir(exist_ok=True)
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
     root = os.getuid() == 0
     command = [
         *(
@@ -65,7 +66,7 @@ def seen(program: Path, scratch: Path) -> dict[str, Any]:
         ),
         *("bash", "-c", _INSIDE, "inside", str(program), str(scratch / "program")),
         *(sys.executable, str(Path(__file__).with_name("flow.py")), str(scratch / "program" / "dash-appliance")),
-        *(str(scratch / "work"), str(NOBODY if root else 0), str(artefacts), chromium),
+        *(str(scratch / "work"), str(NOBODY if root else 0), str(artefacts), chromium() or ""),
     ]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=300)
     log = scratch / "work" / "log"

@@ -156,7 +156,7 @@ async def screens() -> None:
     """Sign in and open the pages in a real browser; note every request and every complaint."""
     async with async_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM or None, args=flags)
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         requests: list[str] = []
         failed: list[str] = []

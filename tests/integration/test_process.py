@@ -16,6 +16,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.programs import promtool
 from tests.running import EMAIL, PASSWORD, RunningAppliance, standard_headers
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "n", "path": "$.n", "type": "integer", "required": True}]}
@@ -182,7 +183,7 @@ def test_metrics_are_clean(appliance: RunningAppliance) -> None:
     appliance.wait_refined(pipeline_id)
     text = httpx.get(f"{appliance.url}/metrics", trust_env=False).text
     assert f'dash_events_received_total{{pipeline="{pipeline_id}"}} 1.0' in text
-    checked = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    checked = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

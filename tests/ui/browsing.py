@@ -6,9 +6,10 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page
 
+from tests.programs import chromium
 from tests.running import EMAIL, PASSWORD
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = chromium()
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -1,9 +1,6 @@
 """The exposition, read by Prometheus's own tool."""
 
-import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
 from appliance.observe.metrics import Metrics, PipelineNumbers
+from tests.programs import promtool
 
 
 class OnePipeline:
@@ -69,8 +67,5 @@ def test_a_deleted_pipeline_is_shown_no_more(metrics: Metrics) -> None:
 
 
 def test_promtool_accepts_it(metrics: Metrics) -> None:
-    beside = Path(sys.executable).parent  # where tests/tools.sh puts it if the system has none
-    promtool = shutil.which("promtool", path=f"{os.environ['PATH']}{os.pathsep}{beside}")
-    assert promtool, "there is no promtool: run 'make tools'"
-    answer = subprocess.run([promtool, "check", "metrics"], input=metrics.render(), capture_output=True, check=False)
+    answer = subprocess.run([promtool(), "check", "metrics"], input=metrics.render(), capture_output=True, check=False)
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, b"", b"")

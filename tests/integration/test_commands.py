@@ -1,0 +1,196 @@
+"""The commands of an operator, each on a real data directory."""
+
+import json
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.running import EMAIL, PASSWORD, RunningAppliance, standard_headers
+
+MAPPING: dict[str, Any] = {"fields": [{"name": "n", "path": "$.n", "type": "integer"}]}
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[RunningAppliance]:
+    one = RunningAppliance(tmp_path)
+    yield one
+    one.stop()
+
+
+def set_up(one: RunningAppliance, *more: str, password: str = PASSWORD) -> Any:
+    file = one.folder / "password"
+    file.write_text(password + "\nwhat follows is not the password\n")
+    return one.run("setup", "--admin-email", EMAIL, "--admin-password-file", str(file), *more)
+
+
+def filled(one: RunningAppliance) -> str:
+    """Set up, send three events, stop; return the pipeline."""
+    one.setup()
+    one.start()
+    pipeline_id, secret = one.create_pipeline("numbers", MAPPING)
+    for number in range(3):
+        body = json.dumps({"n": number}).encode()
+        url = f"{one.url}/in/{pipeline_id}"
+        httpx.post(url, content=body, headers=standard_headers(secret, f"msg_{number}", body), trust_env=False)
+    one.wait_refined(pipeline_id)
+    assert one.stop() == 0
+    return pipeline_id
+
+
+def findings(answer: Any) -> dict[str, dict[str, Any]]:
+    return {finding["about"]: finding for finding in json.loads(answer.stdout)["findings"]}
+
+
+def test_setup_tells_what_it_did_and_asks_for_a_password_worth_the_name(one: RunningAppliance) -> None:
+    weak = set_up(one, password="short")
+    assert (weak.returncode, weak.stdout) == (1, "")
+    assert "12" in weak.stderr
+    done = set_up(one, "--org", "Example Works", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"organisation": "Example Works", "admin_email": EMAIL, "token": None}
+
+
+def test_setup_without_a_password_file(one: RunningAppliance) -> None:
+    answer = one.run("setup", "--admin-email", EMAIL, "--admin-password-file", str(one.folder / "none"))
+    assert answer.returncode == 73
+    assert answer.stderr.startswith(f"error: the password file '{one.folder}/none' cannot be read: ")
+
+
+def test_the_data_directory_belongs_to_its_owner_alone(one: RunningAppliance) -> None:
+    assert set_up(one).returncode == 0
+    assert one.data_dir.stat().st_mode & 0o777 == 0o700
+    open_to_others = [
+        str(path)
+        for path in one.data_dir.rglob("*")
+        if path.is_file() and path.name.startswith(("control", "vault", "key")) and path.stat().st_mode & 0o077
+    ]
+    assert open_to_others == []
+
+
+def test_verify_proves_what_is_there(one: RunningAppliance) -> None:
+    filled(one)
+    answer = one.run("verify")
+    assert (answer.returncode, answer.stdout) == (0, "fine: 1 pipelines, 3 events\n")
+    assert json.loads(one.run("verify", "--json").stdout) == {"summary": "1 pipelines, 3 events", "findings": []}
+
+
+def test_verify_finds_a_byte_that_was_changed_in_bronze(one: RunningAppliance) -> None:
+    pipeline_id = filled(one)
+    changed = 0
+    for segment in (one.data_dir / "bronze").rglob("*"):
+        if segment.is_file() and b'{"n": 1}' in (content := segment.read_bytes()):
+            segment.write_bytes(content.replace(b'{"n": 1}', b'{"n": 7}'))
+            changed += 1
+    assert changed == 1
+    answer = one.run("verify")
+    assert answer.returncode == 1
+    assert pipeline_id in answer.stdout
+    assert "\n    -> " in answer.stdout
+    assert answer.stdout.splitlines()[-1].startswith("wrong: ")
+
+
+def test_verify_finds_an_audit_entry_that_was_changed(one: RunningAppliance) -> None:
+    filled(one)
+    with sqlite3.connect(one.data_dir / "control.sqlite3") as control:
+        (table,) = [
+            name for (name,) in control.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            if name.startswith("audit") and "head" not in name
+        ]  # fmt: skip
+        control.execute(f"UPDATE {table} SET who = 'eve' WHERE sequence = 1")
+    control.close()
+    answer = one.run("verify")
+    assert answer.returncode == 1
+    assert "audit: audit entry 1 was changed after it was written" in answer.stdout
+
+
+def test_verify_of_a_running_appliance_is_refused(one: RunningAppliance) -> None:
+    one.setup()
+    one.start()
+    answer = one.run("verify")
+    assert answer.returncode == 75
+    assert f"belongs to the running process {one.pid}:" in answer.stderr
+
+
+def test_doctor_beside_a_running_appliance_and_on_a_stopped_one(one: RunningAppliance) -> None:
+    one.setup()
+    one.start()
+    port = one.url.rpartition(":")[2]
+    config = one.folder / "a.toml"
+    config.write_text(f"[server]\nport = {port}\n")
+    running = one.run("doctor", "--json", "--config", str(config))
+    assert running.returncode == 0, running.stdout
+    assert findings(running)["process"]["message"] == f"process {one.pid} runs on this data directory"
+    assert findings(running)["health"]["state"] == "fine"
+    one.stop()
+    stopped = one.run("doctor", "--json", "--config", str(config))
+    assert stopped.returncode == 0, stopped.stdout
+    assert findings(stopped)["port"]["message"] == f"127.0.0.1 port {port} is free"
+    assert findings(stopped)["database"]["state"] == "fine"
+    assert findings(stopped)["egress"]["message"].startswith("nothing leaves this machine")
+
+
+def test_doctor_finds_what_is_wrong_and_says_what_to_do(one: RunningAppliance) -> None:
+    filled(one)
+    os.chmod(one.data_dir, 0o755)
+    (one.data_dir / "control.sqlite3").write_bytes(b"not a database at all" * 1000)
+    for more in ("control.sqlite3-wal", "control.sqlite3-shm"):
+        (one.data_dir / more).unlink(missing_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        config = one.folder / "a.toml"
+        config.write_text(f"[server]\nport = {taken.getsockname()[1]}\n")
+        answer = one.run("doctor", "--config", str(config), "--json")
+    assert answer.returncode == 1
+    assert findings(answer)["permissions"]["remedy"] == f"chmod 700 {one.data_dir}"
+    assert findings(answer)["port"]["state"] == "bad"
+    bad = [one for one in json.loads(answer.stdout)["findings"] if one["about"] == "database" and one["state"] == "bad"]
+    assert [finding["message"].split(":")[0] for finding in bad] == ["control.sqlite3"]
+
+
+def test_airgap_lists_every_way_out(one: RunningAppliance) -> None:
+    one.setup()
+    one.start()
+    source = {"type": "http_poll", "url": "https://api.example.com/v1/readings", "interval": "1h"}
+    with one.client() as client:
+        created = client.post("/api/v1/pipelines", json={"name": "weather", "source": source, "mapping": MAPPING})
+        assert created.status_code == 201, created.text
+        client.post(f"/api/v1/pipelines/{created.json()['id']}/pause")
+    config = one.folder / "a.toml"
+    config.write_text('[egress]\nallow = ["10.1.0.0/16:443"]\n')
+    for _ in range(2):  # beside the running appliance, then on the stopped one
+        answer = one.run("doctor", "--airgap", "--json", "--config", str(config))
+        assert [finding["message"] for finding in json.loads(answer.stdout)["findings"]] == [
+            "pipeline 'weather' (paused) asks api.example.com",
+            "private networks that may be asked: 10.1.0.0/16:443",
+        ]
+        one.stop()
+
+
+def test_the_service_manager_is_told(one: RunningAppliance) -> None:
+    one.setup()
+    address = str(one.folder / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(20)
+        watched = RunningAppliance(
+            one.folder, environment={"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000", "WATCHDOG_PID": ""}
+        )
+        watched.start()
+        heard = {manager.recv(4096).decode().split("\n")[0] for _ in range(4)}
+        assert heard == {"READY=1", "WATCHDOG=1"}
+        assert watched.stop() == 0
+        while (last := manager.recv(4096)) == b"WATCHDOG=1":
+            continue
+        assert last == b"STOPPING=1\nSTATUS=draining"
+
+
+def test_a_data_directory_that_cannot_be_made(one: RunningAppliance) -> None:
+    (one.folder / "file").write_text("")
+    answer = one.run("serve", "--data-dir", str(one.folder / "file" / "data"))
+    assert answer.returncode == 73
+    assert answer.stderr.count("\n") == 1
