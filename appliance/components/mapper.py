@@ -46,6 +46,7 @@ class Mapper(Protocol):
     def run(self, compiled: Any, frames: Sequence[Frame], version: int = 0) -> Mapped:
         """Map ``frames`` (consecutive, not empty) by what ``compile`` gave; blocking.
 
+        It may stop after some of the events, where one event gives very many rows: ``last_seq`` says how far it came.
         ``version`` goes into the dead letters. Never raises for what an event contains.
 
         Raises:

@@ -1,13 +1,12 @@
 """Turns a mapping document into a plan, and finds everything that is wrong with it on the way."""
 
-import re
-
 import duckdb
 
 from appliance.domain.mapping import Field, Mapping
 from appliance.errors import Problem
-from appliance.mapping import sandbox
+from appliance.mapping import sandbox, wording
 from appliance.mapping.expression import Expression, ExpressionError, parse_expression
+from appliance.mapping.growth import MOST_CHARACTERS, MOST_TIMES, excessive
 from appliance.mapping.moment import FORMATS, moment_of_text
 from appliance.mapping.names import SYSTEM, Names
 from appliance.mapping.order import CycleError, in_levels
@@ -18,6 +17,8 @@ from appliance.mapping.rules import field_problems
 
 _MOST_FIELDS = 300
 _MOST_KEYS = 16
+_MOST_LEVELS = 32
+_MOST_PLACES = 4_000  # levels of the query × values: 350 MB of DuckDB's memory limit, most of it never touched
 
 
 def analyse(mapping: Mapping, pointer: str) -> tuple[Plan | None, list[Problem]]:
@@ -56,7 +57,7 @@ class _Analysis:
             Value(name, self._names.column(name), self._names.type(name), Path((name,)))
             for name in self._names.undeclared()
         ]
-        return Plan(
+        plan = Plan(
             values=(*declared, *undeclared),
             levels=self._levels(declared),
             time=time,
@@ -65,6 +66,8 @@ class _Analysis:
             key=key,
             unmapped=self._mapping.unmapped,
         )
+        self._check_bounds(plan)
+        return plan
 
     def _problem(self, place: str, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(self._pointer + place, message, hint))
@@ -144,14 +147,16 @@ class _Analysis:
         try:
             held = sandbox.result_types(written, types)[0]
         except duckdb.Error as error:
-            self._problem(place, f"the expression cannot be computed: {_told(error)}")
+            self._problem(place, f"the expression cannot be computed: {wording.told(error)}")
             return None
         if field is None and held not in {"BOOLEAN", '"NULL"'}:
-            self._problem(place, f"a condition is true or false and this gives {_plain(held)}", "compare it: … > 0")
+            self._problem(
+                place, f"a condition is true or false and this gives {wording.plain(held)}", "compare it: … > 0"
+            )
         if field is not None and from_value("x", held, field.type) is None:
-            told = f"the expression gives {_plain(held)}, which is never {_plain(field.type.value)}"
+            told = f"the expression gives {wording.plain(held)}, which is never {wording.plain(field.type.value)}"
             self._problem(place, told, "change the field's type, or use CASE or CAST")
-        return Formula(expression.text, written, inputs, held)
+        return Formula(expression, written, inputs, held)
 
     def _levels(self, values: list[Value]) -> tuple[tuple[Value, ...], ...]:
         computed = {value.column: value for value in values if value.formula}
@@ -164,25 +169,23 @@ class _Analysis:
             return tuple(tuple(computed[column] for column in level) for level in in_levels(needs))
         except CycleError as error:
             names = [computed[column].name for column in error.cycle]
-            at = next(at for at, field in enumerate(self._mapping.fields) if field.name == names[0])
-            self._problem(f"/fields/{at}/expr", f"the field {names[0]!r} needs itself: {' → '.join(names)}")
+            self._problem(
+                f"/fields/{self._place(names[0])}/expr", f"the field {names[0]!r} needs itself: {' → '.join(names)}"
+            )
             return ()
 
+    def _check_bounds(self, plan: Plan) -> None:
+        # Each value stands in each level of the query, with room for a vector of it.
+        values, levels = len(plan.values), len(plan.levels)
+        allowed = max(1, min(_MOST_LEVELS, (_MOST_PLACES // max(1, values) - 6) // 2))
+        if levels > allowed:
+            told = f"the fields build on each other {levels} levels deep; with {values} values {allowed} are allowed"
+            self._problem("/fields", told, "compute more in one expression")
+        for value, size in excessive(plan):
+            place = "/where" if value is None else f"/fields/{self._place(value.name)}/expr"
+            made = f"{size.times:,.0f} times the event's length and {size.characters:,.0f} characters"
+            allowed_size = f"{MOST_TIMES} times and {MOST_CHARACTERS:,} characters"
+            self._problem(place, f"the expression may make text of {made}, and at most {allowed_size} are allowed")
 
-_TYPE_NAMES = {
-    "VARCHAR": "string", "DOUBLE": "float", "BIGINT": "integer", "INTEGER": "integer", "BOOLEAN": "boolean",
-    "TIMESTAMP WITH TIME ZONE": "timestamp", "TIMESTAMP": "timestamp", "INTEGER_LITERAL": "integer",
-    "STRING_LITERAL": "string", "HUGEINT": "integer", "FLOAT": "float",
-}  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    """Return ``text`` with DuckDB's types under the names that mappings use."""
-    text = re.sub(r"DECIMAL\(\d+,\s*\d+\)", "decimal", text)
-    return re.sub(r"[A-Z][A-Z_]+(?: WITH TIME ZONE)?", lambda match: _TYPE_NAMES.get(match[0], match[0].lower()), text)
-
-
-def _told(error: duckdb.Error) -> str:
-    first = str(error).split("\n")[0]
-    first = re.sub(r"^[A-Z][A-Za-z ]* Error: ", "", first)
-    return _plain(re.sub(r" ?You might need to add explicit type casts\.?", "", first)).rstrip(".")
+    def _place(self, name: str) -> int:
+        return next(at for at, field in enumerate(self._mapping.fields) if field.name == name)

@@ -82,6 +82,13 @@ def explode_check(path: str, listed: str) -> Check:
     return Check("explode", None, "misfit", text, f"{told} || {_short(text)}")
 
 
+def swollen_check(path: str) -> Check:
+    """Return the check of events whose rows would be out of proportion to the event."""
+    told = "concat('the event has ', elements, ' elements in ', " + sql.text(path)
+    told += ", ' and each row would repeat ', around_bytes, ' bytes from around them, which is too much for one event')"
+    return Check("limit", None, "swollen", "elements", told)
+
+
 def moment_check(time: Moment, text: str) -> Check:
     """Return the check of the event's own time; ``text`` is the SQL name of its text."""
     told = f"the event's time must be {EXPECTED[FieldType.TIMESTAMP]} in the format {time.form!r}, got "

@@ -1,7 +1,7 @@
 """Frames on their way into DuckDB: one Arrow row for a frame, whatever number of events it holds."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +39,23 @@ def to_arrow(frames: Sequence[Frame]) -> pa.Table:
             "lines": lines,
         }
     )
+
+
+def pieces(frames: Sequence[Frame], most_bytes: int) -> Iterator[list[Frame]]:
+    """Yield ``frames`` in runs of at most ``most_bytes`` of lines each; a single event may be longer."""
+    pending, run, size = list(reversed(frames)), list[Frame](), 0
+    while pending:
+        frame = pending.pop()
+        if len(frame.lines) > most_bytes and frame.count > 1:
+            (first,), (second,) = halves([frame])
+            pending += [second, first]
+            continue
+        if run and size + len(frame.lines) > most_bytes:
+            yield run
+            run, size = [], 0
+        run.append(frame)
+        size += len(frame.lines)
+    yield run
 
 
 def halves(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:

@@ -48,7 +48,7 @@ def _use(node: exp.Expr, declared: Declared, whole: FieldType) -> FieldType:
         return FieldType.FLOAT
     if any(isinstance(peer, exp.Boolean) for peer in peers):
         return FieldType.BOOLEAN
-    return _use(_choice(parent), declared, whole) if _is_among(node, _results(parent)) else FieldType.STRING
+    return _use(_choice(parent), declared, whole) if _is_among(node, alternatives(parent)) else FieldType.STRING
 
 
 def _is_branch_condition(node: exp.Expr, parent: exp.Expr) -> bool:
@@ -70,14 +70,14 @@ def _peers(node: exp.Expr, parent: exp.Expr) -> list[exp.Expr]:
     case = _choice(parent)
     if not isinstance(case, (exp.Case, exp.If)):
         return [other for other in parent.iter_expressions() if other is not node]
-    results = _results(case)
+    results = alternatives(case)
     if _is_among(node, results):
         return [other for other in results if other is not node]
     compared = [case.this, *(branch.this for branch in case.args.get("ifs", ()))]
     return [other for other in compared if other is not None and other is not node]
 
 
-def _results(node: exp.Expr) -> list[exp.Expr]:
+def alternatives(node: exp.Expr) -> list[exp.Expr]:
     """Return the parts of which ``node`` gives one, as it is."""
     if isinstance(node, exp.Case):
         given = [branch.args.get("true") for branch in node.args.get("ifs", ())] + [node.args.get("default")]
@@ -103,4 +103,4 @@ def _is_number(node: exp.Expr, declared: Declared) -> bool:
         return grammar.CAST_TYPES.get(node.to.this) in _NUMERIC_CASTS
     if isinstance(node, (*grammar.ARITHMETIC, *grammar.NUMERIC_FUNCTIONS, exp.Length)):
         return True
-    return any(_is_number(part, declared) for part in _results(node))
+    return any(_is_number(part, declared) for part in alternatives(node))

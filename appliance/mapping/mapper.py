@@ -15,18 +15,22 @@ from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.answers import DEAD, ROW, SHAPE, STATE
 from appliance.mapping.compiled import DEAD_SCHEMA, CompiledMapping, compile_mapping
-from appliance.mapping.frames import halves, to_arrow
+from appliance.mapping.frames import halves, pieces, to_arrow
 from appliance.mapping.session import Session
 from appliance.mapping.shapes import Shapes
 
 # What an event's values can cause; anything else is a fault of the query, which no smaller batch would mend.
 _CAUSED_BY_DATA = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.InvalidInputException)
 
+# An event of some bytes may explode into many rows: a batch is mapped bit by bit until its rows are enough.
+_PIECE_BYTES = 1 << 20
+_MOST_ROW_BYTES = 64 << 20
+
 
 class Mapper:
     """One in-memory DuckDB for all pipelines. ``run`` may be called from several threads at once."""
 
-    def __init__(self, threads: int = 1, memory_limit: str = "256MB") -> None:
+    def __init__(self, threads: int = 1, memory_limit: str = "512MB") -> None:
         """``threads``: cores that one run may use; ``memory_limit``: of all runs together, as DuckDB writes it."""
         self._threads = threads
         self._memory_limit = memory_limit
@@ -39,7 +43,10 @@ class Mapper:
         return compile_mapping(mapping)
 
     def run(self, compiled: CompiledMapping, frames: Sequence[Frame], version: int = 0) -> Mapped:
-        """Map all events of ``frames``: at least one event, numbered without a gap.
+        """Map the events of ``frames``: at least one event, numbered without a gap.
+
+        Of a mapping that explodes it may be only the first of them, where their rows are very many: ``last_seq`` of the
+        answer says how far it goes.
 
         ``version`` of the mapping goes into the dead letters. The answer depends on the mapping and the events alone.
         An event that by itself exceeds what mapping may use becomes a dead letter; its neighbours do not notice.
@@ -47,6 +54,22 @@ class Mapper:
         Raises:
             FatalError: the query does not run at all, or a frame is not what Bronze promises.
         """
+        if not compiled.explodes:
+            return self._run(compiled, frames, version)
+        parts: list[Mapped] = []
+        for piece in pieces(frames, _PIECE_BYTES):
+            parts.append(self._run(compiled, piece, version))
+            if sum(part.rows.nbytes for part in parts) > _MOST_ROW_BYTES:
+                break
+        return _joined(parts)
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        while self._idle:
+            self._idle.pop().close()
+        self._connection.close()
+
+    def _run(self, compiled: CompiledMapping, frames: Sequence[Frame], version: int) -> Mapped:
         session = self._session()
         try:
             mapped = _mapped(session, self._shapes, compiled, frames, version)
@@ -62,12 +85,6 @@ class Mapper:
         self._idle.append(session)
         return mapped
 
-    def close(self) -> None:
-        """Give the memory back; a second call does nothing."""
-        while self._idle:
-            self._idle.pop().close()
-        self._connection.close()
-
     def _session(self) -> Session:
         try:
             return self._idle.pop()
@@ -79,7 +96,7 @@ class Mapper:
     ) -> Mapped:
         if sum(frame.count for frame in frames) > 1:
             first, second = halves(frames)
-            return _joined(self.run(compiled, first, version), self.run(compiled, second, version))
+            return _joined([self._run(compiled, first, version), self._run(compiled, second, version)])
         # Neighbouring runs may have used the memory up: in a database of its own the event has all of it.
         try:
             with sandbox.connect(1, self._memory_limit) as connection, Session(connection) as alone:
@@ -123,13 +140,13 @@ def _outcome(compiled: CompiledMapping, rows: pa.Table, dead_seqs: pa.Array, tot
     return Outcome(stored=stored, filtered=total - stored - len(dead_seqs), dead=len(dead_seqs))
 
 
-def _joined(first: Mapped, second: Mapped) -> Mapped:
+def _joined(parts: Sequence[Mapped]) -> Mapped:
     return Mapped(
-        pa.concat_tables([first.rows, second.rows]),
-        pa.concat_tables([first.dead, second.dead]),
-        first.outcome + second.outcome,
-        first.first_seq,
-        second.last_seq,
+        pa.concat_tables([part.rows for part in parts]),
+        pa.concat_tables([part.dead for part in parts]),
+        sum((part.outcome for part in parts), Outcome()),
+        parts[0].first_seq,
+        parts[-1].last_seq,
     )
 
 

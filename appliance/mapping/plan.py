@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from appliance.domain.mapping import Field, FieldType, Unmapped
+from appliance.mapping.expression import Expression
 from appliance.mapping.path import Path
 
 MOMENT = "moment"  # SQL name of the event's time
@@ -12,10 +13,14 @@ MOMENT = "moment"  # SQL name of the event's time
 class Formula:
     """A checked expression as DuckDB SQL. ``inputs``: SQL name → name as written; ``held``: DuckDB's type of it."""
 
-    text: str
+    expression: Expression
     sql: str
     inputs: dict[str, str]
     held: str
+
+    @property
+    def text(self) -> str:
+        return self.expression.text
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from appliance.domain.mapping import FieldType, Unmapped
 from appliance.mapping import checks, sql
 from appliance.mapping.answers import DEAD, DEAD_LINE, FILTERED, ROW, ROW_LINE, select_rows, select_words
 from appliance.mapping.checks import Check
+from appliance.mapping.explode import UNFIT, exploded
 from appliance.mapping.leftover import Leftover, read_tree, with_member
 from appliance.mapping.moment import moment_of_text
 from appliance.mapping.path import Path
@@ -31,8 +32,6 @@ from appliance.mapping.reading import from_text, from_value
 from appliance.mapping.slots import Slots
 
 _IS_OBJECT = r"regexp_matches(raw, '^\s*\{')"
-_MISFIT = "NOT broken AND coalesce(shape NOT IN ('ARRAY', 'NULL'), false)"
-_ITEM = "CAST(unnest(range(len(items))) AS INTEGER) AS item"
 
 
 class Program:
@@ -50,6 +49,7 @@ class Program:
         unusable = [checks.json_check(), checks.twice_check()]
         if plan.explode is not None:
             unusable.append(checks.explode_check(str(plan.explode), self._event.json(plan.explode)))
+            unusable.append(checks.swollen_check(str(plan.explode)))
         self.rows = _query([("line", ROW_LINE), *stack], select_rows(plan, top))
         self.words = _query([("line", DEAD_LINE), *stack], select_words(self._checks, unusable, top))
 
@@ -86,8 +86,8 @@ class Program:
         else:
             yield "listed", _more([broken, f"json_type({listed}) AS shape"])
             yield from _numbered("around_level", self._outside.levels() if self._outside else [])
-            yield "items", _more([f"{_MISFIT} AS misfit", f"{_items(listed)} AS items"])
-            yield "element", f"* EXCLUDE (items), unnest(items) AS element, {_ITEM}"
+            around = [self._outside.name] if self._outside else []
+            yield from exploded(listed, [*around, *self._event.sources(self._event_paths())])
             yield "parts", _more(self._element.reading("element"))
             yield "text", _more([*self._event.unpacking(), *self._element.unpacking()])
         yield "value", _more(values)
@@ -147,7 +147,7 @@ class Program:
             yield "rest", _more([f"{rest} AS rest"])
 
     def _unusable(self) -> str:
-        return "broken" if self._plan.explode is None else "(broken OR misfit)"
+        return "broken" if self._plan.explode is None else UNFIT
 
     def _all_checks(self) -> list[Check]:
         plan = self._plan
@@ -188,14 +188,6 @@ def _query(levels: list[tuple[str, str]], selection: str) -> str:
 
 def _more(selections: Iterable[str]) -> str:
     return ", ".join(["*", *selections])
-
-
-def _items(listed: str) -> str:
-    # An event that is broken or has no array goes on as one row, so that it is counted and told of.
-    return (
-        "CASE WHEN broken OR shape NOT IN ('ARRAY', 'NULL') THEN [CAST(NULL AS JSON)]"
-        f" WHEN shape = 'ARRAY' THEN json_extract({listed}, '$[*]') ELSE [] END"
-    )
 
 
 def _numbered(name: str, levels: Iterable[list[str]]) -> Iterator[tuple[str, str]]:

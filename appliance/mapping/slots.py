@@ -28,6 +28,13 @@ class Slots:
         """Return SQL for the JSON at ``path``; JSON null is JSON, a missing value is NULL."""
         return f"{self.jsons}[{self._json_places.setdefault(path.pointer, len(self._json_places)) + 1}]"
 
+    def sources(self, paths: Iterable[Path]) -> Iterable[str]:
+        """Yield SQL for what was read at those of ``paths`` that are read, texts and JSON."""
+        for path in paths:
+            for places, found in ((self._text_places, self.texts), (self._json_places, self.jsons)):
+                if path.pointer in places:
+                    yield f"{found}[{places[path.pointer] + 1}]"
+
     def reading(self, document: str) -> Iterable[str]:
         """Yield the selections that read ``document``, SQL for JSON text; NULL where it is not JSON."""
         # One text is always read: that is how a document that is not JSON is noticed.

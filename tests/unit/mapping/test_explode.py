@@ -3,7 +3,10 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.components.mapper import Mapped
+from appliance.domain.event import Frame
 from appliance.domain.ledger import Outcome
+from appliance.domain.mapping import Mapping
+from appliance.mapping import Mapper, compile_mapping
 
 Run = Callable[..., Mapped]
 
@@ -123,6 +126,38 @@ def test_an_event_that_is_an_array_is_exploded_by_the_root(mapped: Run) -> None:
     answer = mapped(mapping, [{"x": 1, "y": 1, "z": 2}, {"x": 2, "y": 0}], {"x": 3, "y": 1}, [])
     assert rows(answer, "x", "_extra") == [(1, 0, 1, '{"z":2}')]
     assert answer.outcome == Outcome(stored=1, dead=1, filtered=1)
+
+
+def test_events_that_would_repeat_too_much_are_dead(mapped: Run) -> None:
+    mapping = {"explode": "$.n", "fields": [{"name": "n", "path": "$.n", "type": "integer"}]}
+    event = {"n": [0] * 2_000, "x": "y" * 10_000}  # 20 MB of _extra from 14 kB
+    answer = mapped(mapping, event, {"n": [1]})
+    assert rows(answer, "n") == [(2, 0, 1)]
+    assert answer.dead["reason"].to_pylist() == ["limit"]
+    assert answer.dead["message"].to_pylist() == [
+        "the event has 2000 elements in $.n and each row would repeat 10008 bytes from around them,"
+        " which is too much for one event"
+    ]
+    assert mapped(mapping | {"unmapped": "drop"}, event).rows.num_rows == 2_000
+    copied = mapping | {"unmapped": "drop", "fields": [{"name": "x", "path": "$.x", "type": "string"}]}
+    assert mapped(copied, event).dead["reason"].to_pylist() == ["limit"]
+
+
+def test_a_million_elements_are_the_most(mapped: Run) -> None:
+    mapping = {"explode": "$.n", "unmapped": "drop"}
+    answer = mapped(mapping, b'{"n":[' + b",".join([b"0"] * 1_000_001) + b"]}", {"n": [1]})
+    assert answer.outcome == Outcome(stored=1, dead=1)
+
+
+def test_a_batch_with_very_many_rows_is_mapped_in_parts(mapper: Mapper, frame: Callable[..., Frame]) -> None:
+    compiled = compile_mapping(Mapping(explode="$.n"))
+    frames = [frame({"n": [0] * 500_000}, {"n": [1] * 500_000}, first_seq=seq) for seq in (1, 3, 5)]
+    first = mapper.run(compiled, frames)
+    assert (first.first_seq, first.last_seq) == (1, 5)  # 13 MB of rows each, 64 MiB are enough
+    assert first.rows.num_rows == 2_500_000
+    assert first.outcome == Outcome(stored=5)
+    rest = mapper.run(compiled, frames[2:])
+    assert (rest.first_seq, rest.last_seq, rest.outcome) == (5, 6, Outcome(stored=2))
 
 
 def test_a_large_array_takes_linear_time(mapped: Run) -> None:

@@ -27,7 +27,9 @@ def test_rows_that_agree_in_the_key_have_the_same_digest(mapped: Run) -> None:
 
 def test_the_digest_stays_what_it_is(mapped: Run) -> None:
     # md5 of '1:a2:bc': rows of last year must meet rows of today.
-    assert keys(mapped({"key": ["x", "y"]}, {"x": "a", "y": "bc"})) == [bytes.fromhex("c899d7cd06102a9d8c7a6ecdb67d783e")]
+    assert keys(mapped({"key": ["x", "y"]}, {"x": "a", "y": "bc"})) == [
+        bytes.fromhex("c899d7cd06102a9d8c7a6ecdb67d783e")
+    ]
 
 
 def test_where_one_part_ends_and_the_next_begins_matters(mapped: Run) -> None:

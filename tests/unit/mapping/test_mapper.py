@@ -116,7 +116,12 @@ def test_a_query_that_does_not_run_is_fatal_and_the_mapper_goes_on(
 
 
 def test_the_database_reaches_nothing_outside(mapper: Mapper, frame: FrameOf) -> None:
-    for query in ("SELECT * FROM read_text('/etc/hostname')", "SELECT getenv('HOME')", "SET threads = 2", "INSTALL icu"):
+    for query in (
+        "SELECT * FROM read_text('/etc/hostname')",
+        "SELECT getenv('HOME')",
+        "SET threads = 2",
+        "INSTALL icu",
+    ):
         reaching = CompiledMapping((), keyed=False, explodes=False, sql=query, words_sql="")
         with pytest.raises(FatalError):
             mapper.run(reaching, [frame({})])
@@ -129,7 +134,7 @@ def test_closing_twice_does_nothing() -> None:
 
 
 def test_the_query_of_one_mapping(document: Callable[..., Mapping]) -> None:
-    """What is generated, to be read: one parse of the event, each value strictly typed, no name of a user outside quotes."""
+    """What is generated, to be read: one parse, strict types, no name of a user outside quotes."""
     mapping = document(
         fields=[
             {"name": "n", "path": "$.n", "type": "boolean", "required": True},

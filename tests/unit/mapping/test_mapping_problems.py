@@ -174,6 +174,47 @@ def test_there_is_a_limit_to_fields_and_keys(document: Document) -> None:
     ]
 
 
+def test_fields_build_on_each_other_only_so_deep(document: Document) -> None:
+    def chain(levels: int, others: int) -> list[dict[str, Any]]:
+        links = [field(f"x{n}", type="float", expr=f"x{n - 1} + 1") for n in range(1, levels + 1)]
+        return [field("x0", type="float"), *links, *(field(f"o{n}") for n in range(others))]
+
+    assert found(document, fields=chain(32, 0)) == []
+    assert found(document, fields=chain(33, 0)) == [
+        ("/mapping/fields", "the fields build on each other 33 levels deep; with 34 values 32 are allowed")
+    ]
+    assert found(document, fields=chain(3, 296)) == []
+    assert found(document, fields=chain(4, 295)) == [
+        ("/mapping/fields", "the fields build on each other 4 levels deep; with 300 values 3 are allowed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exprs", "places", "told"),
+    [
+        (["||".join("a" * 64)], [], ""),
+        (["||".join("a" * 65)], [0], "65 times the event's length and 0 characters"),
+        (["a || a || a || a || a", "x0 || x0 || x0 || x0 || x0", "upper(x1 || x1 || x1)"], [2], "75 times"),
+        (["replace(replace(a, 'x', 'xxxxxxxxx'), 'x', 'xxxxxxxxx')"], [0], "81 times"),
+        (["length(replace(replace(a, 'x', 'xxxxxxxxx'), 'x', 'xxxxxxxxx'))"], [0], "81 times"),
+        (["replace(replace(a, 'xx', 'x'), 'y', 'z')"], [], ""),
+        (["CASE WHEN " + "||".join("a" * 65) + " = 'x' THEN 'a' ELSE 'b' END"], [0], "65 times"),
+        (["coalesce(a, b, c) || if(a = 'x', b, c)"], [], ""),
+        (["'" + "x" * 1000 + "'", "||".join(["x0"] * 60), "x1 || x1"], [2], "0 times the event's length and 120,000"),
+    ],
+)
+def test_expressions_do_not_blow_text_up(document: Document, exprs: list[str], places: list[int], told: str) -> None:
+    fields = [field(f"x{n}", expr=expr) for n, expr in enumerate(exprs)]
+    problems = found(document, fields=fields)
+    assert [pointer for pointer, _ in problems] == [f"/mapping/fields/{place}/expr" for place in places]
+    assert all(told in message and "at most 64 times" in message for _, message in problems)
+
+
+def test_conditions_do_not_blow_text_up(document: Document) -> None:
+    ((pointer, _),) = found(document, where="||".join("a" * 65) + " <> ''")
+    assert pointer == "/mapping/where"
+
+
 def test_compiling_a_wrong_mapping_raises_all_its_problems(document: Document) -> None:
     with pytest.raises(Invalid) as caught:
         compile_mapping(document(fields=[field("1st"), field("b", path="b")]))
