@@ -37,6 +37,10 @@ class Writer(threading.Thread):
         self.repeated = 0
 
     def run(self) -> None:
+        with self._client:
+            self._write()
+
+    def _write(self) -> None:
         number, delivery = self._seed * 1_000_000, 0
         while not self.ending.is_set():
             numbers = list(range(number, number + self._random.randint(1, 40)))
