@@ -111,7 +111,7 @@ class Engine:
                 source_type=str(document.source.get("type")),
                 source=source if _pushed(source) else None,  # type: ignore[arg-type]
                 limit=limit,
-                open=run.pipeline.state is State.RUNNING,
+                open=run.pipeline.state is not State.PAUSED,
                 told=[lambda events: run.arrived(self._parts.clock, events)],
             ),
         )
@@ -152,6 +152,11 @@ class Engine:
 
     def table(self, pipeline_id: PipelineId) -> Table:
         return self.run_of(pipeline_id).refiner.course.table
+
+    def state(self, pipeline_id: PipelineId, meant: State) -> State:
+        """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
+        run = self._runs.get(pipeline_id)
+        return State.FAILED if run is None or run.refiner.fatal else meant
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
         return self.run_of(pipeline_id).stats()
@@ -230,7 +235,7 @@ class Engine:
         """Return the numbers of all pipelines of one organisation, as its topic carries them."""
         return numbers_payload(
             [
-                {"id": run.pipeline.id, "state": run.pipeline.state.value, **msgspec.structs.asdict(run.stats())}
+                {"id": run.pipeline.id, "state": run.state.value, **msgspec.structs.asdict(run.stats())}
                 for run in self.runs()
                 if run.pipeline.organisation_id == organisation_id
             ]

@@ -67,6 +67,7 @@ class Refiner:
         self.course = course
         self.progress = Progress()
         self.error: str | None = None
+        self.fatal = False
         self.waiting_since: float | None = None  # monotonic; when the oldest event not yet refined was noticed
         self._means = means
         self._told = told
@@ -159,6 +160,7 @@ class Refiner:
 
     def _fail(self, error: FatalError) -> None:
         self._stopping.set()
+        self.fatal = True
         self.error = f"{error} ({error.hint})"
         log.error("refine.failed", pipeline=self.course.pipeline_id, error=str(error), hint=error.hint)
 

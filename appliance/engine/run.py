@@ -52,6 +52,11 @@ class Run:
         self.refiner.poke()
 
     @property
+    def state(self) -> State:
+        """Return FAILED while refining has ended on a FatalError, else what the pipeline is meant to be."""
+        return State.FAILED if self.refiner.fatal else self.pipeline.state
+
+    @property
     def error(self) -> str | None:
         return self.refiner.error or (self.poller.error if self.poller else None)
 

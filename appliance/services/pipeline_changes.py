@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AbstractAsyncContextManager
 
+from msgspec.structs import replace
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Principal
@@ -40,9 +41,13 @@ class PipelineChanges:
     async def swap(self, who: Principal, before: Pipeline, after: Pipeline, action: str) -> None:
         """Run ``after`` instead of ``before``, then save it: if either fails, ``before`` runs on and stays saved.
 
+        A pipeline that had failed runs again: any change is a reason to try.
+
         Raises:
             Conflict: the name is taken, the state does not permit it, or a column would change its type.
         """
+        if after.state is State.FAILED:
+            after = replace(after, state=State.RUNNING)
         if after.state is not before.state and after.state not in TRANSITIONS[before.state]:
             raise Conflict(f"a pipeline that is {before.state.value!r} cannot become {after.state.value!r}")
         name = after.document.name

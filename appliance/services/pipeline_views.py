@@ -22,7 +22,7 @@ def pipeline_view(saved: Saved, definitions: Definitions, engine: Engine) -> Pip
         id=pipeline_id,
         name=document.name,
         description=document.description,
-        state=State(row.state),
+        state=engine.state(pipeline_id, State(row.state)),
         version=row.version,
         source=document.source,
         mapping=document.mapping,

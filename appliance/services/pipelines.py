@@ -82,7 +82,7 @@ class Pipelines:
             saved = await self._find(who, pipeline_id)
             decode = self._definitions.decode
             decoded = await self._engine.workers.run("control", decode, document, saved[1].definition)
-            before = self._running(saved)
+            before = self._present(saved)
             secrets = before.secrets
             if not secrets and self._definitions.wants_secret(decoded):
                 secrets = (generate_secret(),)  # signed from now on; ``secrets`` shows it
@@ -182,7 +182,7 @@ class Pipelines:
         """Change a pipeline without a new version of its document."""
         require(who, Action.PIPELINE_WRITE)
         async with self._changes.turn():
-            before = self._running(await self._find(who, pipeline_id))
+            before = self._present(await self._find(who, pipeline_id))
             after = change(before)
             if after != before:
                 await self._changes.swap(who, before, after, action)
@@ -193,6 +193,11 @@ class Pipelines:
 
     def _view(self, saved: store.Saved) -> PipelineView:
         return pipeline_view(saved, self._definitions, self._engine)
+
+    def _present(self, saved: store.Saved) -> Pipeline:
+        """Return a stored pipeline in the state that it really has."""
+        pipeline = self._running(saved)
+        return replace(pipeline, state=self._engine.state(pipeline.id, pipeline.state))
 
     def _running(self, saved: store.Saved) -> Pipeline:
         """Return a stored pipeline as the engine runs it, secrets in clear."""

@@ -11,7 +11,7 @@ from appliance.domain.event import Frame
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping as MappingDocument
-from appliance.domain.pipeline import Pipeline
+from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ class Engine(Protocol):
 
     async def delete_pipeline(self, pipeline_id: PipelineId) -> None:
         """Stop it and remove its events, rows and dead letters. A second call does nothing."""
+        ...
+
+    def state(self, pipeline_id: PipelineId, meant: State) -> State:
+        """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
         ...
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:

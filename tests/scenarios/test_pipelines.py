@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from appliance.components.source import InboundRequest
+from appliance.domain.clock import utc_now
+from appliance.domain.ids import PipelineId
+from appliance.errors import FatalError
 from appliance.storage.control.tables import PipelineRow
 from appliance.storage.control.vault import Vault
 
@@ -209,3 +213,18 @@ async def test_secrets_sealed_with_another_key_stop_one_pipeline_only(scene: Any
     assert (await api.get(f"/api/v1/pipelines/{signed}")).status_code == 200
     answer = await api.get(f"/api/v1/pipelines/{signed}/secrets")
     assert (answer.status_code, answer.json()["code"]) == (500, "E_FATAL")
+
+
+async def test_a_pipeline_that_failed_says_so_keeps_receiving_and_is_resumed(scene: Any, api: Any) -> None:
+    boilers = PipelineId(await scene.boilers())
+    await scene.receive(boilers, b'{"device":"z"}')
+    run = scene.it.engine.run_of(boilers)
+    run.refiner._fail(FatalError("the store is damaged", hint="restore it"))
+    shown = (await api.get(f"/api/v1/pipelines/{boilers}")).json()
+    assert (shown["state"], shown["live"]["last_error"]) == ("failed", "the store is damaged (restore it)")
+    request = InboundRequest({"content-type": "application/json"}, b'{"device":"a"}', None, utc_now())
+    await scene.it.engine.receiver.post(boilers, request)
+    assert (await api.get(f"/api/v1/pipelines/{boilers}/ledger")).json()["pending"] == 1
+    assert (await api.post(f"/api/v1/pipelines/{boilers}/resume")).json()["state"] == "running"
+    await scene.receive(boilers, b'{"device":"b"}')
+    assert (await api.get(f"/api/v1/pipelines/{boilers}/ledger")).json()["stored"] == 3

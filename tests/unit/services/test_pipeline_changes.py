@@ -127,6 +127,7 @@ async def test_states_go_only_where_they_may(plane: ControlPlane, changes: Pipel
     await changes.add(WHO, before)
     paused = replace(before, state=State.PAUSED)
     await changes.swap(WHO, before, paused, "pipeline.pause")
-    with pytest.raises(Conflict, match="'paused' cannot become 'failed'"):
-        await changes.swap(WHO, paused, replace(paused, state=State.FAILED), "pipeline.pause")
+    gone = replace(paused, state=State.DELETED)
+    with pytest.raises(Conflict, match="'deleted' cannot become 'running'"):
+        await changes.swap(WHO, gone, replace(gone, state=State.RUNNING), "pipeline.resume")
     assert saved(plane) == [("p", 1, "paused")]
