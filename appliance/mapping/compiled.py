@@ -3,35 +3,12 @@
 import msgspec
 import pyarrow as pa
 
+from appliance.components.arrow import ARROW_TYPES, INSTANT
 from appliance.components.silver import Column
-from appliance.domain.mapping import FieldType, Mapping
+from appliance.domain.mapping import Mapping
 from appliance.errors import Invalid, Problem
 from appliance.mapping.analysis import analyse
 from appliance.mapping.program import Program
-
-_INSTANT = pa.timestamp("us", tz="UTC")
-ARROW_TYPES: dict[FieldType, pa.DataType] = {
-    FieldType.STRING: pa.string(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.FLOAT: pa.float64(),
-    FieldType.DECIMAL: pa.decimal128(38, 9),
-    FieldType.BOOLEAN: pa.bool_(),
-    FieldType.TIMESTAMP: _INSTANT,
-    FieldType.JSON: pa.string(),
-}
-DEAD_SCHEMA = pa.schema(
-    [
-        pa.field("seq", pa.int64()),
-        pa.field("item", pa.int32()),
-        pa.field("reason", pa.string()),
-        pa.field("field", pa.string()),
-        pa.field("value", pa.string()),
-        pa.field("message", pa.string()),
-        pa.field("problems", pa.string()),
-        pa.field("received_at", _INSTANT),
-        pa.field("version", pa.int32()),
-    ]
-)
 
 
 class CompiledMapping(msgspec.Struct, frozen=True):
@@ -50,7 +27,7 @@ class CompiledMapping(msgspec.Struct, frozen=True):
     @property
     def schema(self) -> pa.Schema:
         """Return the shape of the rows: system columns, then the fields."""
-        system = [("_time", _INSTANT), ("_seq", pa.int64()), ("_item", pa.int32())]
+        system = [("_time", INSTANT), ("_seq", pa.int64()), ("_item", pa.int32())]
         if self.keyed:
             system.append(("_key", pa.binary(16)))
         system.append(("_extra", pa.string()))

@@ -7,6 +7,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from appliance.components.arrow import DEAD_SCHEMA
 from appliance.components.mapper import Mapped
 from appliance.domain.event import Frame
 from appliance.domain.ledger import Outcome
@@ -14,7 +15,7 @@ from appliance.domain.mapping import Mapping
 from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.answers import DEAD, ROW, SHAPE, STATE
-from appliance.mapping.compiled import DEAD_SCHEMA, CompiledMapping, compile_mapping
+from appliance.mapping.compiled import CompiledMapping, compile_mapping
 from appliance.mapping.frames import halves, pieces, to_arrow
 from appliance.mapping.session import Session
 from appliance.mapping.shapes import Shapes

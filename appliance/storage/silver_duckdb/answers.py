@@ -4,25 +4,8 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from appliance.components.arrow import ARROW_TYPES, DEAD_SCHEMA, INSTANT
 from appliance.domain.mapping import FieldType
-
-_INSTANT = pa.timestamp("us", "UTC")
-ARROW_TYPES: Mapping[FieldType, pa.DataType] = {
-    FieldType.STRING: pa.string(),
-    FieldType.INTEGER: pa.int64(),
-    FieldType.FLOAT: pa.float64(),
-    FieldType.DECIMAL: pa.decimal128(38, 9),
-    FieldType.BOOLEAN: pa.bool_(),
-    FieldType.TIMESTAMP: _INSTANT,
-    FieldType.JSON: pa.string(),
-}
-_DEAD_SCHEMA = pa.schema(
-    [
-        ("seq", pa.int64()), ("item", pa.int32()), ("reason", pa.string()), ("field", pa.string()),
-        ("value", pa.string()), ("message", pa.string()), ("problems", pa.string()), ("received_at", _INSTANT),
-        ("version", pa.int32()),
-    ]
-)  # fmt: skip
 
 
 def rows_schema(fields: Mapping[str, FieldType]) -> pa.Schema:
@@ -42,12 +25,12 @@ def as_rows(answer: pa.Table, fields: Mapping[str, FieldType]) -> pa.Table:
 
 def as_dead_letters(answer: pa.Table) -> pa.Table:
     """Return dead letters with the columns of ``Batch.dead``."""
-    return answer.cast(_DEAD_SCHEMA)
+    return answer.cast(DEAD_SCHEMA)
 
 
 def no_dead_letters() -> pa.Table:
     """Return dead letters: none."""
-    return _DEAD_SCHEMA.empty_table()
+    return DEAD_SCHEMA.empty_table()
 
 
 def as_measures(answer: pa.Table) -> pa.Table:
@@ -61,7 +44,7 @@ def as_measures(answer: pa.Table) -> pa.Table:
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_timestamp(column.type):
-        return column.cast(_INSTANT)
+        return column.cast(INSTANT)
     if not pa.types.is_decimal(column.type):
         return column
     try:  # a decimal without places: how Arrow carries DuckDB's HUGEINT
