@@ -110,7 +110,7 @@ def _silver(settings: Settings, path: Path) -> DuckDbSilver:
     return DuckDbSilver(
         path,
         memory_limit=settings.silver.memory_limit,
-        threads=settings.silver.threads or 2,
+        threads=settings.silver.threads,
         timeout_secs=settings.silver.query_timeout.total_seconds(),
     )
 

@@ -1,7 +1,6 @@
 """The declarations as a list: one ``Declared`` for each setting, and how its value is parsed, checked and shown."""
 
 import difflib
-import ipaddress
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -171,10 +170,6 @@ def _many(value: Any) -> list[str]:
     raise ValueError(f"expected a list of texts, got {value!r}")
 
 
-def _networks(value: Any) -> tuple[str, ...]:
-    return tuple(str(_network(part)) for part in _many(value))
-
-
 def _targets(value: Any) -> tuple[str, ...]:
     parts = tuple(_many(value))
     for part in parts:
@@ -182,12 +177,5 @@ def _targets(value: Any) -> tuple[str, ...]:
     return parts
 
 
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        raise ValueError(f"expected a network such as '10.0.0.0/8', got {text!r}") from None
-
-
 _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
-_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "url": _url, "networks": _networks, "targets": _targets}
+_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "url": _url, "targets": _targets}

@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def setting(description: str, *, least: str | None = None, most: str | None = None, kind: str | None = None) -> Meta:
-    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, url, networks, targets, or None for
+    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, url, targets, or None for
     what the type alone says."""
     return Meta(description=description, extra={"least": least, "most": most, "kind": kind})
 
@@ -55,10 +55,6 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
             "Address under which people and senders reach Dash, where that differs from host and port.", kind="url"
         ),
     ] = None
-    trusted_proxies: Annotated[
-        tuple[str, ...],
-        setting("Networks of reverse proxies whose `X-Forwarded-*` headers are believed.", kind="networks"),
-    ] = ()
     drain_timeout: Annotated[
         timedelta, setting("How long open requests may take to finish after SIGTERM.", least="0s", most="10m")
     ] = timedelta(seconds=20)
@@ -73,11 +69,6 @@ class Bronze(msgspec.Struct, frozen=True, kw_only=True):
     segment_age: Annotated[
         timedelta, setting("A segment is closed when its first event is this old.", least="10s", most="30d")
     ] = timedelta(hours=1)
-    dedupe_window: Annotated[
-        timedelta,
-        setting("How long delivery ids are remembered; a delivery seen before has no effect.", least="1m", most="30d"),
-    ] = timedelta(hours=24)
-    commit_threads: Annotated[int, setting("Threads that write and sync segments.", least="1", most="64")] = 2
 
 
 class Silver(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,9 +78,7 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
         int,
         setting("Memory that DuckDB may use for one organisation.", least="64 MiB", most="1 TiB", kind="size"),
     ] = 256 * MIB
-    threads: Annotated[
-        int | None, setting("Threads that DuckDB may use. Without it: one for each core.", least="1", most="256")
-    ] = None
+    threads: Annotated[int, setting("Threads that DuckDB may use for one organisation.", least="1", most="256")] = 2
     query_timeout: Annotated[timedelta, setting("A query that takes longer is stopped.", least="100ms", most="1h")] = (
         timedelta(seconds=15)
     )
@@ -101,7 +90,6 @@ class Ingest(msgspec.Struct, frozen=True, kw_only=True):
     max_body: Annotated[
         int, setting("Greatest body of one request, after decompression.", least="1 KiB", most="1 GiB", kind="size")
     ] = 10 * MIB
-    max_events: Annotated[int, setting("Most events in one request.", least="1", most="10000000")] = 100_000
     max_inflight_bytes: Annotated[
         int,
         setting(
