@@ -53,8 +53,9 @@ class TokensPage:
         ):
             new = button("New token", "primary", glyph="plus")
         self._box = self._dialog()
-        self._made = node("div")
-        self._list = node("div")
+        with node("div", css="stack"):
+            self._made = node("div")
+            self._list = node("div")
         on(new, "click", lambda _: show(self._box))
 
     def _dialog(self) -> Element:

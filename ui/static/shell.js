@@ -1,4 +1,5 @@
 // What every page has: theme, menu, toasts, copying, filters, times, health, dialogs.
+import { feed } from "./feed.js";
 import { ago, calendar, clock } from "./format.js";
 import { define, h } from "./live.js";
 
@@ -151,7 +152,11 @@ define("health", (el) => {
   };
   look();
   const timer = setInterval(look, 30_000);
-  return () => clearInterval(timer);
+  feed.addEventListener("state", look);
+  return () => {
+    clearInterval(timer);
+    feed.removeEventListener("state", look);
+  };
 });
 
 // -- filters: an input with data-filter="#list" hides the rows whose data-text does not hold its words
