@@ -1,6 +1,7 @@
 """Builds the appliance from its settings. The one place, beside the catalog, that names concrete classes."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,6 +38,8 @@ from appliance.storage.control.vault import Vault
 from appliance.storage.export.write import export_as
 from appliance.storage.silver_duckdb.registry import Silvers
 from appliance.storage.silver_duckdb.store import DuckDbSilver
+
+log = structlog.get_logger("appliance")
 
 CONTROL_FILE = "control.sqlite3"
 GIL_SECS = 0.001  # a thread that computes holds up the event loop for this long at most; Python's default is 5 ms
@@ -139,6 +142,7 @@ def serve(
     settings: Settings, *, ready: Callable[[str], None], service: ServiceManager, reread: Callable[[], Settings]
 ) -> int:
     """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free."""
+    from appliance.life import end_tasks
     from appliance.serving import run  # what only a serving appliance needs takes a second to import
 
     async def live() -> None:
@@ -149,6 +153,11 @@ def serve(
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(live())
+        if left := runner.run(end_tasks()):
+            # Everything is closed and durable; waiting for what cannot be cancelled would only hold up the end.
+            log.warning("appliance.tasks_left", tasks=left)
+            sys.stdout.flush()
+            os._exit(0)
     return 0
 
 

@@ -58,3 +58,14 @@ class Life:
         except DashError as error:
             log.error("appliance.not_reloaded", error=str(error))
         self._service.ready(f"ready {url}")
+
+
+async def end_tasks(within_secs: float = 2.0) -> list[str]:
+    """Cancel every other task and return the names of those that do not end in time."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if not others:
+        return []
+    _, pending = await asyncio.wait(others, timeout=within_secs)
+    return sorted(task.get_name() for task in pending)

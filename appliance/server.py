@@ -1,6 +1,7 @@
 """The one port: four rooms told apart by path before any framework wakes up, served by Granian in this process."""
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -40,6 +41,25 @@ class Dispatcher:
             await self.api(scope, receive, send)
         else:
             await self.screens(scope, receive, send)
+
+
+class Goodbyes:
+    """Closes WebSockets without waiting for it.
+
+    Granian begins to send when it is called. While it stops, its answer to a close may never come, and waiting for that
+    answer cannot be cancelled: the process would hang at its end.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: MutableMapping[str, Any]) -> None:
+            answer = send(message)
+            if message["type"] != "websocket.close" or inspect.iscoroutine(answer):
+                await answer
+
+        await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
 
 
 class Listener:

@@ -17,7 +17,7 @@ from appliance.life import Callbacks, Life
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.service_manager import ServiceManager
-from appliance.server import Dispatcher, Listener
+from appliance.server import Dispatcher, Goodbyes, Listener
 from appliance.services.housekeeping import recurring
 from appliance.services.live_dashboards import LiveDashboards
 from appliance.storage.control.jobs import Jobs
@@ -74,9 +74,9 @@ async def _dispatcher(
     await stack.enter_async_context(screens.router.lifespan_context(screens))
     return Dispatcher(
         ingest=Ingest(it.engine.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), metrics.request),
-        feed=Feed(it.engine, it.services, dashboards, life.stopping),
+        feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
         api=api,
-        screens=screens,
+        screens=Goodbyes(screens),
     )
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import inspect
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
@@ -50,7 +49,6 @@ def build_ui(services: "Services", *, storage_path: Path, data_dir: Path, versio
     _add_pages(screens)
     _mount(shell, screens)
     shell.add_middleware(SecurityHeaders)
-    shell.add_middleware(Goodbyes)
     return shell
 
 
@@ -147,25 +145,6 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
-
-
-class Goodbyes:
-    """Closes WebSockets without waiting for it.
-
-    Granian begins to send when it is called. While it stops, its answer to a close may never come, and waiting for that
-    answer cannot be cancelled: the process would hang at its end.
-    """
-
-    def __init__(self, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def tell(message: MutableMapping[str, Any]) -> None:
-            answer = send(message)
-            if message["type"] != "websocket.close" or inspect.iscoroutine(answer):
-                await answer
-
-        await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
 
 
 _HEADERS = [

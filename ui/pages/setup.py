@@ -73,7 +73,7 @@ def _administrator() -> None:
 
 def _organisation() -> None:
     with node("div", css="step"):
-        _heading("Your organisation", "Pipelines, people and data belong to it. You can change its name later.")
+        _heading("Your organisation", "Pipelines, people and data belong to it.")
         text_field(
             "organisation",
             "Name",

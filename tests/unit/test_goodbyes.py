@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 
-from ui.mount import Goodbyes, Receive, Scope, Send
+from appliance.server import Goodbyes, Receive, Scope, Send
 
 Message = MutableMapping[str, Any]
 
