@@ -1,7 +1,6 @@
 """The one port: four rooms told apart by path before any framework wakes up, served by Granian in this process."""
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +18,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATHS: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/api"})
+GOODBYE_SECS: Final = 1.0
 CONNECTIONS: Final = 2048  # Granian's default of 128 lets that many open streams freeze the whole server
 
 
@@ -44,10 +44,10 @@ class Dispatcher:
 
 
 class Goodbyes:
-    """Closes WebSockets without waiting for it.
+    """Closes WebSockets and waits for the answer, but only for a second.
 
-    Granian begins to send when it is called. While it stops, its answer to a close may never come, and waiting for that
-    answer cannot be cancelled: the process would hang at its end.
+    While Granian stops, its answer to a close may never come, and waiting for that answer cannot be cancelled: the
+    process would hang at its end.
     """
 
     def __init__(self, app: App) -> None:
@@ -55,9 +55,10 @@ class Goodbyes:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def tell(message: MutableMapping[str, Any]) -> None:
-            answer = send(message)
-            if message["type"] != "websocket.close" or inspect.iscoroutine(answer):
-                await answer
+            if message["type"] != "websocket.close":
+                await send(message)
+                return
+            await asyncio.wait({asyncio.ensure_future(send(message))}, timeout=GOODBYE_SECS)
 
         await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
 
