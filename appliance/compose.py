@@ -88,6 +88,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 catalog=catalog,
                 check_mapping=check,
                 exporter=export_as,
+                base_url=settings.server.base_url or "",
                 settings=_shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )

@@ -29,7 +29,7 @@ from appliance.storage.control.vault import Vault
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What services work with. ``settings``: those in force, as they may be shown."""
+    """What services work with. ``settings``: those in force, as they may be shown; ``base_url``: see Definitions."""
 
     plane: ControlPlane
     vault: Vault
@@ -37,6 +37,7 @@ class Parts:
     catalog: Catalog
     check_mapping: CheckMapping
     exporter: Exporter
+    base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
     clock: Clock = utc_now
@@ -46,7 +47,7 @@ class Parts:
 def assemble(parts: Parts) -> Services:
     """Return all services."""
     plane, engine, clock = parts.plane, parts.engine, parts.clock
-    definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping)
+    definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping, parts.base_url)
     ownership = Ownership(plane)
     pipelines = Pipelines(plane, definitions, engine, PipelineChanges(plane, definitions, engine, clock))
     queries = Queries(ownership, engine, clock)

@@ -22,8 +22,9 @@ _RETENTION: Final = ("bronze", "silver")
 class Definitions:
     """Knows which components there are, and therefore where their secrets stand."""
 
-    def __init__(self, catalog: Catalog, vault: Vault, check_mapping: CheckMapping) -> None:
+    def __init__(self, catalog: Catalog, vault: Vault, check_mapping: CheckMapping, base_url: str = "") -> None:
         self._catalog, self._vault = catalog, vault
+        self.base_url = base_url.rstrip("/")  # where senders reach this appliance; empty: wherever they asked
         self._check_mapping = check_mapping
 
     def sources(self) -> dict[str, type[msgspec.Struct]]:

@@ -110,10 +110,16 @@ class PipelineView(msgspec.Struct, frozen=True, kw_only=True):
     sinks: list[dict[str, Any]]
     retention: Retention
     rate_limit: RateLimit | None
-    ingest_url: str | None  # webhook only; a path below this appliance's address: /in/<id>
+    ingest_url: str | None  # webhook only; without server.base_url a path below this appliance's address: /in/<id>
     created_at: datetime
     updated_at: datetime
     live: LiveStats
+
+    def at(self, origin: str) -> "PipelineView":
+        """Return the view for somebody who reaches this appliance at ``origin``: the ingest URL is whole."""
+        if self.ingest_url is None or not self.ingest_url.startswith("/"):
+            return self
+        return msgspec.structs.replace(self, ingest_url=origin.rstrip("/") + self.ingest_url)
 
 
 class CreatedPipeline(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ async def test_a_signed_webhook_gets_a_secret_that_is_shown_once(api: Any) -> No
     assert created.status_code == 201
     pipeline = created.json()
     assert pipeline["secret"].startswith("whsec_")
-    assert pipeline["ingest_url"] == f"/in/{pipeline['id']}"
+    assert pipeline["ingest_url"] == f"http://dash.test/in/{pipeline['id']}"
     assert created.headers["location"] == f"/api/v1/pipelines/{pipeline['id']}"
     shown = (await api.get(f"/api/v1/pipelines/{pipeline['id']}")).json()
     assert "secret" not in shown

@@ -187,7 +187,7 @@ def _created(visit: Visit, made: CreatedPipeline) -> None:
             )
             secret_line(made.secret, "new-secret")
     if view.ingest_url:
-        url = f"{str(visit.request.base_url).rstrip('/')}{view.ingest_url}"
+        url = str(view.at(str(visit.request.base_url)).ingest_url)
         with card("Send the first event"), node("div", css="stack tight"):
             node("p", "Paste it into a shell: it signs the event and sends it.", "muted")
             code_block(send_command(view.source, url, made.secret, json.dumps(DEFAULT)), "send-command")

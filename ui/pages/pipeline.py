@@ -112,7 +112,7 @@ def _ms(at: Any) -> int:
 
 async def _sending(visit: Visit, view: PipelineView) -> None:
     """Draw the command that sends one event; for those who may see it, with the secret on request."""
-    url = f"{str(visit.request.base_url).rstrip('/')}{view.ingest_url}"
+    url = str(view.at(str(visit.request.base_url)).ingest_url)
     signed = view.source.get("signature", "standard_webhooks") != "none"
     with card("Send an event") as (head, body):
         if signed and visit.may(Action.PIPELINE_WRITE):

@@ -49,6 +49,15 @@ class NewPipeline(PipelineView, frozen=True, kw_only=True):
     secret: str | None
 
 
+def origin(request: AnyRequest) -> str:
+    """Return the address at which the sender of ``request`` reaches this appliance."""
+    return str(request.base_url).rstrip("/")
+
+
+def located(request: AnyRequest, view: PipelineView) -> Response[bytes]:
+    return answered(view.at(origin(request)))
+
+
 class Secret(msgspec.Struct, frozen=True):
     secret: str
 
@@ -84,7 +93,8 @@ class PipelineController(Controller):
     async def list_pipelines(self, request: AnyRequest) -> Response[bytes]:
         services, who = asked(request)
         page = read_parameters(request, PageParameters)
-        return answered(await services.pipelines.list(who, page.cursor, page.limit))
+        found = await services.pipelines.list(who, page.cursor, page.limit)
+        return answered(Page([view.at(origin(request)) for view in found.items], found.next_cursor))
 
     @post(
         "/",
@@ -104,7 +114,7 @@ class PipelineController(Controller):
     async def create(self, request: AnyRequest) -> Response[bytes]:
         services, who = asked(request)
         created = await services.pipelines.create(who, await json_object(request))
-        view = NewPipeline(**msgspec.structs.asdict(created.pipeline), secret=created.secret)
+        view = NewPipeline(**msgspec.structs.asdict(created.pipeline.at(origin(request))), secret=created.secret)
         return answered(view, 201, {"location": f"/api/v1/pipelines/{view.id}"})
 
     @post(
@@ -129,7 +139,7 @@ class PipelineController(Controller):
     )
     async def show(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.pipelines.get(who, PipelineId(pipeline_id)))
+        return located(request, await services.pipelines.get(who, PipelineId(pipeline_id)))
 
     @put(
         "/{pipeline_id:str}",
@@ -148,7 +158,7 @@ class PipelineController(Controller):
     async def replace(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         document = await json_object(request)
-        return answered(await services.pipelines.replace(who, PipelineId(pipeline_id), document))
+        return located(request, await services.pipelines.replace(who, PipelineId(pipeline_id), document))
 
     @delete(
         "/{pipeline_id:str}",
@@ -180,7 +190,7 @@ class PipelineController(Controller):
     )
     async def pause(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.pipelines.pause(who, PipelineId(pipeline_id)))
+        return located(request, await services.pipelines.pause(who, PipelineId(pipeline_id)))
 
     @post(
         "/{pipeline_id:str}/resume",
@@ -195,7 +205,7 @@ class PipelineController(Controller):
     )
     async def resume(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.pipelines.resume(who, PipelineId(pipeline_id)))
+        return located(request, await services.pipelines.resume(who, PipelineId(pipeline_id)))
 
     @get(
         "/{pipeline_id:str}/versions",
@@ -263,4 +273,4 @@ class SecretController(Controller):
     )
     async def drop(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.pipelines.drop_secret(who, PipelineId(pipeline_id)))
+        return located(request, await services.pipelines.drop_secret(who, PipelineId(pipeline_id)))
