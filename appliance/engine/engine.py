@@ -27,7 +27,7 @@ from appliance.engine.refine import Commit, Course, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.topics import Hub
 from appliance.engine.workers import Workers
-from appliance.errors import NotFound
+from appliance.errors import DashError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 
@@ -87,6 +87,7 @@ class Engine:
             self._runs[pipeline.id] = run
             self._open_door(run, source)
             run.start()
+        await self._warm(run, silver)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
@@ -196,16 +197,18 @@ class Engine:
         for pipeline in pipelines:
             try:
                 await self.start_pipeline(pipeline)
-                await self._warm(pipeline.id)
             except Exception as error:
                 log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
 
-    async def _warm(self, pipeline_id: PipelineId) -> None:
-        """Fill the hot cache from Silver, so that a restart does not look like an empty pipeline."""
-        run = self.run_of(pipeline_id)
-        silver = self.silver(run.pipeline.organisation_id)
-        rows = await self.workers.run("control", silver.records, self.table(pipeline_id), RecordQuery(limit=KEPT_ROWS))
+    async def _warm(self, run: Run, silver: SilverStore) -> None:
+        """Fill the hot cache from Silver, so that a restart or a new version does not look like an empty pipeline."""
+        try:
+            newest = RecordQuery(limit=KEPT_ROWS)
+            rows = await self.workers.run("read", silver.records, run.refiner.course.table, newest)
+        except DashError as error:
+            log.warning("pipeline.not_warmed", pipeline=run.pipeline.id, error=str(error))
+            return
         if rows.num_rows and not run.cache.rows():
             run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
 

@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2}
 QUEUE_PER_THREAD: Final = 32
+SELF_BOUNDED: Final = frozenset({"refine"})  # a pipeline has one batch at a time: that is bound enough
 
 
 class Workers:
@@ -26,7 +27,7 @@ class Workers:
         Raises:
             TransientError: the queue of this kind is full.
         """
-        if self._room[kind] <= 0:
+        if self._room[kind] <= 0 and kind not in SELF_BOUNDED:
             raise TransientError(f"too much {kind!r} work is waiting: try again shortly", retry_after_secs=1)
         self._room[kind] -= 1
         try:

@@ -29,3 +29,13 @@ async def test_a_full_queue_is_refused_and_not_grown() -> None:
     release.set()
     await asyncio.gather(*waiting)
     workers.close()
+
+
+async def test_refining_is_never_refused_however_many_pipelines_wait() -> None:
+    workers = Workers({"refine": 1})
+    release = threading.Event()
+    waiting = [asyncio.create_task(workers.run("refine", release.wait)) for _ in range(3 * QUEUE_PER_THREAD)]
+    await asyncio.sleep(0)
+    release.set()
+    assert all(await asyncio.gather(*waiting))
+    workers.close()
