@@ -28,7 +28,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How long data is kept; durations with a unit (``365d``). None: for ever."""
+    """How long data shall be kept; durations with a unit (``365d``). Saved only: nothing is deleted by age yet."""
 
     bronze: str | None = None
     silver: str | None = None
