@@ -40,6 +40,8 @@ async def run(
         it.engine.followers.append(_follower(dashboards, metrics))
         root = await _dispatcher(it, stack, life, metrics, dashboards)
         await it.engine.start(await it.services.pipelines.stored())
+        for pipeline_id, reason in it.services.pipelines.unreadable.items():
+            it.engine.receiver.refuse(pipeline_id, reason)
         jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
         stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)

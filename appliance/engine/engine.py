@@ -199,6 +199,7 @@ class Engine:
                 await self.start_pipeline(pipeline)
             except Exception as error:
                 log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
+                self.receiver.refuse(pipeline.id, str(error))
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
 
     async def _warm(self, run: Run, silver: SilverStore) -> None:

@@ -12,6 +12,7 @@ from appliance.domain.ids import PipelineId
 from appliance.engine.bucket import TokenBucket
 from appliance.errors import Conflict, NotFound, RateLimited, TransientError
 
+OUT_OF_ORDER_SECS = 30.0
 KEPT_HEADERS = ("content-type", "user-agent", "x-github-event", "x-request-id", "traceparent")
 
 
@@ -33,6 +34,7 @@ class Receiver:
         self._bronze = bronze
         self._clock = clock
         self._doors: dict[PipelineId, Door] = {}
+        self._out_of_order: dict[PipelineId, str] = {}  # pipelines that exist and could not be started, and why
         self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -41,9 +43,18 @@ class Receiver:
     def open(self, pipeline_id: PipelineId, door: Door) -> None:
         """Let events in for ``pipeline_id``; replaces the door it had."""
         self._doors[pipeline_id] = door
+        self._out_of_order.pop(pipeline_id, None)
+
+    def refuse(self, pipeline_id: PipelineId, reason: str) -> None:
+        """Answer senders of a pipeline that could not be started that it may work later, until its door opens."""
+        self._out_of_order[pipeline_id] = reason
+
+    def out_of_order(self) -> dict[PipelineId, str]:
+        return dict(self._out_of_order)
 
     def shut(self, pipeline_id: PipelineId) -> None:
         self._doors.pop(pipeline_id, None)
+        self._out_of_order.pop(pipeline_id, None)
 
     async def post(self, pipeline_id: PipelineId, request: InboundRequest) -> Receipt:
         """Judge one request and return when its events are durable.
@@ -54,6 +65,8 @@ class Receiver:
             RateLimited, TransientError, and whatever ``PushSource.admit`` raises.
         """
         door = self._doors.get(pipeline_id)
+        if door is None and pipeline_id in self._out_of_order:
+            raise TransientError("the pipeline could not be started: send the request again later", OUT_OF_ORDER_SECS)
         if door is None or door.source is None:
             raise NotFound(f"no pipeline {pipeline_id!r} takes events here: copy the ingest URL from its page")
         if self.draining:

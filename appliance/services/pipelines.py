@@ -33,6 +33,7 @@ class Pipelines:
 
     def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, changes: PipelineChanges) -> None:
         self._plane, self._definitions, self._engine, self._changes = plane, definitions, engine, changes
+        self.unreadable: dict[PipelineId, str] = {}  # what ``stored`` left out, and why
 
     def sources(self) -> dict[str, type[Struct]]:
         """Return the declaration of every source there is, by its type: what forms and documents are made from."""
@@ -165,6 +166,7 @@ class Pipelines:
                 runnable.append(self._running(saved))
             except FatalError as error:
                 log.error("pipeline.unreadable", pipeline=row.id, error=str(error), hint=error.hint)
+                self.unreadable[PipelineId(row.id)] = f"{error} ({error.hint})"
         return runnable
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[PipelineView]:

@@ -90,3 +90,14 @@ async def test_a_page_without_events_moves_the_checkpoint(receiver: Receiver) ->
     answer = await receiver.pull(BOILERS, Page([], {"cursor": "x"}))
     assert answer.count == 0
     assert receiver._bronze.checkpoint(BOILERS) == {"cursor": "x"}
+
+
+async def test_senders_of_a_pipeline_that_could_not_be_started_are_told_to_come_back(receiver: Receiver) -> None:
+    receiver.refuse(BOILERS, "its secret cannot be read")
+    assert receiver.out_of_order() == {BOILERS: "its secret cannot be read"}
+    with pytest.raises(TransientError, match="could not be started") as refused:
+        await receiver.post(BOILERS, request(b"1"))
+    assert refused.value.retry_after_secs == 30
+    receiver.open(BOILERS, Door("webhook", Lines()))
+    assert receiver.out_of_order() == {}
+    assert (await receiver.post(BOILERS, request(b"1"))).count == 1
