@@ -22,6 +22,7 @@ from appliance.egress.guard import parse_allowed
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
+from appliance.errors import DashError, FatalError
 from appliance.mapping import Mapper, check
 from appliance.observe import logs
 from appliance.observe.memory import bound_arenas
@@ -66,7 +67,8 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
     async with AsyncExitStack() as stack:
         workers = Workers()
         stack.callback(workers.close)
-        vault = await asyncio.to_thread(Vault.open, data_dir)
+        new = not (data_dir / CONTROL_FILE).exists()
+        vault = await asyncio.to_thread(partial(Vault.open, data_dir, create=new))
         plane = await asyncio.to_thread(ControlPlane.open, data_dir / CONTROL_FILE, partial(workers.run, "control"))
         stack.callback(plane.close)
         silvers = Silvers(data_dir / "silver", partial(_silver, settings))
@@ -187,9 +189,26 @@ def examine_databases(settings: Settings) -> Iterator[tuple[str, str | None]]:
     openers: list[tuple[str, Callable[[], None]]] = []
     if (data_dir / CONTROL_FILE).exists():
         openers.append((CONTROL_FILE, lambda: ControlPlane.open(data_dir / CONTROL_FILE).close()))
+        openers.append(("secret.key", partial(_try_key, settings)))
     for path in sorted((data_dir / "silver").glob("*.duckdb")):
         openers.append((path.name, partial(_open_and_close, settings, path)))
     return examine.damage(openers)
+
+
+def _try_key(settings: Settings) -> None:
+    """Open every stored secret. Raises FatalError: one cannot be opened; ConfigError: there is no key."""
+    try:
+        ControlPlane.open(settings.server.data_dir / CONTROL_FILE).close()
+    except DashError:
+        return  # told under its own name
+
+    async def look() -> None:
+        async with opened(settings) as it:
+            await it.services.pipelines.stored()
+            for reason in it.services.pipelines.unreadable.values():
+                raise FatalError(reason, hint="put the original secret.key back")
+
+    asyncio.run(look())
 
 
 def _open_and_close(settings: Settings, path: Path) -> None:

@@ -52,8 +52,17 @@ def from_own_page(scope: Mapping[str, Any]) -> bool:
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
+    return from_own_origin(scope)
+
+
+def from_own_origin(scope: Mapping[str, Any]) -> bool:
+    """Return whether ``Origin`` is this very host; a program sends none, and one that cannot be read is foreign."""
+    headers = headers_of(scope)
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    try:
+        return origin is None or urlsplit(origin).netloc == headers.get("host")
+    except ValueError:
+        return False
 
 
 def set_cookie(value: str, scope: Mapping[str, Any], at_most: timedelta) -> str:

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 import structlog
 
-from appliance.api.authentication import principal_of
+from appliance.api.authentication import from_own_origin, principal_of
 from appliance.domain.access import Principal
-from appliance.domain.ids import PipelineId
+from appliance.domain.ids import DashboardId, PipelineId
 from appliance.engine.engine import Engine
 from appliance.engine.payloads import encode, pipelines_topic
 from appliance.engine.topics import Mailbox
@@ -63,7 +62,7 @@ class Feed:
         await send({"type": "websocket.accept"})
         if who is None:
             await connection.close(_UNAUTHENTICATED)
-        elif not _same_origin(scope):
+        elif not from_own_origin(scope):
             await connection.close(_FOREIGN_ORIGIN)
         else:
             await self._serve(connection, who)
@@ -116,28 +115,39 @@ class Feed:
                 await self._subscribe(who, mailbox, topic)
 
     async def _subscribe(self, who: Principal, mailbox: Mailbox, topic: str) -> None:
-        inner = _inner(who, topic)
         try:
             if len(mailbox.topics) >= MAX_TOPICS:
                 raise BadRequest(f"one connection may follow {MAX_TOPICS} topics: unsubscribe from some first")
-            mailbox.follow(inner)
+            await self._authorise(who, topic)
+            mailbox.follow(_inner(who, topic))
             mailbox.put(await self._first(who, topic))
         except DashError as error:
-            mailbox.leave(inner)
+            mailbox.leave(_inner(who, topic))
             mailbox.put(_told(topic, error))
 
-    async def _first(self, who: Principal, topic: str) -> bytes:
-        """Return what stands now, for somebody who starts to follow ``topic``."""
+    async def _authorise(self, who: Principal, topic: str) -> None:
+        """Return if ``who`` may follow ``topic``.
+
+        Raises:
+            NotFound: there is no such topic, or it belongs to another organisation.
+        """
         kind, _, name = topic.partition(":")
-        match kind:
-            case "pipelines":
-                return self._engine.numbers(who.organisation_id)
-            case "pipeline":
-                await self._services.pipelines.get(who, PipelineId(name))
-                return self._engine.snapshot(PipelineId(name))
-            case "dashboard":
-                return await self._dashboards.follow(who, topic)
-        raise NotFound(f"no topic {topic!r}: follow 'pipelines', 'pipeline:<id>' or 'dashboard:<id>'")
+        if topic == "pipelines":
+            return
+        if kind == "pipeline":
+            await self._services.pipelines.get(who, PipelineId(name))
+        elif kind == "dashboard":
+            await self._services.dashboards.get(who, DashboardId(name.partition("@")[0]))
+        else:
+            raise NotFound(f"no topic {topic[:100]!r}: follow 'pipelines', 'pipeline:<id>' or 'dashboard:<id>'")
+
+    async def _first(self, who: Principal, topic: str) -> bytes:
+        """Return what stands now, for somebody who starts to follow ``topic``, which was authorised."""
+        if topic == "pipelines":
+            return self._engine.numbers(who.organisation_id)
+        if topic.startswith("dashboard:"):
+            return await self._dashboards.follow(who, topic)
+        return self._engine.snapshot(PipelineId(topic.removeprefix("pipeline:")))
 
 
 async def _until(event: asyncio.Event) -> None:
@@ -156,10 +166,3 @@ def _inner(who: Principal, topic: str) -> str:
 
 def _told(topic: str | None, error: DashError) -> bytes:
     return encode({"topic": topic, "error": {"code": error.code, "title": str(error)}})
-
-
-def _same_origin(scope: Scope) -> bool:
-    """Return whether a browser that sent this request was on one of our own pages; a program sends no Origin."""
-    headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in (b"origin", b"host")}
-    origin = headers.get(b"origin")
-    return origin is None or urlsplit(origin).netloc == headers.get(b"host")

@@ -156,6 +156,11 @@ def databases(settings: Settings) -> Iterator[Examined]:
         if trouble is None:
             yield Examined("database", "fine", f"{name} opens and is whole")
         else:
-            yield Examined(
-                "database", "bad", f"{name}: {trouble}", "keep a copy of the data directory, then start Dash"
-            )
+            yield Examined("database", "bad", f"{name}: {trouble}", _remedy(name))
+
+
+def _remedy(name: str) -> str:
+    """Only Silver can be made again from Bronze; what people entered is nowhere else."""
+    if name.endswith(".duckdb"):
+        return "keep a copy of the data directory, then start Dash: it is filled again from Bronze"
+    return f"put {name} back from a copy or a backup; Bronze is not touched by this"

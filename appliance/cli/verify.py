@@ -6,6 +6,7 @@ from appliance.cli.answer import located_settings, say_json
 from appliance.cli.data_dir import owned
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
+from appliance.errors import ConfigError, Problem
 
 
 @click.command("verify", short_help="Prove Bronze's hash chains, the ledgers and the audit log.")
@@ -16,11 +17,17 @@ def command(data_dir: str | None, config: str | None, as_json: bool, debug: bool
     Nothing is changed. Each finding names the place and what to do.
     """
     settings = located_settings(data_dir, config).settings
+    where = settings.server.data_dir
+    if not where.is_dir():
+        problem = Problem(
+            "server.data_dir", f"there is no directory {str(where)!r}", "say where the data is: --data-dir"
+        )
+        raise ConfigError([problem])
     from appliance import compose
     from appliance.observe import logs
 
     logs.configure("warning", settings.log.format.value)
-    with owned(settings.server.data_dir):
+    with owned(where):
         report = compose.verify(settings)
     if as_json:
         say_json(report)

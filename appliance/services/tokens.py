@@ -19,6 +19,7 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import TokenRow
 
+LAST_YEAR: Final = 9998  # later instants leave the calendar in some time zone
 PREFIX: Final = "dash_"
 _RANDOM: Final = 32
 _CHECKSUM: Final = 6
@@ -137,6 +138,8 @@ def _problems(name: str, expires_at: datetime | None, now: datetime) -> list[Pro
         problems.append(Problem("/expires_at", "expected a time with a zone, such as 2027-01-31T00:00:00Z"))
     elif expires_at is not None and expires_at <= now:
         problems.append(Problem("/expires_at", "expected a time in the future"))
+    elif expires_at is not None and expires_at.year > LAST_YEAR:
+        problems.append(Problem("/expires_at", f"expected a time before the end of {LAST_YEAR}, or none at all"))
     return problems
 
 

@@ -83,6 +83,8 @@ def test_the_feed_says_what_is_wrong_and_goes_on(appliance: RunningAppliance) ->
         assert told(live)["error"]["code"] == "E_NOT_FOUND"
         live.send(json.dumps({"subscribe": ["weather"]}))
         assert told(live)["error"]["code"] == "E_NOT_FOUND"
+        live.send(json.dumps({"subscribe": ["pipelines:org_of_somebody_else"]}))
+        assert told(live)["error"]["code"] == "E_NOT_FOUND"
         live.send(json.dumps({"subscribe": ["pipelines"]}))
         assert told(live)["topic"] == "pipelines"
 
@@ -92,11 +94,12 @@ def test_the_feed_is_closed_to_strangers_and_to_other_sites(appliance: RunningAp
         live.recv(timeout=10)
     assert ended.value.rcvd is not None
     assert ended.value.rcvd.code == 4401
-    bearer = {"authorization": f"Bearer {appliance.token}", "origin": "http://evil.example"}
-    with feed(appliance, **bearer) as live, pytest.raises(ConnectionClosed) as ended:
-        live.recv(timeout=10)
-    assert ended.value.rcvd is not None
-    assert ended.value.rcvd.code == 4403
+    for origin in ("http://evil.example", "http://["):
+        bearer = {"authorization": f"Bearer {appliance.token}", "origin": origin}
+        with feed(appliance, **bearer) as live, pytest.raises(ConnectionClosed) as ended:
+            live.recv(timeout=10)
+        assert ended.value.rcvd is not None
+        assert ended.value.rcvd.code == 4403
 
 
 def test_sigterm_ends_open_streams_and_keeps_what_was_accepted(tmp_path: Path) -> None:
@@ -207,3 +210,36 @@ def test_a_browser_session_opens_api_and_screens_alike(appliance: RunningApplian
         assert signed_in.is_success
         assert browser.get("/pipelines").status_code == 200
         assert browser.get("/api/v1/pipelines").status_code == 200
+
+
+def test_a_key_that_is_missing_is_told_and_not_replaced(tmp_path: Path) -> None:
+    one = RunningAppliance(tmp_path)
+    one.setup()
+    (one.data_dir / "secret.key").unlink()
+    for command in ("verify", "serve"):
+        done = one.run(command)
+        assert (done.returncode, "secret.key" in done.stderr) == (78, True), done.stderr
+    assert "put secret.key back" in one.run("doctor").stdout
+    assert not (one.data_dir / "secret.key").exists()
+
+
+def test_verify_does_not_call_an_empty_place_fine(tmp_path: Path) -> None:
+    done = RunningAppliance(tmp_path).run("verify")
+    assert done.returncode == 78
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_origin_that_cannot_be_read_is_foreign_and_no_mistake_of_ours(appliance: RunningAppliance) -> None:
+    answer = httpx.post(
+        f"{appliance.url}/api/v1/session",
+        json={"email": EMAIL, "password": PASSWORD},
+        headers={"origin": "http://["},
+        trust_env=False,
+    )
+    assert (answer.status_code, answer.json()["code"]) == (403, "E_FORBIDDEN")
+
+
+def test_a_token_cannot_outlive_the_calendar(appliance: RunningAppliance) -> None:
+    with appliance.client() as client:
+        late = {"name": "z", "role": "viewer", "expires_at": "9999-12-31T23:59:59-12:00"}
+        assert client.post("/api/v1/tokens", json=late).status_code == 422

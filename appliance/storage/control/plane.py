@@ -84,5 +84,5 @@ def _transact(engine: Engine, work: Callable[[Session], T]) -> T:
     except DatabaseError as error:
         raise FatalError(
             f"the control plane cannot be used: {error.orig}",
-            hint="restore it from a backup, or run 'dash-appliance doctor'",
+            hint="stop Dash and put control.sqlite3 back from a copy; events and rows are not touched by this",
         ) from error

@@ -17,14 +17,18 @@ class Vault:
         self._fernet = Fernet(key)
 
     @classmethod
-    def open(cls, data_dir: Path) -> "Vault":
+    def open(cls, data_dir: Path, *, create: bool = True) -> "Vault":
         """Read ``secret.key`` of the data directory, or make it (mode 0600) if it is missing; blocking.
 
+        ``create``: False where there are secrets already, which no new key would open.
+
         Raises:
-            ConfigError: the file is there and is not a key.
+            ConfigError: the file is there and is not a key, or it is missing and must not be made.
         """
         path = data_dir / KEY_FILE
         if not path.exists():
+            if not create:
+                raise ConfigError([Problem(KEY_FILE, f"{str(path)!r} is missing", hint="put the original file back")])
             _create(path)
         try:
             return cls(path.read_bytes().strip())
