@@ -19,7 +19,8 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import UserRow
 
-_EMAIL: Final = re.compile(r"[^@\s]{1,64}@[^@\s]{1,189}")  # whether it is one shows only when a message arrives
+_PART: Final = r"[^@\s<>\x00-\x1f\x7f]"
+_EMAIL: Final = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,189}}")  # whether it is one shows only when a message arrives
 
 
 class Users:
