@@ -149,9 +149,11 @@ class Refiner:
         return None
 
     def _say(self, error: Exception, tries: int) -> None:
-        self.error = str(error) if isinstance(error, TransientError) else f"{type(error).__name__}: {error}"
+        foreseen = isinstance(error, TransientError)
+        self.error = str(error) if foreseen else f"{type(error).__name__}: {error}"
         if tries == 0:
-            log.warning("refine.delayed", pipeline=self.course.pipeline_id, error=self.error, exc_info=error)
+            trace = None if foreseen else error  # only a bug's place is worth a trace
+            log.warning("refine.delayed", pipeline=self.course.pipeline_id, error=self.error, exc_info=trace)
 
     def _recovered(self, tries: int) -> None:
         if self.error is not None:
