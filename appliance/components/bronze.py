@@ -1,6 +1,7 @@
 """The contract of the log: receive appends, everybody else reads."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, Protocol
 
 import msgspec
@@ -30,11 +31,90 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str
 
 
+class Correction(msgspec.Struct, frozen=True):
+    """What shall be refined instead of event ``seq``: ``payload`` (one JSON value), or None: nothing, it is dropped.
+
+    The event itself stays as it was received; the newest correction of an event counts.
+    """
+
+    seq: int
+    payload: bytes | None
+    reason: str
+    by: str
+    at: datetime
+
+
+class Quarantine(msgspec.Struct, frozen=True):
+    """Events that cannot be read any more; their bytes are kept where they are until somebody puts a copy back."""
+
+    segment: str
+    first_seq: int
+    last_seq: int
+    reason: str
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """What ``expire`` removed."""
+
+    segments: int
+    events: int
+    bytes_freed: int
+
+
+class LogUpkeep(Protocol):
+    """What retention, erasure, repair and dead letters need of the log. All blocking, all durable when they return."""
+
+    def first_seq(self, pipeline_id: PipelineId) -> int:
+        """Return the oldest event still held; ``last_seq + 1`` where none is."""
+        ...
+
+    def seq_at(self, pipeline_id: PipelineId, moment: datetime) -> int:
+        """Return the first event received at or after ``moment``; ``last_seq + 1`` where there is none yet."""
+        ...
+
+    def expire(
+        self, pipeline_id: PipelineId, *, before: datetime | None, keep_bytes: int | None, up_to: int
+    ) -> Expired:
+        """Remove whole closed segments from the old end, and give their space back.
+
+        Those whose newest event was received before ``before``, then the oldest until at most ``keep_bytes`` remain;
+        never one with an event above ``up_to``. The manifest keeps their entries: the chain stays provable.
+        """
+        ...
+
+    def erase(self, pipeline_id: PipelineId, seqs: Sequence[int], reason: str, by: str) -> int:
+        """Replace the payloads of these events by a tombstone, for good; return how many were not erased before.
+
+        Their segments are written again; the manifest keeps the former hash beside the new one and says why, so that
+        ``verify`` proves what is left. Numbers, times and the other events do not change. Corrections of them go too.
+        """
+        ...
+
+    def correct(self, pipeline_id: PipelineId, corrections: Sequence[Correction]) -> None:
+        """Remember what is refined instead of these events; from now on ``read`` answers accordingly."""
+        ...
+
+    def correction(self, pipeline_id: PipelineId, seq: int) -> Correction | None:
+        """Return the newest correction of an event."""
+        ...
+
+    def quarantined(self, pipeline_id: PipelineId) -> list[Quarantine]:
+        """Return what reading found damaged so far; a damaged place is left out of it once it reads again."""
+        ...
+
+    def size(self, pipeline_id: PipelineId) -> int:
+        """Return the bytes that the pipeline's log occupies in the file system; cheap."""
+        ...
+
+
 class BronzeLog(Protocol):
     """All events of this machine, one append-only sequence per pipeline, numbered from 1 without gaps.
 
     Closing order: stop appending, then ``close``. A second ``close`` does nothing.
     """
+
+    @property
+    def upkeep(self) -> LogUpkeep: ...
 
     async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
         """Make ``delivery`` durable and answer its sequence numbers. Returns only after the disk has it (group commit).
@@ -61,9 +141,9 @@ class BronzeLog(Protocol):
 
         At most ``max_events`` events; stops before ``max_bytes`` of lines, but answers at least one event if there is
         one. A frame that ``after_seq`` or a limit cuts through is answered in part. Empty: nothing newer is durable.
-
-        Raises:
-            FatalError: a segment is damaged or missing.
+        Events that were corrected are answered as corrected; those dropped or erased are named in ``withdrawn``; events
+        that cannot be read are a frame with ``damaged`` (see ``Frame``). What has expired is passed over: the first
+        frame may begin later than ``after_seq + 1``.
         """
         ...
 
@@ -71,7 +151,7 @@ class BronzeLog(Protocol):
         """Return one event verbatim, with its envelope and place; blocking.
 
         Raises:
-            NotFound: no such event.
+            NotFound: no such event; or it has expired, was erased, or stands in quarantine: the message says which.
         """
         ...
 

@@ -1,9 +1,9 @@
 """The contract of the row store: refine commits, everybody else reads. One store belongs to one organisation."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import pyarrow as pa
@@ -11,6 +11,13 @@ import pyarrow as pa
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
+from appliance.domain.rollup import Rollup
+
+if TYPE_CHECKING:
+    from appliance.components.feed import Feed
+    from appliance.components.generations import Generations
+    from appliance.components.letters import Letters
+    from appliance.components.upkeep import Upkeep
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -29,6 +36,8 @@ class Table(msgspec.Struct, frozen=True):
     pipeline_id: PipelineId
     columns: tuple[Column, ...]
     keyed: bool = False
+    generation: int | None = None  # None: the live one; else one that ``Generations`` gave (a shadow, or the former)
+    rollups: tuple[Rollup, ...] = ()  # maintained by every commit to this table; a part of this table
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -48,6 +57,7 @@ class Batch(msgspec.Struct, frozen=True):
     rows: pa.Table
     dead: pa.Table
     outcome: Outcome
+    day: date = date(1970, 1, 1)
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -111,20 +121,38 @@ class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True):
 class SilverStore(Protocol):
     """Typed rows, dead letters and progress of one organisation's pipelines.
 
+    What else the same store can do is asked of its parts: ``generations`` (replay), ``letters`` (dead letters as
+    objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space).
+
     One writer at a time per pipeline; any number of readers, who see whole commits only. Blocking: call from a thread.
     Any method may raise TransientError (busy, interrupted by ``timeout_secs``) or FatalError (store damaged).
     """
 
+    @property
+    def generations(self) -> "Generations": ...
+
+    @property
+    def letters(self) -> "Letters": ...
+
+    @property
+    def feed(self) -> "Feed": ...
+
+    @property
+    def upkeep(self) -> "Upkeep": ...
+
     def prepare(self, table: Table) -> None:
-        """Create the pipeline's table, or add the columns it lacks. Never removes or narrows one; idempotent.
+        """Create the pipeline's table and rollups, add the columns it lacks, widen those that may be (see below).
+
+        Never removes or narrows a column, never rewrites rows; idempotent. Widening: integer → float or decimal or
+        string, float, decimal, boolean and timestamp → string. Rows of before read as the wider type from then on.
 
         Raises:
-            Conflict: a column exists with another type; the message names it.
+            Conflict: a column exists with a type that cannot be widened to the one wanted; the message names it.
         """
         ...
 
-    def progress(self, pipeline_id: PipelineId) -> Progress:
-        """Return how far the pipeline is refined; the zero progress for one never seen."""
+    def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
+        """Return how far the pipeline (its live generation, or the one named) is refined; zero for one never seen."""
         ...
 
     def commit(self, batch: Batch) -> Progress:

@@ -55,6 +55,8 @@ class Frame(msgspec.Struct, frozen=True):
     count: int
     received_us: int  # microseconds since 1970-01-01 UTC
     lines: bytes
+    withdrawn: tuple[int, ...] = ()
+    damaged: str | None = None
 
     @property
     def last_seq(self) -> int:

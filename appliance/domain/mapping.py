@@ -27,6 +27,20 @@ class Unmapped(Enum):
     REJECT = "reject"  # the event becomes a dead letter
 
 
+class Contract(Enum):
+    """What happens where events drift from the mapping: a field it does not know, a value that does not fit its type.
+
+    Without a contract ``unmapped`` says what becomes of unknown fields, and a value that does not fit is a dead letter.
+    Whatever is left out of a row stays in Bronze and is counted as drift. A required field that is missing or does not
+    fit is a dead letter under every contract.
+    """
+
+    EVOLVE = "evolve"  # unknown fields go into ``_extra``; a misfit reads as null and is kept there as ``_variant``
+    FREEZE = "freeze"  # refining stops before the first event that drifts, until somebody decides; receiving goes on
+    DISCARD_ROW = "discard_row"  # the event is a dead letter with the reason ``contract``
+    DISCARD_VALUE = "discard_value"  # unknown fields are left out; a misfit reads as null and is kept as ``_variant``
+
+
 class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """One column: read from a ``path`` in the event, or computed by ``expr`` from other fields."""
 
@@ -63,3 +77,4 @@ class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     where: str | None = None
     key: list[str] = []
     unmapped: Unmapped = Unmapped.KEEP
+    contract: Contract | None = None

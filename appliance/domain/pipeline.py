@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.mapping import Mapping
+from appliance.domain.rollup import Rollup
 
 
 class State(Enum):
@@ -28,10 +29,11 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How long data shall be kept; durations with a unit (``365d``). Saved only: nothing is deleted by age yet."""
+    """How long data is kept; durations (``365d``) and sizes (``20 GiB``) with a unit. None: for ever, without bound."""
 
-    bronze: str | None = None
-    silver: str | None = None
+    bronze: Annotated[str, Meta(description="Age at which raw events go, by receipt", examples=["365d"])] | None = None
+    silver: Annotated[str, Meta(description="Age at which rows go, by their own time", examples=["90d"])] | None = None
+    bronze_size: Annotated[str, Meta(description="Beyond it the oldest raw events go")] | None = None
 
 
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +51,7 @@ class PipelineDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     sinks: list[dict[str, Any]] = []
     retention: Retention = Retention()
     rate_limit: RateLimit | None = None
+    rollups: list[Rollup] = []
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,53 @@ class PipelineVersionRow(Table):
     definition: Mapped[dict[str, Any]]
     author: Mapped[str]
     created_at: Mapped[datetime]
+    note: Mapped[str | None]
+
+
+class ReplayRow(Table):
+    """``document``: the ``domain.replay.Replay``; ``state`` beside it, to be asked for."""
+
+    __tablename__ = "replay"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class DriftRow(Table):
+    """What a pipeline's events look like (``baseline``), and how they differ from that (``findings``)."""
+
+    __tablename__ = "drift"
+
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), primary_key=True)
+    baseline: Mapped[dict[str, Any]]
+    findings: Mapped[dict[str, Any]]
+    updated_at: Mapped[datetime]
+
+
+class ErasureRow(Table):
+    """An erasure asked for, and how far it is; never what was erased."""
+
+    __tablename__ = "erasure"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    pipeline_id: Mapped[str]
+    state: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class UsageRow(Table):
+    """What the data occupied at one moment: what forecasts are made from."""
+
+    __tablename__ = "usage"
+
+    at: Mapped[datetime] = mapped_column(primary_key=True)
+    document: Mapped[dict[str, Any]]
 
 
 class DashboardRow(Table):

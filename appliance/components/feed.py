@@ -1,0 +1,34 @@
+"""The contract of the row feed: committed rows in the order of commits, for readers with a checkpoint of their own."""
+
+from typing import Protocol
+
+import msgspec
+import pyarrow as pa
+
+from appliance.components.silver import Table
+
+
+class FeedPlace(msgspec.Struct, frozen=True):
+    """A reader's checkpoint: rows of events up to ``seq`` and amendments up to ``amendment`` are read.
+
+    It outlives a replay: a new generation goes on above ``seq`` and its old rows are not handed out again.
+    """
+
+    seq: int = 0
+    amendment: int = 0
+
+
+class Feed(Protocol):
+    """Errors as ``SilverStore``."""
+
+    def end(self, table: Table) -> FeedPlace:
+        """Return the place after everything committed so far: where a reader starts that wants no history."""
+        ...
+
+    def read(self, table: Table, after: FeedPlace, limit: int) -> tuple[pa.Table, FeedPlace]:
+        """Return rows (as ``SilverStore.records``, with ``_item``) not read yet, and the place after them.
+
+        By (_seq, _item); whole events only, at least one if there is any, else about ``limit`` rows. Rows that were
+        superseded before they were read are not handed out. No rows and a place that moved: there was nothing to hand.
+        """
+        ...

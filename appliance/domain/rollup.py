@@ -1,0 +1,30 @@
+"""Rollups: what a pipeline keeps counted in Gold. Types only; ``appliance.services.definitions`` checks them."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from appliance.domain.quantity import parse_duration
+
+MEASURES = ("count", "sum", "min", "max", "avg", "last", "percentiles")
+
+
+class RollupMeasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """``percentiles`` keeps a sketch that answers p50, p95 and p99 to within 1 % of the value."""
+
+    op: Annotated[str, Meta(description="count, sum, min, max, avg, last or percentiles", examples=["avg"])]
+    field: Annotated[str, Meta(description="The field measured; left out only for count of rows")] | None = None
+
+
+class Rollup(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """One table of Gold: measures by time bucket and group, kept right with every commit."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=40, pattern="^[a-z][a-z0-9_]*$", examples=["per_minute"])]
+    bucket: Annotated[str, Meta(description="A duration of whole seconds that divides a day", examples=["1m", "1h"])]
+    group_by: list[str] = []
+    measures: Annotated[list[RollupMeasure], Meta(min_length=1, max_length=50)]
+
+    @property
+    def bucket_us(self) -> int:
+        return int(parse_duration(self.bucket).total_seconds() * 1_000_000)
