@@ -89,6 +89,11 @@ class Refiner:
         self._stopping.set()
         self._more.set()
 
+    def amended(self, progress: Progress) -> None:
+        """Note that outcomes were changed by an amendment, unless a later commit has told more already."""
+        if progress.seq >= self.progress.seq:
+            self.progress = progress
+
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
