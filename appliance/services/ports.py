@@ -1,6 +1,6 @@
 """What services need from the rest of the house. Compose hands it in; nobody here knows the concrete classes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -85,6 +85,33 @@ class Engine(Protocol):
 
     async def preview(self, mapping: MappingDocument, frames: list[Frame]) -> Mapped:
         """Map ``frames`` and store nothing. ``mapping`` was checked before."""
+        ...
+
+
+class Redone(Protocol):
+    """What became of events refined again: as ``engine.amend.Redone``."""
+
+    @property
+    def outcome(self) -> Outcome: ...
+    @property
+    def rows(self) -> "pa.Table": ...
+    @property
+    def dead(self) -> "pa.Table": ...
+    @property
+    def missing(self) -> tuple[int, ...]: ...
+
+
+class Amender(Protocol):
+    """Refines chosen events (ascending, not empty) of a running pipeline again."""
+
+    async def attempt(
+        self, pipeline_id: PipelineId, seqs: Sequence[int], replaced: Mapping[int, bytes | None]
+    ) -> Redone:
+        """Say what would become of them, with other payloads where ``replaced`` has one (None: dropped)."""
+        ...
+
+    async def redo(self, organisation_id: OrganisationId, pipeline_id: PipelineId, seqs: Sequence[int]) -> Redone:
+        """Store what becomes of them now, in place of what there was."""
         ...
 
 
