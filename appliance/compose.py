@@ -19,6 +19,7 @@ from appliance.domain.clock import utc_now
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
+from appliance.engine.amend import Amender
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
@@ -90,6 +91,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 catalog=catalog,
                 check_mapping=check,
                 exporter=export_as,
+                amender=Amender(engine, mapper),
                 base_url=settings.server.base_url or "",
                 settings=_shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),

@@ -11,6 +11,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.health import HealthController
+from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.organisation import OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
@@ -36,6 +37,7 @@ CONTROLLERS: Final = (
     PipelineController,
     SecretController,
     RecordController,
+    LetterController,
     MappingController,
     QueryController,
     DashboardController,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.dashboards import Dashboards
+    from appliance.services.ledgers import Ledgers
+    from appliance.services.letters import DeadLetters
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.previews import Previews
@@ -32,6 +34,8 @@ class Services:
     organisations: "Organisations"
     pipelines: "Pipelines"
     records: "Records"
+    dead_letters: "DeadLetters"
+    ledgers: "Ledgers"
     previews: "Previews"
     queries: "Queries"
     dashboards: "Dashboards"

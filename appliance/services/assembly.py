@@ -9,12 +9,14 @@ from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
+from appliance.services.ledgers import Ledgers
+from appliance.services.letters import DeadLetters
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
 from appliance.services.pipeline_changes import PipelineChanges
 from appliance.services.pipelines import Pipelines
-from appliance.services.ports import Catalog, Engine, Exporter
+from appliance.services.ports import Amender, Catalog, Engine, Exporter
 from appliance.services.previews import Previews
 from appliance.services.queries import Queries
 from appliance.services.records import Records
@@ -37,6 +39,7 @@ class Parts:
     catalog: Catalog
     check_mapping: CheckMapping
     exporter: Exporter
+    amender: Amender
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -62,6 +65,8 @@ def assemble(parts: Parts) -> Services:
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
         records=Records(ownership, engine, parts.exporter, clock),
+        dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
+        ledgers=Ledgers(ownership, engine),
         previews=Previews(ownership, engine, parts.check_mapping),
         queries=queries,
         dashboards=dashboards,

@@ -1,4 +1,4 @@
-"""What a pipeline holds: rows, dead letters, events and their ledger."""
+"""What a pipeline holds: rows, events and their ledger."""
 
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from appliance.components.rows import encode_rows, public_rows
-from appliance.components.silver import DeadLetterQuery, Order, RecordQuery, SilverStore, Table
+from appliance.components.silver import Order, RecordQuery, SilverStore, Table
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import StoredEvent
@@ -17,21 +17,19 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
 from appliance.domain.mapping import FieldType
 from appliance.errors import NotFound
-from appliance.services.dead_letters import dead_letters_of
 from appliance.services.ownership import Ownership
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_views import live_stats
 from appliance.services.ports import Engine, Exporter
 from appliance.services.query_documents import ConditionDocument, Span, answer, conditions, read_span
 from appliance.services.row_reader import PAGE_ROWS, Place, RowReader, place_in
-from appliance.services.views import DeadLetter, Page
+from appliance.services.views import Page
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS: Final = 100
 MOST_ROWS: Final = 10_000
-_MOST_DEAD: Final = 1_000
 _MOST_SEQ: Final = 2**63 - 1
 
 Row = dict[str, Any]
@@ -105,14 +103,6 @@ class Records:
         """Return the last 100 rows, newest last, from memory, ready for JSON. Raises NotFound."""
         await self._check(who, pipeline_id)
         return self._engine.recent(pipeline_id)
-
-    async def dead_letters(self, who: Principal, pipeline_id: PipelineId, query: DeadLetterQuery) -> list[DeadLetter]:
-        """Return dead letters, newest first. Raises NotFound, Invalid (limit)."""
-        await self._check(who, pipeline_id)
-        bounded(query.limit, _MOST_DEAD)
-        silver = await self._engine.workers.run("read", self._engine.silver, who.organisation_id)
-        found = await self._engine.workers.run("read", silver.dead_letters, pipeline_id, query)
-        return dead_letters_of(found)
 
     async def ledger(self, who: Principal, pipeline_id: PipelineId) -> Ledger:
         """Return where every received event went. Raises NotFound."""

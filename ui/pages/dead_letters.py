@@ -30,7 +30,7 @@ def register(screens: Screens) -> None:
         asked = visit.request.query_params
         reason, before = asked.get("reason"), asked.get("before", "")
         query = DeadLetterQuery(reason=reason, before_seq=int(before) if before.isdecimal() else None, limit=SHOWN)
-        found = await visit.services.records.dead_letters(visit.who, view.id, query)
+        found = await visit.services.dead_letters.newest(visit.who, view.id, query)
         if not found:
             _nothing(view, reason)
             return

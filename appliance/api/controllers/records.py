@@ -13,15 +13,14 @@ from appliance.api.exchange import AnyRequest, answered, answered_at_length, ask
 from appliance.api.negotiation import FORMATS, JSON, SUFFIXES, wanted_media
 from appliance.api.operations import Operation, does
 from appliance.api.stream import commits
-from appliance.components.silver import DeadLetterQuery
 from appliance.domain.access import Action
 from appliance.domain.event import StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
 from appliance.errors import Invalid, NotFound, TransientError
-from appliance.services.paging import cursor_of, place_of
+from appliance.services.ledgers import By, LedgerLine
 from appliance.services.records import RecordsDocument
-from appliance.services.views import DeadLetter, Page
+from appliance.services.views import Page
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -32,11 +31,8 @@ class RecordParameters(RecordsDocument, frozen=True, forbid_unknown_fields=True,
     format: Annotated[str, Meta(description=f"One of {', '.join(FORMATS)}; wins over Accept")] | None = None
 
 
-class DeadLetterParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    reason: str | None = None
-    field: str | None = None
-    cursor: str | None = None
-    limit: Annotated[int, Meta(ge=1, le=999)] = 100
+class LedgerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: Annotated[By, Meta(description="Lines instead of the total")] | None = None
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,45 +133,21 @@ class RecordController(Controller):
         **does(
             Operation(
                 summary="Where every received event went",
-                description="received = stored + filtered + duplicate + dead + pending, in events.",
+                description="received = stored + filtered + duplicate + dead + pending, in events. With `by` a page of "
+                "lines, each of which balances by itself.",
                 access=Action.DATA_READ,
-                answer=Ledger,
-                errors=(NotFound,),
+                parameters=LedgerParameters,
+                answer=Ledger | Page[LedgerLine],
+                errors=(NotFound, Invalid, TransientError),
             )
         ),
     )
     async def ledger(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
-
-    @get(
-        "/dead-letters",
-        **does(
-            Operation(
-                summary="Events that could not become rows, newest first",
-                access=Action.DATA_READ,
-                parameters=DeadLetterParameters,
-                answer=Page[DeadLetter],
-                errors=(NotFound, Invalid, TransientError),
-            )
-        ),
-    )
-    async def dead_letters(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
-        services, who = asked(request)
-        given = read_parameters(request, DeadLetterParameters)
-        before = place_of(given.cursor, tuple[int])[0] if given.cursor is not None else None
-        query = DeadLetterQuery(reason=given.reason, field=given.field, before_seq=before, limit=given.limit + 1)
-        found = await services.records.dead_letters(who, PipelineId(pipeline_id), query)
-        return answered(_dead_page(found, given.limit))
-
-
-def _dead_page(found: list[DeadLetter], limit: int) -> Page[DeadLetter]:
-    """Return a page that ends between two events: the cursor names an event, not one of its items."""
-    if len(found) <= limit:
-        return Page(found)
-    cut = found[limit].seq
-    whole = [letter for letter in found[:limit] if letter.seq != cut] or found[:limit]
-    return Page(whole, cursor_of([whole[-1].seq]))
+        by = read_parameters(request, LedgerParameters).by
+        if by is None:
+            return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
+        return answered(Page(await services.ledgers.lines(who, PipelineId(pipeline_id), by)))
 
 
 def _event_view(event: StoredEvent) -> EventView:
