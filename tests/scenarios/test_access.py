@@ -41,6 +41,7 @@ EXPECTED = {
     "GET /api/v1/pipelines/{pipeline_id}/recent": "viewer",
     "GET /api/v1/pipelines/{pipeline_id}/stream": "viewer",
     "GET /api/v1/pipelines/{pipeline_id}/ledger": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/ledger/lines": "viewer",
     "GET /api/v1/pipelines/{pipeline_id}/dead-letters": "viewer",
     "GET /api/v1/pipelines/{pipeline_id}/dead-letters/causes": "viewer",
     "POST /api/v1/pipelines/{pipeline_id}/dead-letters/retry": "editor",

@@ -32,7 +32,7 @@ class RecordParameters(RecordsDocument, frozen=True, forbid_unknown_fields=True,
 
 
 class LedgerParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    by: Annotated[By, Meta(description="Lines instead of the total")] | None = None
+    by: Annotated[By, Meta(description="What makes a line")] = "day,version"
 
 
 class EventView(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,20 +133,33 @@ class RecordController(Controller):
         **does(
             Operation(
                 summary="Where every received event went",
-                description="received = stored + filtered + duplicate + dead + pending, in events. With `by` a page of "
-                "lines, each of which balances by itself.",
+                description="received = stored + filtered + duplicate + dead + pending, in events.",
                 access=Action.DATA_READ,
-                parameters=LedgerParameters,
-                answer=Ledger | Page[LedgerLine],
-                errors=(NotFound, Invalid, TransientError),
+                answer=Ledger,
+                errors=(NotFound,),
             )
         ),
     )
     async def ledger(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
+        return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
+
+    @get(
+        "/ledger/lines",
+        **does(
+            Operation(
+                summary="The ledger by day of receipt and version",
+                description="Each line balances by itself; newest first.",
+                access=Action.DATA_READ,
+                parameters=LedgerParameters,
+                answer=Page[LedgerLine],
+                errors=(NotFound, Invalid, TransientError),
+            )
+        ),
+    )
+    async def ledger_lines(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
+        services, who = asked(request)
         by = read_parameters(request, LedgerParameters).by
-        if by is None:
-            return answered(await services.records.ledger(who, PipelineId(pipeline_id)))
         return answered(Page(await services.ledgers.lines(who, PipelineId(pipeline_id), by)))
 
 
