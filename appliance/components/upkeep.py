@@ -13,12 +13,13 @@ from appliance.domain.ids import PipelineId
 class StoreSize(msgspec.Struct, frozen=True):
     """``file_bytes``: what the file system gives to it; ``free_bytes``: of these, blocks that hold nothing.
 
-    ``pipelines``: bytes of each pipeline's rows, dead letters and rollups of all generations, about.
+    ``pipelines``: bytes of each pipeline's rows and dead letters of all generations, about; ``gold``: of its rollups.
     """
 
     file_bytes: int
     free_bytes: int
     pipelines: dict[PipelineId, int]
+    gold: dict[PipelineId, int] = {}
 
 
 class Compacted(msgspec.Struct, frozen=True):
@@ -30,9 +31,10 @@ class Compacted(msgspec.Struct, frozen=True):
 class Upkeep(Protocol):
     """Errors as ``SilverStore``. Readers go on all the while; commits may wait."""
 
-    def trim(self, table: Table, before: datetime) -> int:
+    def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         """Remove rows with ``_time`` < ``before`` and dead letters received before it; return how many rows.
 
+        ``up_to``: only of events up to this one: what comes after it has not been read by everybody downstream yet.
         The ledger does not change: spans count what is ``gone``. Rollups keep what they have counted.
         """
         ...
