@@ -11,6 +11,7 @@ from appliance.api.feed import Feed
 from appliance.api.ingest import Bounds, Ingest
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner
+from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
@@ -34,7 +35,8 @@ async def run(
     life = Life(service)
     server = it.settings.server
     async with AsyncExitStack() as stack:
-        metrics = Metrics(__version__, server.data_dir, EngineNumbers(it.engine))
+        letters = LetterWatch(it.engine)
+        metrics = Metrics(__version__, server.data_dir, EngineNumbers(it.engine, letters))
         dashboards = LiveDashboards(it.services.dashboards, it.services.queries, it.engine.hub, encode)
         stack.push_async_callback(dashboards.close)
         it.engine.followers.append(_follower(dashboards, metrics))
@@ -44,6 +46,7 @@ async def run(
             it.engine.receiver.refuse(pipeline_id, reason)
         jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
         stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
+        stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
             Listener(root, server.host, server.port),

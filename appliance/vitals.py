@@ -8,6 +8,7 @@ from typing import Final
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
 from appliance.engine.engine import Engine
+from appliance.engine.letter_watch import LetterWatch
 from appliance.observe.metrics import PipelineNumbers
 
 LEAST_FREE_BYTES: Final = 256 << 20
@@ -64,8 +65,8 @@ class Vitals:
 class EngineNumbers:
     """What the metrics read from the engine when somebody scrapes."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, letters: LetterWatch) -> None:
+        self._engine, self._letters = engine, letters
 
     def knows(self, pipeline_id: str) -> bool:
         return self._engine.runs_here(PipelineId(pipeline_id))
@@ -74,5 +75,10 @@ class EngineNumbers:
         for run in self._engine.runs():
             stats = run.stats()
             yield PipelineNumbers(
-                run.pipeline.id, run.pipeline.state is State.RUNNING, stats.lag_events, stats.lag_secs, stats.ledger
+                run.pipeline.id,
+                run.pipeline.state is State.RUNNING,
+                stats.lag_events,
+                stats.lag_secs,
+                stats.ledger,
+                self._letters.count(run.pipeline.id).oldest,
             )

@@ -5,6 +5,7 @@ What the engine already counts is read when somebody scrapes; only requests and 
 
 import shutil
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -14,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
+from appliance.domain.clock import utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
 
@@ -30,6 +32,7 @@ class PipelineNumbers(msgspec.Struct, frozen=True):
     lag_events: int
     lag_secs: float
     ledger: Ledger
+    oldest_dead_at: datetime | None = None  # received; of the events that are dead letters now
 
 
 class Numbers(Protocol):
@@ -128,6 +131,9 @@ class _Scrape(Collector):
         )
         lag = GaugeMetricFamily("dash_lag_events", "Events durable but not yet refined.", labels=["pipeline"])
         age = GaugeMetricFamily("dash_lag_seconds", "Age of the oldest event not yet refined.", labels=["pipeline"])
+        dead_age = GaugeMetricFamily(
+            "dash_dead_letter_age_seconds", "Age of the oldest event that is a dead letter.", labels=["pipeline"]
+        )
         running = GaugeMetricFamily("dash_pipeline_running", "1 while the pipeline runs.", labels=["pipeline"])
         for one in self._numbers.numbers():
             received.add_metric([one.pipeline], one.ledger.received)
@@ -136,7 +142,9 @@ class _Scrape(Collector):
             lag.add_metric([one.pipeline], one.lag_events)
             age.add_metric([one.pipeline], one.lag_secs)
             running.add_metric([one.pipeline], int(one.running))
-        yield from (received, ledger, lag, age, running)
+            if one.oldest_dead_at is not None:
+                dead_age.add_metric([one.pipeline], (utc_now() - one.oldest_dead_at).total_seconds())
+        yield from (received, ledger, lag, age, dead_age, running)
 
     def _disk(self) -> Iterator[Metric]:
         usage = shutil.disk_usage(self._data_dir)

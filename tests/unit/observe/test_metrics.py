@@ -2,10 +2,12 @@
 
 import subprocess
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from appliance.domain.clock import utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
 from appliance.observe.metrics import Metrics, PipelineNumbers
@@ -18,7 +20,7 @@ class OnePipeline:
 
     def numbers(self) -> Iterable[PipelineNumbers]:
         ledger = Ledger(received=10, stored=5, filtered=1, duplicate=1, dead=2, pending=1)
-        return [PipelineNumbers(PipelineId("pl_1"), True, 1, 0.5, ledger)]
+        return [PipelineNumbers(PipelineId("pl_1"), True, 1, 0.5, ledger, utc_now() - timedelta(hours=1))]
 
 
 @pytest.fixture
@@ -49,6 +51,7 @@ def test_counts(metrics: Metrics) -> None:
         assert line in shown
     assert any(line.startswith("process_resident_memory_bytes ") for line in shown)
     assert any(line.startswith("dash_disk_free_bytes ") for line in shown)
+    assert any(line.startswith('dash_dead_letter_age_seconds{pipeline="pl_1"} 360') for line in shown)
 
 
 def test_a_sender_cannot_make_series_up(metrics: Metrics) -> None:
