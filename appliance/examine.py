@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from appliance.components.bronze import BronzeLog
+from appliance.components.generations import Span
 from appliance.components.mapper import Mapper
-from appliance.components.silver import SilverStore, Table
+from appliance.components.silver import Progress, SilverStore, Table
 from appliance.domain.ids import OrganisationId
-from appliance.domain.ledger import Ledger
+from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.pipeline import Pipeline
 from appliance.errors import DashError
 
@@ -58,6 +59,23 @@ def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: 
     counted = silver.recount(table) if progress.seq else progress.outcome
     if counted != progress.outcome:
         yield Trouble(f"silver {pipeline.id}", f"expected {progress.outcome}, counted {counted}", remedy)
+    for told in unbalanced(silver.generations.spans(pipeline.id), progress):
+        yield Trouble(f"ledger {pipeline.id}", told, remedy)
+
+
+def unbalanced(spans: Iterable[Span], progress: Progress) -> Iterator[str]:
+    """Yield where the ledger by day and version does not hold: each span by itself, their order, and their sum."""
+    reached, outcome = 0, Outcome()
+    for span in spans:
+        events = span.last_seq - span.first_seq + 1
+        counted = Outcome(span.stored, span.filtered, span.duplicate, span.dead)
+        if span.first_seq != reached + 1:
+            yield f"events {reached + 1} to {span.first_seq - 1} are in no span"
+        if counted.total != events or span.gone > span.stored:
+            yield f"events {span.first_seq} to {span.last_seq} of {span.day} do not balance: {counted}"
+        reached, outcome = span.last_seq, outcome + counted
+    if (reached, outcome) != (progress.seq, progress.outcome):
+        yield f"the spans end at {reached} with {outcome}, expected {progress.seq} with {progress.outcome}"
 
 
 def damage(openers: Iterable[tuple[str, Callable[[], None]]]) -> Iterator[tuple[str, str | None]]:
