@@ -13,8 +13,9 @@ from appliance.components.silver import Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.engine.batches import Course
 from appliance.engine.engine import Engine
-from appliance.engine.refine import Commit, Course
+from appliance.engine.refine import Commit
 
 MOST_BYTES: Final = 24 << 20  # read at once
 

@@ -18,12 +18,13 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
+from appliance.engine.batches import Course
 from appliance.engine.bucket import TokenBucket
 from appliance.engine.hot_cache import KEPT_ROWS, HotCache
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
-from appliance.engine.refine import Commit, Course, Means, Refiner
+from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.topics import Hub
 from appliance.engine.workers import Workers

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -11,9 +11,11 @@ import pyarrow as pa
 import structlog
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.mapper import CompiledMapping, Mapped, Mapper
-from appliance.components.silver import Batch, Progress, SilverStore, Table
+from appliance.components.mapper import Mapper
+from appliance.components.silver import Batch, Progress, SilverStore
+from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
+from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, TransientError
 
@@ -27,17 +29,6 @@ RETRY_SECS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 T = TypeVar("T")
 
 log = structlog.get_logger("refine")
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """What refining needs to know of one pipeline in one version."""
-
-    pipeline_id: PipelineId
-    version: int
-    compiled: CompiledMapping
-    table: Table
-    persist: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +49,7 @@ class Commit(msgspec.Struct, frozen=True):
     rows: pa.Table
     events: int
     took_secs: float
+    whole: bool = True  # all that was read; else what was left of it comes next: another day, or too many rows
 
 
 class Refiner:
@@ -125,7 +117,8 @@ class Refiner:
         self.progress = commit.progress
         if self.lag_events <= 0:
             self.waiting_since = None
-        elif commit.events < self._batch_events:  # all that was there was taken: what waits now came meanwhile
+        elif commit.whole and commit.events < self._batch_events:
+            # All that was there was taken: what waits now came meanwhile.
             self.waiting_since = time.monotonic() - commit.took_secs
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
         self._told(commit)
@@ -183,18 +176,26 @@ class Refiner:
         """Read, map and commit one batch; Progress: the store does not stand at ``after_seq`` but there."""
         began = time.monotonic()
         frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
-        mapped = self._means.mapper.run(course.compiled, frames, course.version)
+        batch = self._gap(course, after_seq, frames)
+        if batch is None:
+            today = one_day(frames)
+            mapped = self._means.mapper.run(course.compiled, today, course.version)
+            batch, rows = batch_of(course, mapped, today[0].received_us), mapped.rows
+        else:
+            rows = batch.rows
         try:
-            progress = self._means.silver.commit(_batch(course, mapped))
+            progress = self._means.silver.commit(batch)
         except Conflict:
             return self._means.silver.progress(course.pipeline_id)
-        events = mapped.last_seq - after_seq
-        return Commit(course.pipeline_id, progress, mapped.rows, events, time.monotonic() - began)
+        whole = not frames or batch.last_seq == frames[-1].last_seq
+        took = time.monotonic() - began
+        return Commit(course.pipeline_id, progress, rows, batch.last_seq - after_seq, took, whole)
 
-
-def _batch(course: Course, mapped: Mapped) -> Batch:
-    rows, outcome = mapped.rows, mapped.outcome
-    if not course.persist:  # shown live, kept in Bronze, left out of Silver on the user's word
-        rows = rows.slice(0, 0)
-        outcome = msgspec.structs.replace(outcome, stored=0, filtered=outcome.filtered + outcome.stored)
-    return Batch(course.table, course.version, mapped.first_seq, mapped.last_seq, rows, mapped.dead, outcome)
+    def _gap(self, course: Course, after_seq: int, frames: Sequence[Frame]) -> Batch | None:
+        """Return what stands for events that have expired since, or None: the next event is there."""
+        bronze = self._means.bronze
+        following = frames[0].first_seq if frames else bronze.upkeep.first_seq(course.pipeline_id)
+        if following == after_seq + 1 and frames:
+            return None
+        log.warning("refine.gap", pipeline=course.pipeline_id, first=after_seq + 1, last=following - 1)
+        return gap_batch(course, self._means.mapper, after_seq + 1, following - 1)

@@ -15,7 +15,8 @@ from appliance.domain.event import Delivery, Envelope, Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType, Mapping
-from appliance.engine.refine import Commit, Course, Means, Refiner
+from appliance.engine.batches import Course
+from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, TransientError
 from tests.fakes.bronze import MemoryBronzeLog
@@ -51,6 +52,7 @@ class Store:
 
     def __init__(self, troubles: list[Exception] | None = None) -> None:
         self.numbers: list[int] = []
+        self.days: list[tuple[str, int, int]] = []  # day, first and last event of each batch
         self.at = Progress()
         self.troubles = troubles or []
 
@@ -63,12 +65,13 @@ class Store:
         if batch.first_seq != self.at.seq + 1:
             raise Conflict("somebody else wrote")
         self.numbers += batch.rows["number"].to_pylist()
+        self.days.append((batch.day.isoformat(), batch.first_seq, batch.last_seq))
         self.at = Progress(batch.last_seq, self.at.outcome + batch.outcome)
         return self.at
 
 
-async def append(bronze: MemoryBronzeLog, *lines: bytes) -> None:
-    await bronze.append(BOILERS, Delivery(Envelope(received_at=datetime(2026, 1, 1, tzinfo=UTC), source="t"), lines))
+async def append(bronze: MemoryBronzeLog, *lines: bytes, at: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+    await bronze.append(BOILERS, Delivery(Envelope(received_at=at, source="t"), lines))
 
 
 @asynccontextmanager
@@ -155,6 +158,18 @@ async def test_a_store_that_was_begun_anew_is_filled_again_from_bronze() -> None
         await until(lambda: refiner.progress.seq == 3)
     assert store.numbers == [1, 2, 3]
     assert refiner.progress.outcome == Outcome(stored=3)
+
+
+async def test_no_batch_spans_two_days_of_receipt() -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1", b"2", at=datetime(2026, 3, 1, 23, 59, 59, 999_999, tzinfo=UTC))
+    await append(bronze, b"3", at=datetime(2026, 3, 2, tzinfo=UTC))
+    await append(bronze, b"4", at=datetime(2026, 3, 1, 23, 30, tzinfo=UTC))  # a clock set back by half an hour
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.progress.seq == 4)
+        assert refiner.waiting_since is None
+    assert store.days == [("2026-03-01", 1, 2), ("2026-03-02", 3, 3), ("2026-03-01", 4, 4)]
+    assert store.numbers == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("persist", [True, False])
