@@ -1,12 +1,18 @@
 """What a component is handed beside its configuration. Nothing here is looked up: it is given, or it is not had."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from appliance.components.feed import FeedPlace
+    from appliance.components.silver import Table
 
 
 class OutboundRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +51,38 @@ class Outbound(Protocol):
         ...
 
 
+class UpstreamRows(msgspec.Struct, frozen=True):
+    """What ``Upstream.read`` answers: rows as ``Feed.read`` does, of ``table``, and the place after them."""
+
+    table: "Table"
+    rows: "pa.Table"
+    place: "FeedPlace"
+
+
+class Upstream(Protocol):
+    """The committed rows of the other pipelines of the same organisation; those of others do not exist."""
+
+    def find(self, named: str) -> PipelineId:
+        """Return the pipeline with this id or name. What is asked for once is heard of: its commits poke the reader.
+
+        Raises:
+            ConfigError: no such pipeline runs here.
+        """
+        ...
+
+    async def end(self, pipeline_id: PipelineId) -> "FeedPlace":
+        """Return the place after everything committed so far. Raises as ``read``."""
+        ...
+
+    async def read(self, pipeline_id: PipelineId, after: "FeedPlace", limit: int) -> UpstreamRows:
+        """Return the rows after that place, about ``limit`` of them. Raises TransientError, ConfigError (gone)."""
+        ...
+
+    def trouble(self, pipeline_id: PipelineId) -> str | None:
+        """Return why no new rows are to be expected (paused, failed, gone), in words; None: all is well."""
+        ...
+
+
 class Log(Protocol):
     """A structured log, bound to the component by whoever hands it over. ``event``: a constant sentence, no values."""
 
@@ -56,8 +94,9 @@ class Log(Protocol):
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """The five things a component may use.
+    """The six things a component may use.
 
+    ``upstream``: None where there are no other pipelines to read.
     ``secrets``: signing secrets that the appliance keeps for this pipeline, newest first, in clear; they count
     beside those in the configuration, so that rotating one does not touch the document.
     """
@@ -66,4 +105,5 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     outbound: Outbound
     clock: Clock
     log: Log
+    upstream: Upstream | None = None
     secrets: tuple[str, ...] = ()
