@@ -48,7 +48,11 @@ class Frame(msgspec.Struct, frozen=True):
 
     ``lines``: the payloads, each on a line of its own, joined by ``\\n`` without a trailing one; ``count`` of them,
     numbered from ``first_seq`` without a gap. A payload that holds line breaks comes back as it was only through
-    ``BronzeLog.payload``; here its breaks (white space between tokens) have become spaces.
+    ``BronzeLog.event``; here its breaks (white space between tokens) have become spaces.
+
+    ``withdrawn``: sequence numbers, ascending, of events that shall not be refined: dropped by hand or erased; they
+    count as filtered, and their lines are ``null``. ``damaged``: why none of these events can be read; all lines are
+    ``null``, and ``received_us`` is only about right.
     """
 
     first_seq: int
