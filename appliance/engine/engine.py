@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -20,6 +21,7 @@ from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 from appliance.engine.batches import Course
 from appliance.engine.bucket import TokenBucket
+from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.hot_cache import KEPT_ROWS, HotCache
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
@@ -31,6 +33,7 @@ from appliance.engine.workers import Workers
 from appliance.errors import DashError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
+ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
 
 log = structlog.get_logger("engine")
 
@@ -45,6 +48,7 @@ class Parts:
     mapper: Mapper
     workers: Workers
     clock: Clock = utc_now
+    disk: DiskGuard | None = None  # None: nobody watches it
 
 
 class Engine:
@@ -55,7 +59,7 @@ class Engine:
         self.bronze = parts.bronze
         self.workers = parts.workers
         self.hub = Hub()
-        self.receiver = Receiver(parts.bronze, parts.clock)
+        self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
         self._numbers: asyncio.Task[None] | None = None
@@ -92,7 +96,7 @@ class Engine:
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
-        refiner = Refiner(course, Means(self.bronze, silver, self._parts.mapper, self.workers), self._committed)
+        refiner = Refiner(course, self._means(silver), self._committed)
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -103,6 +107,12 @@ class Engine:
                 clock=self._parts.clock,
             )
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
+
+    def _means(self, silver: SilverStore) -> Means:
+        parts = self._parts
+        if parts.disk is None:
+            return Means(parts.bronze, silver, parts.mapper, parts.workers)
+        return Means(parts.bronze, silver, parts.mapper, parts.workers, partial(parts.disk.check, ROOM_AGAIN_SECS))
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document

@@ -40,6 +40,7 @@ class Poller:
         """Poll, and return the seconds to wait before the next time."""
         began = self._clock()
         try:
+            self._receiver.check_room()  # before asking: what cannot be kept is not fetched
             async for page in self._source.poll(self._bronze.checkpoint(self._pipeline_id)):
                 await self._receiver.pull(self._pipeline_id, page)
         except TransientError as error:

@@ -10,6 +10,7 @@ from appliance.domain.clock import Clock
 from appliance.domain.event import Delivery, Envelope, Receipt
 from appliance.domain.ids import PipelineId
 from appliance.engine.bucket import TokenBucket
+from appliance.engine.disk_guard import DiskGuard
 from appliance.errors import Conflict, NotFound, RateLimited, TransientError
 
 OUT_OF_ORDER_SECS = 30.0
@@ -30,9 +31,10 @@ class Door:
 class Receiver:
     """All doors of this process. Belongs to the event loop."""
 
-    def __init__(self, bronze: BronzeLog, clock: Clock) -> None:
+    def __init__(self, bronze: BronzeLog, clock: Clock, disk: DiskGuard | None = None) -> None:
         self._bronze = bronze
         self._clock = clock
+        self._disk = disk
         self._doors: dict[PipelineId, Door] = {}
         self._out_of_order: dict[PipelineId, str] = {}  # pipelines that exist and could not be started, and why
         self._under_way = 0
@@ -74,7 +76,10 @@ class Receiver:
         admission = door.source.admit(request)
         if not door.open:
             raise Conflict("the pipeline is paused and takes no events: resume it on its page, then send again")
+        self.check_room()
         _keep_to_limit(door, admission)
+        if self._disk is not None and self._disk.slow:
+            await self._disk.slow_down()
         headers = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
         envelope = Envelope(
             received_at=request.received_at,
@@ -90,6 +95,7 @@ class Receiver:
         door = self._doors.get(pipeline_id)
         if door is None:
             raise NotFound(f"pipeline {pipeline_id!r} has gone")
+        self.check_room()
         envelope = Envelope(
             received_at=self._clock(),
             source=door.source_type,
@@ -98,6 +104,11 @@ class Receiver:
             checkpoint=page.checkpoint,
         )
         return await self._append(pipeline_id, door, Delivery(envelope, page.payloads))
+
+    def check_room(self) -> None:
+        """Return if the disk has room for more events. Raises TransientError."""
+        if self._disk is not None:
+            self._disk.check()
 
     async def drain(self) -> None:
         """Refuse new requests and wait until every accepted one has its answer."""

@@ -39,6 +39,7 @@ class Means:
     silver: SilverStore
     mapper: Mapper
     workers: Workers
+    room: Callable[[], None] = lambda: None  # raises TransientError while the disk has none
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -175,6 +176,7 @@ class Refiner:
     def _refine_once(self, course: Course, after_seq: int) -> Commit | Progress:
         """Read, map and commit one batch; Progress: the store does not stand at ``after_seq`` but there."""
         began = time.monotonic()
+        self._means.room()
         frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
         batch = self._gap(course, after_seq, frames)
         if batch is None:
