@@ -80,6 +80,7 @@ def _add_pages(screens: "Screens") -> None:
         dashboard,
         dashboards,
         dead_letters,
+        ledger,
         mapping,
         new_pipeline,
         pipeline,
@@ -91,7 +92,7 @@ def _add_pages(screens: "Screens") -> None:
         tokens,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, mapping, new_pipeline, pipeline)
+    pages = (account, dashboard, dashboards, dead_letters, ledger, mapping, new_pipeline, pipeline)
     for page in (*pages, pipelines, records, settings, setup, sign_in, tokens):
         page.register(screens)
 

@@ -17,6 +17,7 @@ SCREENS = {
     "records": "/pipelines/{host}/records",
     "settings": "/pipelines/{orders}/settings",
     "dead-letters": "/pipelines/{orders}/dead-letters",
+    "ledger": "/pipelines/{host}/ledger",
     "dashboards": "/dashboards",
     "dashboard": "/dashboards/{board}",
     "tokens": "/tokens",

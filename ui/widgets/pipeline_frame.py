@@ -19,6 +19,7 @@ TABS = (
     ("mapping", "Mapping"),
     ("records", "Records"),
     ("dead-letters", "Dead letters"),
+    ("ledger", "Ledger"),
     ("settings", "Settings"),
 )
 
