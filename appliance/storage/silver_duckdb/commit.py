@@ -1,7 +1,6 @@
 """One batch into the file: rows, dead letters and progress in one transaction, or nothing."""
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import msgspec
@@ -11,80 +10,102 @@ from appliance.components.silver import Batch, Progress
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.errors import Conflict, FatalError
+from appliance.storage.silver_duckdb import gold, spans
 from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.silver_duckdb.supersede import supersede
+from appliance.storage.silver_duckdb.transaction import transaction
 from appliance.storage.sql.dead_letters import DEAD_COLUMNS
-from appliance.storage.sql.source import dead_table, rows_table
+from appliance.storage.sql.source import Stored, dead_table, physical_name, rows_table
 
-_PROGRESS: Final = "SELECT pipeline_id, seq, stored, filtered, duplicate, dead FROM _progress"
+_PROGRESS: Final = """
+SELECT seq, stored, filtered, duplicate, dead FROM _progress WHERE pipeline_id = $id AND generation = $number
+"""
+_ALL_LIVE: Final = """
+SELECT pipeline_id, seq, stored, filtered, duplicate, dead
+FROM _progress JOIN _generations USING (pipeline_id) WHERE live AND generation = number
+"""
 _ADVANCE: Final = """
 UPDATE _progress SET seq = $seq, stored = stored + $stored, filtered = filtered + $filtered,
     duplicate = duplicate + $duplicate, dead = dead + $dead, updated_at = now()
-WHERE pipeline_id = $id AND seq = $before
+WHERE pipeline_id = $id AND generation = $number AND seq = $before
 RETURNING seq, stored, filtered, duplicate, dead
 """
-_BEGIN: Final = "INSERT INTO _progress VALUES ($id, $seq, $stored, $filtered, $duplicate, $dead, now())"
 
 
-def read_progress(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId) -> Progress | None:
-    """Return what is stored; None for a pipeline never committed to."""
-    found = cursor.execute(f"{_PROGRESS} WHERE pipeline_id = $id", {"id": pipeline_id}).fetchall()
-    return Progress(found[0][1], Outcome(*found[0][2:])) if found else None
+def read_progress(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int) -> Progress | None:
+    """Return what is stored of a generation; None for one that is not there."""
+    found = cursor.execute(_PROGRESS, {"id": pipeline_id, "number": number}).fetchall()
+    return Progress(found[0][0], Outcome(*found[0][1:])) if found else None
 
 
-def read_all_progress(cursor: duckdb.DuckDBPyConnection) -> dict[PipelineId, Progress]:
-    """Return the progress of every pipeline in the file."""
-    found = cursor.execute(_PROGRESS).fetchall()
+def read_live_progress(cursor: duckdb.DuckDBPyConnection) -> dict[PipelineId, Progress]:
+    """Return the progress of every pipeline in the file, by its live generation."""
+    found = cursor.execute(_ALL_LIVE).fetchall()
     return {PipelineId(row[0]): Progress(row[1], Outcome(*row[2:])) for row in found}
 
 
-def commit(cursor: duckdb.DuckDBPyConnection, batch: Batch) -> Progress:
-    """Store ``batch`` in one transaction; its tables are prepared. Raises as ``SilverStore``, and duckdb.Error."""
+def commit(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, stored: Stored) -> Progress:
+    """Store ``batch`` in generation ``number`` in one transaction.
+
+    ``stored``: the columns of its rows, which cover the batch's. Raises as ``SilverStore``, and duckdb.Error.
+    """
     _check_outcome(batch)
     rows = _with_uuid(batch)
     views = {"batch_rows": rows} if rows.num_rows else {}
     if batch.dead.num_rows or batch.table.keyed:
         views["batch_dead"] = batch.dead
-    cursor.execute("BEGIN")
     try:
-        for name, view in views.items():
-            cursor.register(name, view)
-        progress = _store(cursor, batch, rows)
-        cursor.execute("COMMIT")
-    except BaseException:
-        _roll_back(cursor)
-        raise
+        with transaction(cursor):
+            for name, view in views.items():
+                cursor.register(name, view)
+            own, earlier = _store(cursor, batch, rows, Place(number, stored))
+            progress = _advance(cursor, batch, number, batch.outcome + own + earlier)
+            spans.add(cursor, batch, number, batch.outcome + own)
     finally:
         for name in views:
             cursor.unregister(name)
     return progress
 
 
-def _store(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: pa.Table) -> Progress:
-    outcome = batch.outcome
-    if rows.num_rows and batch.table.keyed:
-        kept = supersede(cursor, batch, rows)
-        outcome += kept.change
-        cursor.register("batch_rows", kept.rows)
-    if rows.num_rows:
-        _insert_rows(cursor, batch)
+class Place(NamedTuple):
+    """Where a batch is stored: in which generation, and what columns it has."""
+
+    number: int
+    stored: Stored
+
+
+def _store(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: pa.Table, place: Place) -> tuple[Outcome, Outcome]:
+    """Insert rows and dead letters; return what keys change of the batch's outcome, and of earlier ones."""
     if batch.dead.num_rows:
-        _insert(cursor, dead_table(batch.table.pipeline_id), DEAD_COLUMNS, "batch_dead")
-    return _advance(cursor, batch, outcome)
+        names = ", ".join(map(quoted, DEAD_COLUMNS))
+        into = quoted(dead_table(batch.table.pipeline_id, place.number))
+        cursor.execute(f"INSERT INTO {into} ({names}) SELECT {names} FROM batch_dead")  # noqa: S608 - all quoted
+    if not rows.num_rows:
+        return Outcome(), Outcome()
+    if not batch.table.keyed:
+        _insert_rows(cursor, batch, place)
+        gold.add(cursor, batch, place.number)
+        return Outcome(), Outcome()
+    kept = supersede(cursor, batch, rows, place.number)
+    cursor.register("batch_rows", kept.rows)
+    _insert_rows(cursor, batch, place)
+    gold.add(cursor, batch, place.number)
+    if batch.table.rollups and kept.removed is not None:
+        cursor.register("removed_rows", kept.removed)
+        gold.recompute(cursor, batch.table, place.number, "removed_rows")
+        cursor.unregister("removed_rows")
+    return kept.own, kept.earlier
 
 
-def _advance(cursor: duckdb.DuckDBPyConnection, batch: Batch, outcome: Outcome) -> Progress:
+def _advance(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, outcome: Outcome) -> Progress:
     """Move the progress on, where it stands right before the batch; one statement instead of reading it first."""
-    values = {"id": batch.table.pipeline_id, "seq": batch.last_seq, **msgspec.structs.asdict(outcome)}
-    moved = cursor.execute(_ADVANCE, {**values, "before": batch.first_seq - 1}).fetchall()
+    own = {"id": batch.table.pipeline_id, "number": number}
+    values = {**own, "seq": batch.last_seq, "before": batch.first_seq - 1, **msgspec.structs.asdict(outcome)}
+    moved = cursor.execute(_ADVANCE, values).fetchall()
     if moved:
         return Progress(moved[0][0], Outcome(*moved[0][1:]))
-    stored = read_progress(cursor, batch.table.pipeline_id)
-    if stored is not None or batch.first_seq != 1:
-        following = stored.seq + 1 if stored else 1
-        raise Conflict(f"{_doing(batch)}: {following} is next; somebody else wrote. Read the progress again.")
-    cursor.execute(_BEGIN, values)
-    return Progress(batch.last_seq, outcome)
+    stored = read_progress(cursor, batch.table.pipeline_id, number) or Progress()
+    raise Conflict(f"{_doing(batch)}: {stored.seq + 1} is next; somebody else wrote. Read the progress again.")
 
 
 def _check_outcome(batch: Batch) -> None:
@@ -100,15 +121,13 @@ def _doing(batch: Batch) -> str:
     return f"Storing events {batch.first_seq} to {batch.last_seq} of {batch.table.pipeline_id}"
 
 
-def _insert_rows(cursor: duckdb.DuckDBPyConnection, batch: Batch) -> None:
+def _insert_rows(cursor: duckdb.DuckDBPyConnection, batch: Batch, place: Place) -> None:
     own = ("_time", "_seq", "_item", "_key", "_extra") if batch.table.keyed else ("_time", "_seq", "_item", "_extra")
-    columns = (*own, *(column.name for column in batch.table.columns))
-    _insert(cursor, rows_table(batch.table.pipeline_id), columns, "batch_rows")
-
-
-def _insert(cursor: duckdb.DuckDBPyConnection, table: str, columns: Sequence[str], view: str) -> None:
-    names = ", ".join(map(quoted, columns))
-    cursor.execute(f"INSERT INTO {quoted(table)} ({names}) SELECT {names} FROM {view}")  # noqa: S608 - all quoted
+    columns = [column.name for column in batch.table.columns]
+    physical = [physical_name(name, place.stored[name.lower()]) for name in columns]
+    into = quoted(rows_table(batch.table.pipeline_id, place.number))
+    targets, values = (", ".join(map(quoted, (*own, *names))) for names in (physical, columns))
+    cursor.execute(f"INSERT INTO {into} ({targets}) SELECT {values} FROM batch_rows")  # noqa: S608 - all quoted
 
 
 def _with_uuid(batch: Batch) -> pa.Table:
@@ -119,12 +138,3 @@ def _with_uuid(batch: Batch) -> pa.Table:
     place = rows.schema.get_field_index("_key")
     chunks = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in rows["_key"].chunks]
     return rows.set_column(place, "_key", pa.chunked_array(chunks, type=pa.uuid()))
-
-
-def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
-    try:
-        cursor.execute("ROLLBACK")
-    except duckdb.TransactionException:
-        return  # a commit that failed has ended its transaction already
-    except duckdb.FatalException:
-        return  # the handle is dead, and what it held with it

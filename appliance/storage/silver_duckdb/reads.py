@@ -1,15 +1,14 @@
 """Reading: each on a cursor of its own, with a deadline, seeing whole commits only."""
 
-from collections.abc import Callable, Mapping
-
 import pyarrow as pa
 from sqlglot import exp
 
 from appliance.components.silver import Aggregation, DeadLetterQuery, RecordQuery, Table
 from appliance.domain.ids import PipelineId
-from appliance.domain.mapping import FieldType
-from appliance.storage.silver_duckdb import answers, schema
+from appliance.storage.silver_duckdb import answers
 from appliance.storage.silver_duckdb.database import Database
+from appliance.storage.silver_duckdb.tables import check
+from appliance.storage.silver_duckdb.writer import Writer
 from appliance.storage.sql.aggregate import aggregate, count_matching, wants_percentiles
 from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.dialect import DuckDb
@@ -20,17 +19,15 @@ from appliance.storage.sql.statement import Statement
 EXACT_PERCENTILE_ROWS = 2_000_000  # beyond it percentiles come from a sample; exact ones take 8 to 16 bytes a row
 SAMPLE_ROWS = EXACT_PERCENTILE_ROWS  # at most; at least half of it
 
-ColumnsOf = Callable[[PipelineId], Mapping[str, FieldType] | None]
-
 _DIALECT = DuckDb()
 
 
 class Reads:
-    """``columns_of``: what columns a pipeline's rows have; None: there is no table."""
+    """``writer`` knows which generation is live and what columns it has."""
 
-    def __init__(self, database: Database, columns_of: ColumnsOf, timeout_secs: float) -> None:
+    def __init__(self, database: Database, writer: Writer, timeout_secs: float) -> None:
         self._database = database
-        self._columns_of = columns_of
+        self._writer = writer
         self._timeout_secs = timeout_secs
 
     def records(self, table: Table, query: RecordQuery, timeout_secs: float | None) -> pa.Table:
@@ -53,15 +50,16 @@ class Reads:
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
         """See ``SilverStore.dead_letters``."""
-        if self._columns_of(pipeline_id) is None:
+        if self._writer.columns(pipeline_id) is None:
             return answers.no_dead_letters()
-        statement = select_dead(pipeline_id, query, _DIALECT)
+        statement = select_dead(pipeline_id, query, _DIALECT, self._writer.live(pipeline_id))
         return answers.as_dead_letters(self._run(statement, f"reading dead letters of {pipeline_id}", None))
 
     def _source(self, table: Table) -> exp.Expr:
-        stored = self._columns_of(table.pipeline_id)
-        schema.check(table, stored or {})
-        return rows_of(table, stored, _DIALECT)
+        number = self._writer.number(table)
+        stored = self._writer.columns(table.pipeline_id, number)
+        check(table, stored or {})
+        return rows_of(table, stored, _DIALECT, number)
 
     def _run(self, statement: Statement, doing: str, timeout_secs: float | None) -> pa.Table:
         with self._database.reading(doing, timeout_secs or self._timeout_secs) as cursor:

@@ -1,46 +1,71 @@
-"""Tables of the file: which there are, with which columns, and how they come about."""
+"""The file's own tables, and what is read from them at opening: which generations there are, with which columns."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 import duckdb
 
-from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.errors import Conflict, FatalError
+from appliance.errors import FatalError
 from appliance.storage.sql.dialect import DuckDb
-from appliance.storage.sql.scope import SYSTEM_FIELDS
-from appliance.storage.sql.source import dead_table, rows_table
+from appliance.storage.sql.source import Stored, rows_table, stored_columns
 
-FORMAT = 1  # of this file; a file with a greater one was written by a newer version
-_KINDS = {DuckDb().type_name(kind): kind for kind in FieldType} | {"INTEGER": FieldType.INTEGER}  # _item's
-_PREFIX = rows_table("")
+FORMAT: Final = 2  # of this file; a file with a greater one was written by a newer version
+KINDS: Final = {DuckDb().type_name(kind): kind for kind in FieldType} | {"INTEGER": FieldType.INTEGER}  # _item's
+_PREFIX: Final = rows_table("")
 
 # No index on purpose: the writer alone guards _progress, and indexes are what DuckDB files have been damaged through.
-_FIRST = f"""
+# _numbers: the highest number that a shadow was given, of any pipeline; one that was discarded does not come again.
+# _spans.dead_gone: of the events dead, those whose dead letters retention has removed since.
+_FIRST: Final = f"""
 CREATE TABLE IF NOT EXISTS _format (format INTEGER NOT NULL);
 INSERT INTO _format SELECT {FORMAT} WHERE NOT EXISTS (FROM _format);
 CREATE TABLE IF NOT EXISTS _progress (
     pipeline_id VARCHAR NOT NULL, seq BIGINT NOT NULL, stored BIGINT NOT NULL, filtered BIGINT NOT NULL,
-    duplicate BIGINT NOT NULL, dead BIGINT NOT NULL, updated_at TIMESTAMPTZ NOT NULL
+    duplicate BIGINT NOT NULL, dead BIGINT NOT NULL, updated_at TIMESTAMPTZ NOT NULL, generation INTEGER DEFAULT 1
 );
+CREATE TABLE IF NOT EXISTS _generations (
+    pipeline_id VARCHAR NOT NULL, number INTEGER NOT NULL, live BOOLEAN NOT NULL, first_seq BIGINT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _spans (
+    pipeline_id VARCHAR NOT NULL, generation INTEGER NOT NULL, first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL,
+    day DATE NOT NULL, version INTEGER NOT NULL, stored BIGINT NOT NULL, filtered BIGINT NOT NULL,
+    duplicate BIGINT NOT NULL, dead BIGINT NOT NULL, gone BIGINT NOT NULL DEFAULT 0,
+    dead_gone BIGINT NOT NULL DEFAULT 0
+);
+CREATE TABLE IF NOT EXISTS _numbers (last INTEGER NOT NULL);
+INSERT INTO _numbers SELECT $last WHERE NOT EXISTS (FROM _numbers);
 """
-_DEAD = """
-CREATE TABLE IF NOT EXISTS {dead} (
-    seq BIGINT NOT NULL, item INTEGER NOT NULL, reason VARCHAR NOT NULL, field VARCHAR, value VARCHAR,
-    message VARCHAR NOT NULL, problems VARCHAR NOT NULL, received_at TIMESTAMPTZ NOT NULL, version INTEGER NOT NULL
-)
+# Format 1 knew one generation a pipeline and no spans: what was refined before becomes one span of version 0.
+_FROM_1: Final = """
+ALTER TABLE _progress ADD COLUMN IF NOT EXISTS generation INTEGER DEFAULT 1;
+INSERT INTO _progress BY NAME
+    SELECT substr(table_name, 6) AS pipeline_id, 0 AS seq, 0 AS stored, 0 AS filtered, 0 AS duplicate, 0 AS dead,
+        now() AS updated_at, 1 AS generation
+    FROM duckdb_tables() WHERE starts_with(table_name, 'rows_')
+    AND substr(table_name, 6) NOT IN (SELECT pipeline_id FROM _progress);
+INSERT INTO _generations SELECT pipeline_id, 1, true, 1, updated_at FROM _progress;
+INSERT INTO _spans BY NAME SELECT pipeline_id, 1 AS generation, 1 AS first_seq, seq AS last_seq,
+    DATE '1970-01-01' AS day, 0 AS version, stored, filtered, duplicate, dead FROM _progress WHERE seq > 0;
+UPDATE _format SET format = 2;
 """
-_ROWS = """
-CREATE TABLE IF NOT EXISTS {rows} (
-    _time TIMESTAMPTZ NOT NULL, _seq BIGINT NOT NULL, _item INTEGER NOT NULL, _key UUID, _extra JSON{columns}
-)
-"""
-_EXISTING = """
-SELECT table_name, lower(column_name), data_type FROM duckdb_columns() WHERE starts_with(table_name, $prefix)
+_EXISTING: Final = """
+SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE starts_with(table_name, $prefix)
+ORDER BY table_name, column_index
 """
 
-Columns = dict[PipelineId, dict[str, FieldType]]
+
+@dataclass
+class Generations:
+    """Of one pipeline: which is live, and what columns the rows of each have."""
+
+    live: int = 1
+    columns: dict[int, Stored] = field(default_factory=dict)
+
+
+Known = dict[PipelineId, Generations]
 
 
 def quoted(name: str) -> str:
@@ -48,62 +73,39 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def begin(cursor: duckdb.DuckDBPyConnection) -> Columns:
-    """Make the file's own tables and return the columns of every pipeline's, names in lower case.
+def begin(cursor: duckdb.DuckDBPyConnection, last_number: int = 1) -> Known:
+    """Make the file's own tables, bring an older file up to date and return the generations of every pipeline.
+
+    ``last_number``: in a file that is new, generations to come are numbered above it.
 
     Raises:
         FatalError: a newer version wrote this file.
     """
-    cursor.execute(_FIRST)
+    cursor.execute("BEGIN")
+    for statement in _FIRST.split(";\n"):
+        if statement.strip():
+            cursor.execute(statement, {"last": last_number} if "$last" in statement else None)
     found = cursor.execute("SELECT max(format) FROM _format").fetchall()[0][0]
     if found > FORMAT:
+        cursor.execute("ROLLBACK")
         raise FatalError(
             f"Opening the row store: it has format {found}, expected at most {FORMAT}.",
             hint="run the version of Dash that wrote it, or a newer one",
         )
-    tables: Columns = {}
-    for table, column, kind in cursor.execute(_EXISTING, {"prefix": _PREFIX}).fetchall():
-        columns = tables.setdefault(PipelineId(table.removeprefix(_PREFIX)), {})
-        if column != "_key":
-            columns[column] = _KINDS[kind]
-    return tables
-
-
-def prepare(
-    cursor: duckdb.DuckDBPyConnection, table: Table, stored: Mapping[str, FieldType] | None
-) -> dict[str, FieldType]:
-    """Create the pipeline's tables or add the columns that ``stored`` lacks; return the columns there are then.
-
-    Raises:
-        Conflict: a column exists with another type, is named twice or like one of Dash's own; nothing was changed.
-    """
-    check(table, stored or {})
-    own = dict(SYSTEM_FIELDS if stored is None else stored)
-    added = [column for column in table.columns if column.name.lower() not in own]
-    typed = [f"{quoted(column.name)} {DuckDb().type_name(column.type)}" for column in added]
-    rows = quoted(rows_table(table.pipeline_id))
-    cursor.execute("BEGIN")
-    if stored is None:
-        cursor.execute(_ROWS.format(rows=rows, columns="".join(f", {one}" for one in typed)))
-        cursor.execute(_DEAD.format(dead=quoted(dead_table(table.pipeline_id))))
-    else:
-        for one in typed:
-            cursor.execute(f"ALTER TABLE {rows} ADD COLUMN {one}")
+    if found == 1:
+        cursor.execute(_FROM_1)
     cursor.execute("COMMIT")
-    return own | {column.name.lower(): column.type for column in added}
+    return _known(cursor)
 
 
-def check(table: Table, stored: Mapping[str, FieldType]) -> None:
-    """Raise Conflict where ``table`` cannot have the columns it wants. DuckDB's names do not differ by case alone."""
-    names = {"_key", *SYSTEM_FIELDS}
-    for column in table.columns:
-        place = f"Preparing the rows of {table.pipeline_id}: column {column.name!r}"
-        if column.name.lower() in names:
-            raise Conflict(f"{place} is there twice or is one of Dash's own; give it another name.")
-        names.add(column.name.lower())
-        found = stored.get(column.name.lower(), column.type)
-        if found is not column.type:
-            raise Conflict(
-                f"{place} holds {found.value} and cannot become {column.type.value}; give the field another name,"
-                " or replay the pipeline from the start."
-            )
+def _known(cursor: duckdb.DuckDBPyConnection) -> Known:
+    physical: dict[str, dict[str, FieldType]] = {}
+    for table, column, kind in cursor.execute(_EXISTING, {"prefix": _PREFIX}).fetchall():
+        if column != "_key":
+            physical.setdefault(table, {})[column.lower()] = KINDS[kind]
+    known: Known = {}
+    for pipeline_id, number, live in cursor.execute("SELECT pipeline_id, number, live FROM _generations").fetchall():
+        own = known.setdefault(PipelineId(pipeline_id), Generations())
+        own.columns[number] = stored_columns(physical[rows_table(pipeline_id, number)])
+        own.live = number if live else own.live
+    return known

@@ -13,14 +13,15 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.errors import DashError, TransientError
-from appliance.storage.silver_duckdb import schema
-from appliance.storage.silver_duckdb.commit import commit, read_all_progress
+from appliance.storage.silver_duckdb.commit import commit, read_live_progress, read_progress
 from appliance.storage.silver_duckdb.database import Database
 from appliance.storage.silver_duckdb.opening import Incident, Opening
 from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
-from appliance.storage.silver_duckdb.writer import Writer
-from appliance.storage.sql.source import dead_table, rows_table
+from appliance.storage.silver_duckdb.tables import covers, give_back, prepare, remove
+from appliance.storage.silver_duckdb.transaction import transaction
+from appliance.storage.silver_duckdb.writer import Writer, no_such
+from appliance.storage.sql.source import Stored
 
 _COUNTING_SECS: Final = 600.0
 
@@ -53,7 +54,7 @@ class DuckDbSilver:
         except DashError:
             self._database.close()
             raise
-        self._reads = Reads(self._database, self._writer.columns, timeout_secs)
+        self._reads = Reads(self._database, self._writer, timeout_secs)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -61,34 +62,40 @@ class DuckDbSilver:
         return tuple(self._opening.incidents)
 
     def prepare(self, table: Table) -> None:
-        pipeline_id = table.pipeline_id
+        self._writer.run(f"preparing the rows of {table.pipeline_id}", lambda cursor: self._prepare(cursor, table))
 
-        def work(cursor: duckdb.DuckDBPyConnection) -> None:
-            self._writer.learn(pipeline_id, schema.prepare(cursor, table, self._writer.columns(pipeline_id)))
-
-        self._writer.run(f"preparing the rows of {pipeline_id}", work)
-
-    def progress(self, pipeline_id: PipelineId) -> Progress:
-        return self.counts((pipeline_id,))[pipeline_id]
+    def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
+        if generation is None:
+            return self.counts((pipeline_id,))[pipeline_id]
+        with self._database.reading("reading progress", _COUNTING_SECS) as cursor:
+            found = read_progress(cursor, pipeline_id, generation)
+        if found is None:
+            raise no_such(pipeline_id, generation)
+        return found
 
     def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
         with self._database.reading("reading progress", _COUNTING_SECS) as cursor:
-            found = read_all_progress(cursor)
+            found = read_live_progress(cursor)
         return {pipeline_id: found.get(pipeline_id, Progress()) for pipeline_id in pipeline_ids}
 
     def commit(self, batch: Batch) -> Progress:
         """See ``SilverStore.commit``. A table not prepared, or with fewer columns, is prepared first."""
-        pipeline_id = batch.table.pipeline_id
-        stored = self._writer.columns(pipeline_id)
-        if stored is None or any(stored.get(one.name.lower()) is not one.type for one in batch.table.columns):
-            self.prepare(batch.table)
+        table = batch.table
+
+        def work(cursor: duckdb.DuckDBPyConnection) -> Progress:
+            number = self._writer.number(table)
+            stored = self._writer.columns(table.pipeline_id, number)
+            if stored is None or not covers(table, stored):
+                stored = self._prepare(cursor, table)
+            return commit(cursor, batch, number, stored)
+
         try:
-            return self._writer.run(f"storing rows of {pipeline_id}", lambda cursor: commit(cursor, batch))
+            return self._writer.run(f"storing rows of {table.pipeline_id}", work)
         except TransientError:
-            progress = self.progress(pipeline_id)
+            progress = self.progress(table.pipeline_id, table.generation)
             if progress.seq != batch.last_seq:
                 raise
-            log.info("silver.commit_landed", pipeline=pipeline_id, seq=progress.seq)  # the fault came after the commit
+            log.info("silver.commit_landed", pipeline=table.pipeline_id, seq=progress.seq)  # the fault came after it
             return progress
 
     def records(self, table: Table, query: RecordQuery, *, timeout_secs: float | None = None) -> pa.Table:
@@ -101,31 +108,29 @@ class DuckDbSilver:
         return self._reads.dead_letters(pipeline_id, query)
 
     def recount(self, table: Table) -> Outcome:
+        number = self._writer.number(table)
         with self._database.reading(f"counting the rows of {table.pipeline_id}", _COUNTING_SECS) as cursor:
-            return recount(cursor, table.pipeline_id)
+            return recount(cursor, table.pipeline_id, number)
 
     def drop(self, pipeline_id: PipelineId) -> None:
         def work(cursor: duckdb.DuckDBPyConnection) -> None:
-            _drop(cursor, pipeline_id)
-            self._writer.learn(pipeline_id, None)
+            with transaction(cursor):
+                for number in self._writer.numbers(pipeline_id):
+                    remove(cursor, pipeline_id, number)
+            self._writer.forget(pipeline_id)
+            give_back(cursor)
 
         self._writer.run(f"removing the rows of {pipeline_id}", work)
+
+    def _prepare(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> Stored:
+        number = self._writer.number(table)
+        stored = prepare(cursor, table, number, self._writer.columns(table.pipeline_id, number))
+        self._writer.learn(table.pipeline_id, number, stored)
+        return stored
 
     def close(self) -> None:
         self._writer.close()
         self._database.close()
-
-
-def _drop(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId) -> None:
-    cursor.execute("BEGIN")
-    for table in (rows_table(pipeline_id), dead_table(pipeline_id)):
-        cursor.execute(f"DROP TABLE IF EXISTS {schema.quoted(table)}")
-    cursor.execute("DELETE FROM _progress WHERE pipeline_id = $id", {"id": pipeline_id})
-    cursor.execute("COMMIT")
-    try:
-        cursor.execute("CHECKPOINT")  # DROP and CHECKPOINT together give the space back to the file system
-    except duckdb.TransactionException as error:
-        log.info("silver.checkpoint_later", pipeline=pipeline_id, reason=str(error))
 
 
 _: type[SilverStore] = DuckDbSilver

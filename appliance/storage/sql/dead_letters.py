@@ -14,7 +14,7 @@ DEAD_COLUMNS = (
 )  # fmt: skip
 
 
-def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect) -> Statement:
+def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect, generation: int = 1) -> Statement:
     """Return the statement that answers ``query`` with the columns of ``DEAD_COLUMNS``."""
     scope = Scope(dict.fromkeys(DEAD_COLUMNS, FieldType.STRING))
     conditions: list[exp.Expr] = [
@@ -24,7 +24,7 @@ def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect) -> S
     ]
     if query.before_seq is not None:
         conditions.append(exp.LT(this=column("seq"), expression=scope.bind(query.before_seq)))
-    source = exp.Table(this=name(dead_table(pipeline_id)), alias=exp.TableAlias(this=name(ALIAS)))
+    source = exp.Table(this=name(dead_table(pipeline_id, generation)), alias=exp.TableAlias(this=name(ALIAS)))
     tree = exp.select(*(exp.alias_(column(field), name(field)) for field in DEAD_COLUMNS)).from_(source)
     newest = [exp.Ordered(this=column("seq"), desc=True), exp.Ordered(this=column("item"), desc=True)]
     tree = tree.where(*conditions).order_by(*newest).limit(integer(query.limit))

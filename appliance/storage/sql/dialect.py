@@ -20,6 +20,10 @@ class Dialect(Protocol):
         """Return the column type."""
         ...
 
+    def as_text(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
+        """Return a value of ``kind`` as text: as JSON would have it, instants by RFC 3339."""
+        ...
+
     def bucket(self, width_us: int) -> exp.Expr:
         """Return the number of the bucket that ``_time`` falls in; bucket 0 starts at 1970-01-01 UTC. Grouped by."""
         ...
@@ -61,6 +65,14 @@ class DuckDb:
 
     def type_name(self, kind: FieldType) -> str:
         return self._TYPES[kind]
+
+    def as_text(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
+        if kind is FieldType.TIMESTAMP:
+            return _call("strftime", value, exp.Literal.string("%Y-%m-%dT%H:%M:%S.%fZ"))
+        text = exp.cast(value, "VARCHAR", dialect="duckdb")
+        if kind is FieldType.DECIMAL:  # always nine places: 1.500000000
+            return _call("rtrim", _call("rtrim", text, exp.Literal.string("0")), exp.Literal.string("."))
+        return text
 
     def bucket(self, width_us: int) -> exp.Expr:
         # three times as fast as time_bucket(), which asks ICU for every TIMESTAMPTZ; // rounds towards zero

@@ -1,6 +1,6 @@
 """Where rows are read from: the pipeline's table, made to look as the mapping of today says."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlglot import exp
 
@@ -9,42 +9,77 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.statement import name
+from appliance.storage.sql.widening import rank, widened
 
 ALIAS = "r"
 
 
-def rows_table(pipeline_id: str) -> str:
-    """Return the name of the table that holds the pipeline's rows."""
-    return f"rows_{pipeline_id}"
+Stored = Mapping[str, tuple[FieldType, ...]]
+"""Columns of a rows table, names in lower case: the types each has had, the last is what it holds now."""
 
 
-def dead_table(pipeline_id: str) -> str:
-    """Return the name of the table that holds the pipeline's dead letters."""
-    return f"dead_{pipeline_id}"
+def rows_table(pipeline_id: str, generation: int = 1) -> str:
+    """Return the name of the table that holds the rows of a generation of the pipeline."""
+    return f"rows_{pipeline_id}{_suffix(generation)}"
 
 
-def rows_of(table: Table, stored: Mapping[str, FieldType] | None, dialect: Dialect) -> exp.Expr:
-    """Return what to select from, under the alias ``r``.
+def dead_table(pipeline_id: str, generation: int = 1) -> str:
+    """Return the name of the table that holds the dead letters of a generation of the pipeline."""
+    return f"dead_{pipeline_id}{_suffix(generation)}"
 
-    ``stored``: the columns there are (names in lower case); None: no table yet. Columns that the mapping has and the
-    table lacks read as null, a table not there reads as empty: a reader never has to wait for ``prepare``.
+
+def _suffix(generation: int) -> str:
+    return "" if generation == 1 else f"#{generation}"
+
+
+def physical_name(name: str, types: Sequence[FieldType]) -> str:
+    """Return under which name the table has the last of a column's ``types``: the first has the column's own."""
+    return name if len(types) == 1 else f"{name}#{types[-1].value}"
+
+
+def stored_columns(physical: Mapping[str, FieldType]) -> Stored:
+    """Return the columns that a table's physical ones make up."""
+    own = {name: kind for name, kind in physical.items() if not _is_second(name, physical)}
+    return {
+        name: (kind, *sorted((one for one in FieldType if physical.get(f"{name}#{one.value}") is one), key=rank))
+        for name, kind in own.items()
+    }
+
+
+def _is_second(name: str, physical: Mapping[str, FieldType]) -> bool:
+    head, _, tail = name.rpartition("#")
+    return head in physical and physical[name].value == tail
+
+
+def rows_of(table: Table, stored: Stored | None, dialect: Dialect, generation: int = 1) -> exp.Expr:
+    """Return what to select from, under the alias ``r``: the rows of ``generation``.
+
+    ``stored``: the columns there are; None: no table yet. Columns that the mapping has and the table lacks read as
+    null, a table not there reads as empty: a reader never has to wait for ``prepare``. A column that was widened, or
+    will be, reads as one of the wider type.
     """
     fields = {**SYSTEM_FIELDS, **{column.name: column.type for column in table.columns}}
-    if stored is not None and all(field.lower() in stored for field in fields):
-        return exp.Table(this=name(rows_table(table.pipeline_id)), alias=_alias())
+    named = exp.Table(this=name(rows_table(table.pipeline_id, generation)))
+    if stored is not None and all(stored.get(field.lower()) == (kind,) for field, kind in fields.items()):
+        return exp.Table(this=named.this, alias=_alias())
     known = stored or {}
     selected = [
-        exp.alias_(exp.column(name(field)), name(field))
-        if field.lower() in known
-        else exp.alias_(exp.cast(exp.Null(), dialect.type_name(kind), dialect=dialect.sqlglot_name), name(field))
+        exp.alias_(value_of(field, known.get(field.lower(), ()), kind, dialect), name(field))
         for field, kind in fields.items()
     ]
     inner = exp.select(*selected)
-    if stored is None:
-        inner = inner.where(exp.false())
-    else:
-        inner = inner.from_(exp.Table(this=name(rows_table(table.pipeline_id))))
+    inner = inner.where(exp.false()) if stored is None else inner.from_(named)
     return exp.Subquery(this=inner, alias=_alias())
+
+
+def value_of(field: str, types: Sequence[FieldType], wanted: FieldType, dialect: Dialect) -> exp.Expr:
+    """Return a column's value as ``wanted``, whichever of its ``types`` a row was stored with; none: null."""
+    if not types:
+        return exp.cast(exp.Null(), dialect.type_name(wanted), dialect=dialect.sqlglot_name)
+    places = [exp.column(name(physical_name(field, types[: place + 1]))) for place in range(len(types))]
+    values = [widened(place, kind, wanted, dialect) for place, kind in zip(places, types, strict=True)]
+    newest, *older = reversed(values)
+    return exp.Coalesce(this=newest, expressions=older) if older else newest
 
 
 def _alias() -> exp.TableAlias:

@@ -123,12 +123,12 @@ def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
     store = DuckDbSilver(path)
     store.close()
     with duckdb.connect(str(path)) as connection:
-        connection.execute("UPDATE _format SET format = 2")
-    with pytest.raises(FatalError, match="format 2") as caught:
+        connection.execute("UPDATE _format SET format = 3")
+    with pytest.raises(FatalError, match="format 3") as caught:
         DuckDbSilver(path)
     assert "newer" in caught.value.hint
     with duckdb.connect(str(path)) as connection:
-        assert connection.execute("SELECT format FROM _format").fetchall() == [(2,)]
+        assert connection.execute("SELECT format FROM _format").fetchall() == [(3,)]
 
 
 def test_a_second_owner_is_refused_and_nothing_is_set_aside(path: Path) -> None:

@@ -22,11 +22,11 @@ from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.records import select_records
 from appliance.storage.sql.scope import SYSTEM_FIELDS
-from appliance.storage.sql.source import rows_of
+from appliance.storage.sql.source import rows_of, stored_columns
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TABLE = Table(PipelineId("pl_1"), (Column('a"; drop', FieldType.STRING), Column("n", FieldType.INTEGER)))
-STORED = {**SYSTEM_FIELDS, 'a"; drop': FieldType.STRING, "n": FieldType.INTEGER}
+STORED = stored_columns({**SYSTEM_FIELDS, 'a"; drop': FieldType.STRING, "n": FieldType.INTEGER})
 DUCKDB = DuckDb()
 
 
@@ -58,7 +58,7 @@ def test_values_are_never_part_of_the_text() -> None:
 
 
 def test_columns_the_table_lacks_read_as_null() -> None:
-    stored = {**SYSTEM_FIELDS, "n": FieldType.INTEGER}
+    stored = stored_columns({**SYSTEM_FIELDS, "n": FieldType.INTEGER})
     statement = select_records(TABLE, rows_of(TABLE, stored, DUCKDB), RecordQuery(), DUCKDB)
     assert 'CAST(NULL AS TEXT) AS "a""; drop", "n" AS "n" FROM "rows_pl_1") AS "r"' in statement.sql
     statement = select_records(TABLE, rows_of(TABLE, None, DUCKDB), RecordQuery(), DUCKDB)
