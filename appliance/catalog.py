@@ -8,6 +8,7 @@ from appliance.components.resources import Resources
 from appliance.components.source import PullSource, PushSource
 from appliance.sources.host_metrics import HostMetrics, HostMetricsConfig
 from appliance.sources.http_poll import HttpPoll, HttpPollConfig
+from appliance.sources.pipeline import PipelineConfig, PipelineRows
 from appliance.sources.webhook import Webhook, WebhookConfig
 
 
@@ -21,6 +22,7 @@ class SourceComponent(NamedTuple):
 SOURCES: Final[dict[str, SourceComponent]] = {
     "webhook": SourceComponent(WebhookConfig, Webhook),
     "http_poll": SourceComponent(HttpPollConfig, HttpPoll),
+    "pipeline": SourceComponent(PipelineConfig, PipelineRows),
     "host_metrics": SourceComponent(HostMetricsConfig, HostMetrics),
 }
 

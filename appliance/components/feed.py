@@ -1,11 +1,12 @@
 """The contract of the row feed: committed rows in the order of commits, for readers with a checkpoint of their own."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 import pyarrow as pa
 
 from appliance.components.silver import Table
+from appliance.domain.ids import PipelineId
 
 
 class FeedPlace(msgspec.Struct, frozen=True):
@@ -32,3 +33,27 @@ class Feed(Protocol):
         superseded before they were read are not handed out. No rows and a place that moved: there was nothing to hand.
         """
         ...
+
+
+class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one pipeline has read another: all of ``place``, but for events up to ``began``, which came before it."""
+
+    place: FeedPlace = FeedPlace()
+    began: int = 0
+
+
+class ReaderCheckpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """The checkpoint of a pipeline that reads others, as its Bronze keeps it: durable with the rows it stands behind.
+
+    What was read of a pipeline is remembered when it is no longer read, so that it is never read twice.
+    """
+
+    upstream: dict[PipelineId, Reading]
+
+
+def readings_in(checkpoint: dict[str, Any] | None) -> dict[PipelineId, Reading]:
+    """Return how far each pipeline is read; of no checkpoint, or that of another kind of source: nothing."""
+    try:
+        return msgspec.convert(checkpoint, ReaderCheckpoint).upstream
+    except msgspec.ValidationError:
+        return {}

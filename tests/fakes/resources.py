@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.components.resources import Outbound, OutboundRequest, OutboundResponse, Resources
+from appliance.components.resources import Outbound, OutboundRequest, OutboundResponse, Resources, Upstream
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 
@@ -25,7 +25,14 @@ def fixed_clock() -> datetime:
     return NOW
 
 
-def resources(*secrets: str, outbound: Outbound | None = None, clock: Clock = fixed_clock) -> Resources:
+def resources(
+    *secrets: str, outbound: Outbound | None = None, clock: Clock = fixed_clock, upstream: Upstream | None = None
+) -> Resources:
     return Resources(
-        pipeline_id=PipelineId("pl_1"), outbound=outbound or Nowhere(), clock=clock, log=Quiet(), secrets=secrets
+        pipeline_id=PipelineId("pl_1"),
+        outbound=outbound or Nowhere(),
+        clock=clock,
+        log=Quiet(),
+        upstream=upstream,
+        secrets=secrets,
     )
