@@ -16,16 +16,20 @@ from appliance import catalog, examine
 from appliance.components.resources import Resources
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
+from appliance.domain.disk import Marks
+from appliance.domain.memory import mapper_share, silver_share
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
 from appliance.engine.amend import Amender
+from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
 from appliance.mapping import Mapper, check
 from appliance.observe import logs
+from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
 from appliance.services import Services
@@ -44,6 +48,7 @@ from appliance.storage.silver_duckdb.store import DuckDbSilver
 log = structlog.get_logger("appliance")
 
 CONTROL_FILE = "control.sqlite3"
+MOST_OPEN_SEGMENTS = 256  # of Bronze; less where the process may open few files: connections and DuckDB need theirs
 GIL_SECS = 0.001  # a thread that computes holds up the event loop for this long at most; Python's default is 5 ms
 
 
@@ -52,6 +57,7 @@ class Appliance:
     """Everything that is open."""
 
     settings: Settings
+    disk: DiskGuard
     plane: ControlPlane
     bronze: FileBronzeLog
     silvers: Silvers
@@ -74,14 +80,15 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(plane.close)
         silvers = Silvers(data_dir / "silver", partial(_silver, settings))
         stack.callback(silvers.close)
-        bronze = _bronze(settings)
+        bronze = _bronze(settings, raise_open_files())
         stack.push_async_callback(bronze.close)
         await asyncio.to_thread(bronze.open)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
-        mapper = Mapper()
+        mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
-        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers))
+        disk = _disk(settings)
+        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
         stack.push_async_callback(engine.stop)
         services = assemble(
             Parts(
@@ -97,27 +104,46 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )
         )
-        yield Appliance(settings, plane, bronze, silvers, mapper, outbound, engine, services)
+        yield Appliance(settings, disk, plane, bronze, silvers, mapper, outbound, engine, services)
 
 
 def _shown(settings: Settings) -> dict[str, str]:
     """Return the settings in force as people may see them."""
-    return {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
+    shown = {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
+    if settings.silver.memory_limit is None:
+        shown["silver.memory_limit"] += f" ({silver_memory(settings) >> 20} MiB)"
+    return shown
 
 
-def _bronze(settings: Settings) -> FileBronzeLog:
+def _disk(settings: Settings) -> DiskGuard:
+    disk = settings.disk
+    marks = Marks(
+        warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free
+    )  # fmt: skip
+    return DiskGuard(settings.server.data_dir, marks, disk.reserve)
+
+
+def silver_memory(settings: Settings) -> int:
+    """Return the bytes that each organisation's store may use."""
+    if settings.silver.memory_limit is not None:
+        return settings.silver.memory_limit
+    return silver_share(memory_bytes(), sum(1 for _ in (settings.server.data_dir / "silver").glob("*.duckdb")))
+
+
+def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
     return FileBronzeLog(
         settings.server.data_dir / "bronze",
         segment_bytes=settings.bronze.segment_size,
         segment_age=settings.bronze.segment_age,
         max_pending_bytes=settings.ingest.max_inflight_bytes,
+        max_open_files=min(MOST_OPEN_SEGMENTS, open_files // 4),
     )
 
 
 def _silver(settings: Settings, path: Path) -> DuckDbSilver:
     return DuckDbSilver(
         path,
-        memory_limit=settings.silver.memory_limit,
+        memory_limit=silver_memory(settings),
         threads=settings.silver.threads,
         timeout_secs=settings.silver.query_timeout.total_seconds(),
     )

@@ -40,10 +40,12 @@ async def run(
         dashboards = LiveDashboards(it.services.dashboards, it.services.queries, it.engine.hub, encode)
         stack.push_async_callback(dashboards.close)
         it.engine.followers.append(_follower(dashboards, metrics))
+        it.disk.look()
         root = await _dispatcher(it, stack, life, metrics, dashboards)
         await it.engine.start(await it.services.pipelines.stored())
         for pipeline_id, reason in it.services.pipelines.unreadable.items():
             it.engine.receiver.refuse(pipeline_id, reason)
+        stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
         jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
         stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
@@ -71,7 +73,7 @@ async def _dispatcher(
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    vitals = Vitals(it.engine, data_dir, it.bronze.health, it.silvers.incidents)
+    vitals = Vitals(it.engine, it.disk, it.bronze.health, it.silvers.incidents)
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"

@@ -1,17 +1,13 @@
 """Whether the parts work: what ``/readyz`` answers, each with a reason in one sentence."""
 
-import shutil
 from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Final
 
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
+from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.letter_watch import LetterWatch
 from appliance.observe.metrics import PipelineNumbers
-
-LEAST_FREE_BYTES: Final = 256 << 20
 
 Check = tuple[bool, str]
 Ailing = Callable[[], dict[PipelineId, str]]  # pipelines whose Bronze cannot be written, and why
@@ -23,11 +19,11 @@ class Vitals:
     def __init__(
         self,
         engine: Engine,
-        data_dir: Path,
+        disk: DiskGuard,
         ailing: Callable[[], dict[PipelineId, str]],
         incidents: Callable[[], list[str]],
     ) -> None:
-        self._engine, self._data_dir = engine, data_dir
+        self._engine, self._guard = engine, disk
         self._ailing, self._incidents = ailing, incidents
 
     def checks(self) -> dict[str, Check]:
@@ -57,9 +53,7 @@ class Vitals:
         return True, "; ".join(incidents) or "Silver opened whole"
 
     def _disk(self) -> Check:
-        free = shutil.disk_usage(self._data_dir).free
-        told = f"{free >> 20} MiB free where the data directory is"
-        return free >= LEAST_FREE_BYTES, told if free >= LEAST_FREE_BYTES else f"{told}: free some space now"
+        return not self._guard.stopped and self._guard.trouble is None, self._guard.told()
 
 
 class EngineNumbers:

@@ -16,11 +16,12 @@ from appliance.cli.data_dir import owner
 from appliance.cli.exits import Unavailable
 from appliance.cli.finding import Examined
 from appliance.cli.serve import with_port
+from appliance.domain.quantity import format_size
 from appliance.errors import ConfigError
+from appliance.observe.machine import memory_bytes
 from appliance.settings import Settings
 
 GIB: Final = 1 << 30
-LEAST_FREE: Final = 2 * GIB
 SLOW_SYNC_SECS: Final = 0.1
 _CLOCK_ERROR: Final = 5  # TIME_ERROR of adjtimex(2): the kernel's clock is not synchronised
 
@@ -29,7 +30,7 @@ def everything(settings: Settings) -> list[Examined]:
     """Examine all there is, the running appliance included if there is one."""
     data_dir = settings.server.data_dir
     pid = owner(data_dir)
-    findings = [*permissions(data_dir), *disk(data_dir), *clock(data_dir)]
+    findings = [*permissions(data_dir), *disk(settings), *memory(settings), *clock(data_dir)]
     if pid is None:
         findings += [Examined("process", "fine", "no appliance runs on this data directory"), *port(settings)]
         findings += databases(settings)
@@ -57,20 +58,35 @@ def permissions(data_dir: Path) -> Iterator[Examined]:
         yield Examined("permissions", "fine", f"{data_dir} is for its owner only")
 
 
-def disk(data_dir: Path) -> Iterator[Examined]:
+def disk(settings: Settings) -> Iterator[Examined]:
     """Is there room, and does the disk do what a durable write needs?"""
+    data_dir, marks = settings.server.data_dir, settings.disk
     place = next(path for path in (data_dir, *data_dir.parents) if path.exists())
     usage = shutil.disk_usage(place)
-    told = f"{usage.free / GIB:.1f} GiB free of {usage.total / GIB:.1f}"
+    used = 100 * usage.used / ((usage.used + usage.free) or 1)
+    told = f"{usage.free / GIB:.1f} GiB free, {used:.0f} % in use; receiving stops at {marks.stop} %"
+    told += f" or under {format_size(marks.stop_free)} free" if marks.stop_free else ""
     remedy = "free some space, shorten a retention, or move the data directory to a larger disk"
-    if usage.free < LEAST_FREE or usage.used > 0.95 * usage.total:
+    if usage.free < marks.stop_free or used >= marks.stop:
         yield Examined("disk", "bad", told, remedy)
-    elif usage.used > 0.8 * usage.total:
+    elif used >= marks.warn:
         yield Examined("disk", "warning", told, remedy)
     else:
         yield Examined("disk", "fine", told)
     if place == data_dir and os.access(data_dir, os.W_OK):
         yield from _sync(data_dir)
+
+
+def memory(settings: Settings) -> Iterator[Examined]:
+    """What may DuckDB use of what there is?"""
+    from appliance import compose
+
+    machine, share = memory_bytes(), compose.silver_memory(settings)
+    told = f"{machine >> 20} MiB for this process, {share >> 20} MiB of it for each organisation's rows"
+    if share > machine // 2:
+        yield Examined("memory", "warning", told, "lower silver.memory_limit, or set it to auto")
+    else:
+        yield Examined("memory", "fine", told)
 
 
 def _sync(data_dir: Path) -> Iterator[Examined]:

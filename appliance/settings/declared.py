@@ -17,6 +17,7 @@ from appliance.egress.guard import parse_allowed
 from appliance.settings.sections import Settings
 
 ENV_PREFIX = "DASH_"
+AUTO = "auto"
 
 
 class Declared(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +55,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
         if self.optional and value in (None, ""):
             return None
         parsed = _parser(self)(value)
+        if parsed is None:
+            return None
         for bound, wrong in ((self.least, -1), (self.most, 1)):
             if bound is not None and (parsed > _parser(self)(bound)) - (parsed < _parser(self)(bound)) == wrong:
                 side = "at least" if wrong < 0 else "at most"
@@ -63,8 +66,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
     def show(self, value: Any) -> str:
         """Return ``value`` as it would be written in a file, without quotes."""
         if value is None:
-            return ""
-        if self.kind == "size":
+            return AUTO if self.kind == "auto_size" else ""
+        if self.kind in ("size", "auto_size"):
             return format_size(value)
         if isinstance(value, timedelta):
             return format_duration(value)
@@ -138,6 +141,10 @@ def _size(value: Any) -> int:
     return parse_size(value if isinstance(value, str) else str(value))
 
 
+def _auto_size(value: Any) -> int | None:
+    return None if isinstance(value, str) and value.strip().lower() == AUTO else _size(value)
+
+
 def _directory(value: Any) -> Path:
     path = Path(_text(value))
     if not path.is_absolute():
@@ -178,4 +185,4 @@ def _targets(value: Any) -> tuple[str, ...]:
 
 
 _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
-_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "url": _url, "targets": _targets}
+_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "auto_size": _auto_size, "url": _url, "targets": _targets}

@@ -16,7 +16,7 @@ MIB = 1 << 20
 
 
 def setting(description: str, *, least: str | None = None, most: str | None = None, kind: str | None = None) -> Meta:
-    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, url, targets, or None for
+    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, auto_size, url, targets, or None for
     what the type alone says."""
     return Meta(description=description, extra={"least": least, "most": most, "kind": kind})
 
@@ -75,13 +75,61 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
     """The typed rows, in DuckDB."""
 
     memory_limit: Annotated[
-        int,
-        setting("Memory that DuckDB may use for one organisation.", least="64 MiB", most="1 TiB", kind="size"),
-    ] = 256 * MIB
+        int | None,
+        setting(
+            "Memory that DuckDB may use for one organisation. `auto`: an eighth of the machine's memory (or of the "
+            "control group's) over all organisations, at least 64 MiB and at most 512 MiB for each.",
+            least="64 MiB", most="1 TiB", kind="auto_size",
+        ),
+    ] = None  # fmt: skip
     threads: Annotated[int, setting("Threads that DuckDB may use for one organisation.", least="1", most="256")] = 2
     query_timeout: Annotated[timedelta, setting("A query that takes longer is stopped.", least="100ms", most="1h")] = (
         timedelta(seconds=15)
     )
+    compact_above: Annotated[
+        int,
+        setting(
+            "Per cent of a file in free blocks from which it is written anew without them, in a quiet moment.",
+            least="5", most="95",
+        ),
+    ] = 30  # fmt: skip
+
+
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How often what has grown old is removed. How long it is kept is said by organisation and by pipeline."""
+
+    every: Annotated[timedelta, setting("Time between two rounds.", least="10s", most="1d")] = timedelta(minutes=10)
+
+
+class Disk(msgspec.Struct, frozen=True, kw_only=True):
+    """What happens when the disk of the data directory fills. Each mark is released two per cent below it."""
+
+    warn: Annotated[int, setting("Per cent in use from which it is told.", least="1", most="100")] = 80
+    slow: Annotated[
+        int,
+        setting(
+            "Per cent in use from which acknowledgements are held back, replays wait and Silver is compacted.",
+            least="1", most="100",
+        ),
+    ] = 90  # fmt: skip
+    stop: Annotated[
+        int, setting("Per cent in use from which nothing is received (503) or refined.", least="1", most="100")
+    ] = 95
+    stop_free: Annotated[
+        int,
+        setting(
+            "Free space under which nothing is received either; `0 B` on a small disk, where `stop` is enough.",
+            least="0 B", most="1 TiB", kind="size",
+        ),
+    ] = 2048 * MIB  # fmt: skip
+    reserve: Annotated[
+        int,
+        setting(
+            "Size of a file that is given up at the stop mark, so that deleting, signing in and audit work on a full "
+            "disk; less on a small disk.",
+            least="0 B", most="16 GiB", kind="size",
+        ),
+    ] = 64 * MIB  # fmt: skip
 
 
 class Ingest(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,6 +184,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     bronze: Bronze = Bronze()
     silver: Silver = Silver()
+    retention: Retention = Retention()
+    disk: Disk = Disk()
     ingest: Ingest = Ingest()
     egress: Egress = Egress()
     auth: Auth = Auth()
