@@ -57,6 +57,7 @@ class FileBronzeLog:
         segment_bytes: int = 64 << 20,
         segment_age: timedelta = timedelta(hours=1),
         max_pending_bytes: int = 64 << 20,
+        max_open_files: int = 256,
         sync: Sync = os.fdatasync,
         write: Write = write_all,
     ) -> None:
@@ -66,7 +67,7 @@ class FileBronzeLog:
             segment_bytes=segment_bytes,
             segment_age=segment_age,
             disk=Disk(write, sync),
-            files=OpenFiles(),
+            files=OpenFiles(max_open_files),
             rotated=self._rotated,
         )
         self._budget = Budget(max_pending_bytes)
