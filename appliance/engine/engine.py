@@ -1,12 +1,14 @@
 """The engine: starts, stops and shows the pipelines of this process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import msgspec
+import pyarrow as pa
 import structlog
 
 from appliance.components.bronze import BronzeLog
@@ -28,6 +30,7 @@ from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
 from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
+from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, NotFound
@@ -76,12 +79,10 @@ class Engine:
             Invalid: the mapping does not compile.
             Conflict: a column would change its type. What ran before still runs.
         """
-        compiled = self._parts.mapper.compile(pipeline.document.mapping)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed)
-        course = Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
+        course = self.course_of(pipeline)
         source = self._parts.source_of(pipeline)
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
-        await self.workers.run("control", silver.prepare, table)
+        await self.workers.run("control", silver.prepare, course.table)
         async with self._changing:
             before = self._runs.get(pipeline.id)
             if before is not None:
@@ -94,6 +95,59 @@ class Engine:
             run.start()
         await self._warm(run, silver)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
+
+    def course_of(self, pipeline: Pipeline, generation: int | None = None) -> Course:
+        """Return how ``pipeline`` is refined in this version, into its live table or another generation of it.
+
+        Raises:
+            Invalid: the mapping does not compile.
+        """
+        compiled = self._parts.mapper.compile(pipeline.document.mapping)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation)
+        return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
+
+    def means_of(self, silver: SilverStore) -> Means:
+        """Return what rows are refined into ``silver`` with."""
+        return Means(self.bronze, silver, self._parts.mapper, self.workers)
+
+    def check_startable(self, pipeline: Pipeline) -> None:
+        """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""
+        self.course_of(pipeline)
+        self._parts.source_of(pipeline)
+
+    @asynccontextmanager
+    async def held(self, pipeline_id: PipelineId) -> AsyncIterator[None]:
+        """Keep the pipeline from refining, after the batch under way; receiving goes on.
+
+        At the end it goes on from where its store stands then, unless it was started anew meanwhile.
+        """
+        run = self._runs.get(pipeline_id)
+        if run is not None:
+            await run.hold()
+        try:
+            yield
+        finally:
+            if run is not None and self._runs.get(pipeline_id) is run:
+                run.go_on()
+
+    def rows_changed(self, pipeline_id: PipelineId) -> None:
+        """Tell everybody who looks that the pipeline's rows are others than before."""
+        run = self._runs.get(pipeline_id)
+        if run is None:
+            return
+        self.hub.publish(pipeline_topic(pipeline_id), self.snapshot(pipeline_id))
+        told = Commit(pipeline_id, run.refiner.progress, pa.table({}), 0, 0.0)
+        for follow in self.followers:
+            follow(told)
+
+    def pressure(self) -> Pressure:
+        """Return what the appliance does beside replays."""
+        stats = [run.stats() for run in self.runs() if run.error is None and not run.held]
+        return Pressure(
+            lag_secs=max((one.lag_secs for one in stats), default=0.0),
+            received_per_sec=sum(one.rate_per_sec for one in stats),
+            reading=self.workers.busy("read"),
+        )
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
         refiner = Refiner(course, self._means(silver), self._committed)

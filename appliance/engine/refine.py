@@ -82,6 +82,11 @@ class Refiner:
         self._stopping.set()
         self._more.set()
 
+    def resume(self) -> None:
+        """Let ``run`` be called again after ``stop``."""
+        self._stopping.clear()
+        self._more.clear()
+
     def amended(self, progress: Progress) -> None:
         """Note that outcomes were changed by an amendment, unless a later commit has told more already."""
         if progress.seq >= self.progress.seq:
@@ -92,6 +97,8 @@ class Refiner:
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
         if self.lag_events > 0:
             self.poke()
+        else:
+            self.waiting_since = None
         while not self._stopping.is_set():
             await self._more.wait()
             self._more.clear()

@@ -31,6 +31,7 @@ class Run:
         self._meter = Meter()
         self._tasks: list[asyncio.Task[None]] = []  # refining first
         self.last_received_at: datetime | None = None
+        self.held = False
 
     def start(self) -> None:
         self._tasks.append(asyncio.create_task(self.refiner.run(), name=f"refine {self.pipeline.id}"))
@@ -44,6 +45,21 @@ class Run:
             polling.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+
+    async def hold(self) -> None:
+        """End refining after the batch under way, until ``go_on``; receiving and polling go on."""
+        self.held = True
+        self.refiner.stop()
+        await asyncio.gather(*self._tasks[:1], return_exceptions=True)
+
+    def go_on(self) -> None:
+        """Refine again, from where the store stands; nothing happens where refining had failed or was not held."""
+        if not self.held:
+            return
+        self.held = False
+        if self._tasks and not self.refiner.fatal:
+            self.refiner.resume()
+            self._tasks[0] = asyncio.create_task(self.refiner.run(), name=f"refine {self.pipeline.id}")
 
     def arrived(self, clock: Clock, events: int) -> None:
         """Note that ``events`` became durable."""

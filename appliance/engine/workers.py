@@ -9,17 +9,23 @@ from appliance.errors import TransientError
 
 T = TypeVar("T")
 
-SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2}
+SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2, "replay": 2, "rebuild": 1}
 QUEUE_PER_THREAD: Final = 32
-SELF_BOUNDED: Final = frozenset({"refine"})  # a pipeline has one batch at a time: that is bound enough
+SELF_BOUNDED: Final = frozenset({"refine", "replay", "rebuild"})  # a pipeline has few at a time: that is bound enough
 
 
 class Workers:
-    """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane)."""
+    """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane);
+    ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its reading and commits, in order)."""
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
+        self._sizes = dict(sizes)
         self._pools = {kind: ThreadPoolExecutor(size, thread_name_prefix=kind) for kind, size in sizes.items()}
         self._room = {kind: size * QUEUE_PER_THREAD for kind, size in sizes.items()}
+
+    def busy(self, kind: str) -> int:
+        """Return how much work of ``kind`` runs or waits."""
+        return self._sizes[kind] * QUEUE_PER_THREAD - self._room[kind]
 
     async def run(self, kind: str, work: Callable[..., T], *args: object) -> T:
         """Run ``work(*args)`` in a thread of ``kind`` and return what it returns.

@@ -1,50 +1,22 @@
 """Refining against a log in memory, a mapper that takes whole numbers and a store that can be made to fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
-from appliance.components.mapper import CompiledMapping, Mapped
-from appliance.components.silver import Batch, Column, Progress, Table
-from appliance.domain.event import Delivery, Envelope, Frame
+from appliance.components.silver import Batch, Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.domain.mapping import FieldType, Mapping
 from appliance.engine.batches import Course
 from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, TransientError
 from tests.fakes.bronze import MemoryBronzeLog
-
-BOILERS = PipelineId("pl_boilers")
-COLUMNS = (Column("number", FieldType.INTEGER),)
-
-
-class Compiled:
-    columns, keyed = COLUMNS, False
-
-
-class Numbers:
-    """Maps a line that is a whole number to a row, every other to a dead letter."""
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def compile(self, mapping: Mapping) -> CompiledMapping:
-        return Compiled()
-
-    def run(self, compiled: CompiledMapping, frames: Sequence[Frame], version: int = 0) -> Mapped:
-        lines = b"\n".join(frame.lines for frame in frames).split(b"\n")
-        good = [int(line) for line in lines if line.isdigit()]
-        self.batches.append(len(lines))
-        outcome = Outcome(stored=len(good), dead=len(lines) - len(good))
-        rows = pa.table({"number": good})
-        return Mapped(rows, pa.table({}), outcome, frames[0].first_seq, frames[-1].last_seq)
+from tests.fakes.refining import BOILERS, COLUMNS, Compiled, Numbers, append, until
 
 
 class Store:
@@ -70,10 +42,6 @@ class Store:
         return self.at
 
 
-async def append(bronze: MemoryBronzeLog, *lines: bytes, at: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
-    await bronze.append(BOILERS, Delivery(Envelope(received_at=at, source="t"), lines))
-
-
 @asynccontextmanager
 async def refining(
     bronze: MemoryBronzeLog, store: Any, mapper: Numbers | None = None, told: Callable[[Commit], None] = lambda _: None
@@ -88,12 +56,6 @@ async def refining(
         refiner.stop()
         await task
         workers.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - what is awaited has no event of its own
-            await asyncio.sleep(0.005)
 
 
 async def test_it_takes_up_where_the_store_stands_and_follows_what_arrives() -> None:
@@ -170,6 +132,18 @@ async def test_no_batch_spans_two_days_of_receipt() -> None:
         assert refiner.waiting_since is None
     assert store.days == [("2026-03-01", 1, 2), ("2026-03-02", 3, 3), ("2026-03-01", 4, 4)]
     assert store.numbers == [1, 2, 3, 4]
+
+
+async def test_what_expired_before_it_was_refined_counts_as_filtered_on_no_day() -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    for number in (b"1", b"2", b"3"):
+        await append(bronze, number)
+    bronze.upkeep.expire(BOILERS, before=datetime(2026, 2, 1, tzinfo=UTC), keep_bytes=None, up_to=2)
+    async with refining(bronze, store) as refiner:
+        await until(lambda: refiner.progress.seq == 3)
+    assert store.days == [("1970-01-01", 1, 2), ("2026-01-01", 3, 3)]
+    assert store.numbers == [3]
+    assert refiner.progress.outcome == Outcome(stored=1, filtered=2)
 
 
 @pytest.mark.parametrize("persist", [True, False])
