@@ -30,6 +30,7 @@ class Mapped(msgspec.Struct, frozen=True):
     outcome: Outcome
     first_seq: int
     last_seq: int
+    stopped: str | None = None  # why nothing after ``last_seq`` (below ``first_seq``: nothing at all) was mapped
 
 
 class Mapper(Protocol):
@@ -47,7 +48,8 @@ class Mapper(Protocol):
         """Map ``frames`` (consecutive, not empty) by what ``compile`` gave; blocking.
 
         It may stop after some of the events, where one event gives very many rows: ``last_seq`` says how far it came.
-        ``version`` goes into the dead letters. Never raises for what an event contains.
+        It ends before the first event that drifts from a frozen mapping: ``stopped`` says why, and asking again will
+        not help. ``version`` goes into the dead letters. Never raises for what an event contains.
 
         Raises:
             FatalError: the mapping does not run at all.

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from appliance.domain.mapping import Field, Mapping
+from appliance.domain.mapping import Contract, Field, Mapping, Unmapped
 from appliance.errors import Problem
 from appliance.mapping import sandbox, wording
 from appliance.mapping.expression import Expression, ExpressionError, parse_expression
@@ -18,6 +18,12 @@ from appliance.mapping.rules import field_problems
 _MOST_FIELDS = 300
 _MOST_KEYS = 16
 _MOST_LEVELS = 32
+_UNKNOWN_FIELDS: dict[Contract | None, Unmapped] = {
+    Contract.EVOLVE: Unmapped.KEEP,
+    Contract.FREEZE: Unmapped.REJECT,
+    Contract.DISCARD_ROW: Unmapped.REJECT,
+    Contract.DISCARD_VALUE: Unmapped.DROP,
+}
 _MOST_PLACES = 4_000  # levels of the query × values: 350 MB of DuckDB's memory limit, most of it never touched
 
 
@@ -38,6 +44,7 @@ class _Analysis:
     def plan(self) -> Plan:
         fields = self._mapping.fields
         self._check_fields()
+        self._check_contract()
         explode = self._path(self._mapping.explode, "/explode")
         time = self._moment()
         paths = [self._path(field.path, f"/fields/{at}/path") for at, field in enumerate(fields)]
@@ -64,7 +71,8 @@ class _Analysis:
             explode=explode,
             where=condition,
             key=key,
-            unmapped=self._mapping.unmapped,
+            unmapped=_UNKNOWN_FIELDS.get(self._mapping.contract, self._mapping.unmapped),
+            contract=self._mapping.contract,
         )
         self._check_bounds(plan)
         return plan
@@ -83,6 +91,15 @@ class _Analysis:
             if first != at:
                 told = f"the name {field.name!r} is taken by field {first} ({fields[first].name!r})"
                 self._problem(f"/fields/{at}/name", told, "names differ in more than the case of letters")
+
+    def _check_contract(self) -> None:
+        contract, unmapped = self._mapping.contract, self._mapping.unmapped
+        # ``keep`` is what stands there when nobody wrote anything: it contradicts no contract.
+        if contract is None or unmapped is Unmapped.KEEP:
+            return
+        if contract is Contract.FREEZE or unmapped is not _UNKNOWN_FIELDS[contract]:
+            told = f"'unmapped' is {unmapped.value!r} and the contract {contract.value!r} decides about unknown fields"
+            self._problem("/unmapped", told, "leave 'unmapped' out")
 
     def _path(self, text: str | None, place: str) -> Path | None:
         if text is None:

@@ -27,6 +27,7 @@ class Check:
     """One way to be wrong. ``condition``, ``value`` and ``message`` are SQL; ``unless`` are conditions that explain it.
 
     ``unreadable``: the value cannot be known, so that ``where`` cannot judge by it (by one out of bounds it can).
+    ``drift``: with a frozen mapping it is no dead letter but the end of refining.
     """
 
     reason: str
@@ -37,6 +38,7 @@ class Check:
     unreadable: bool = False
     column: str = ""
     unless: tuple[str, ...] = ()
+    drift: bool = False
 
 
 def value_checks(plan: Plan, text: Callable[[Value], str]) -> list[Check]:
@@ -47,6 +49,11 @@ def value_checks(plan: Plan, text: Callable[[Value], str]) -> list[Check]:
         checks.extend(read)
         if value.rules is not None:
             checks.extend(_limit_checks(value, value.rules))
+    return checks
+
+
+def excused(checks: list[Check], plan: Plan) -> list[Check]:
+    """Return ``checks``, those excused that another one explains."""
     return [_excused(check, plan, checks) for check in checks]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from appliance.domain.event import Frame
 from appliance.errors import FatalError
@@ -31,6 +32,10 @@ def to_arrow(frames: Sequence[Frame]) -> pa.Table:
         lines = pc.cast(raw, pa.large_string())
     except pa.ArrowInvalid:
         lines = pa.array([_readable(frame.lines) for frame in frames], pa.large_string())
+    return _table(frames, lines)
+
+
+def _table(frames: Sequence[Frame], lines: pa.Array) -> pa.Table:
     return pa.table(
         {
             "first_seq": pa.array([frame.first_seq for frame in frames], pa.int64()),
@@ -39,6 +44,17 @@ def to_arrow(frames: Sequence[Frame]) -> pa.Table:
             "lines": lines,
         }
     )
+
+
+def damaged_to_arrow(frames: Sequence[Frame]) -> pa.Table:
+    """Return those of ``frames`` that are damaged, as ``to_arrow`` does, with the reason instead of the lines."""
+    damaged = [frame for frame in frames if frame.damaged is not None]
+    return _table(damaged, pa.array([frame.damaged for frame in damaged], pa.large_string()))
+
+
+def withdrawn(frames: Sequence[Frame]) -> pa.Array:
+    """Return the sequence numbers of the events that are not to be refined."""
+    return pa.array([seq for frame in frames for seq in frame.withdrawn], pa.int64())
 
 
 def pieces(frames: Sequence[Frame], most_bytes: int) -> Iterator[list[Frame]]:
@@ -65,8 +81,20 @@ def halves(frames: Sequence[Frame]) -> tuple[list[Frame], list[Frame]]:
         return list(frames[:middle]), list(frames[middle:])
     (frame,) = frames
     lines, first = frame.lines.split(b"\n"), frame.count // 2
-    head = Frame(frame.first_seq, first, frame.received_us, b"\n".join(lines[:first]))
-    tail = Frame(frame.first_seq + first, frame.count - first, frame.received_us, b"\n".join(lines[first:]))
+    middle_seq = frame.first_seq + first
+    head = replace(
+        frame,
+        count=first,
+        lines=b"\n".join(lines[:first]),
+        withdrawn=tuple(seq for seq in frame.withdrawn if seq < middle_seq),
+    )
+    tail = replace(
+        frame,
+        first_seq=middle_seq,
+        count=frame.count - first,
+        lines=b"\n".join(lines[first:]),
+        withdrawn=tuple(seq for seq in frame.withdrawn if seq >= middle_seq),
+    )
     return [head], [tail]
 
 

@@ -14,9 +14,9 @@ from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping
 from appliance.errors import FatalError
 from appliance.mapping import sandbox
-from appliance.mapping.answers import DEAD, ROW, SHAPE, STATE
+from appliance.mapping.answers import DAMAGED_WORDS, DEAD, DRIFT, FILTERED, ROW, SHAPE, STATE
 from appliance.mapping.compiled import CompiledMapping, compile_mapping
-from appliance.mapping.frames import halves, pieces, to_arrow
+from appliance.mapping.frames import damaged_to_arrow, halves, pieces, to_arrow, withdrawn
 from appliance.mapping.session import Session
 from appliance.mapping.shapes import Shapes
 
@@ -26,6 +26,7 @@ _CAUSED_BY_DATA = (duckdb.OutOfMemoryException, duckdb.DataError, duckdb.Invalid
 # An event of some bytes may explode into many rows: a batch is mapped bit by bit until its rows are enough.
 _PIECE_BYTES = 1 << 20
 _MOST_ROW_BYTES = 64 << 20
+_NO_SEQS = pa.array([], pa.int64())
 
 
 class Mapper:
@@ -47,7 +48,7 @@ class Mapper:
         """Map the events of ``frames``: at least one event, numbered without a gap.
 
         Of a mapping that explodes it may be only the first of them, where their rows are very many: ``last_seq`` of the
-        answer says how far it goes.
+        answer says how far it goes. Of a frozen mapping it ends before the first event that drifts from it.
 
         ``version`` of the mapping goes into the dead letters. The answer depends on the mapping and the events alone.
         An event that by itself exceeds what mapping may use becomes a dead letter; its neighbours do not notice.
@@ -60,7 +61,7 @@ class Mapper:
         parts: list[Mapped] = []
         for piece in pieces(frames, _PIECE_BYTES):
             parts.append(self._run(compiled, piece, version))
-            if sum(part.rows.nbytes for part in parts) > _MOST_ROW_BYTES:
+            if parts[-1].stopped or sum(part.rows.nbytes for part in parts) > _MOST_ROW_BYTES:
                 break
         return _joined(parts)
 
@@ -97,7 +98,8 @@ class Mapper:
     ) -> Mapped:
         if sum(frame.count for frame in frames) > 1:
             first, second = halves(frames)
-            return _joined([self._run(compiled, first, version), self._run(compiled, second, version)])
+            begun = self._run(compiled, first, version)
+            return begun if begun.stopped else _joined([begun, self._run(compiled, second, version)])
         # Neighbouring runs may have used the memory up: in a database of its own the event has all of it.
         try:
             with sandbox.connect(1, self._memory_limit) as connection, Session(connection) as alone:
@@ -109,23 +111,64 @@ class Mapper:
 def _mapped(
     session: Session, shapes: Shapes, compiled: CompiledMapping, frames: Sequence[Frame], version: int
 ) -> Mapped:
-    given = to_arrow(frames)
-    found = session.answer(compiled.sql, given)
+    readable = [frame for frame in frames if frame.damaged is None]
+    rows, dead_seqs, reason, end = compiled.schema.empty_table(), _NO_SEQS, None, frames[-1].last_seq + 1
+    dead = DEAD_SCHEMA.empty_table()
+    if readable:
+        given = to_arrow(readable)
+        rows, dead_seqs, adrift = _judged(session, shapes, given, session.answer(compiled.sql, given), readable)
+        if len(dead_seqs):
+            dead = _words(session, compiled.words_sql, given, dead_seqs, version)
+        if adrift is not None:
+            end, reason = adrift, _reason(_words(session, compiled.words_sql, given, pa.array([adrift]), version))
+    if len(readable) < len(frames):
+        lost = _dead_letters(session.answer(DAMAGED_WORDS, damaged_to_arrow(frames)), version)
+        lost = lost.filter(pc.less(lost.column("seq"), end))
+        dead = pa.concat_tables([dead, lost]).sort_by([("seq", "ascending"), ("item", "ascending")])
+        dead_seqs = pc.unique(dead.column("seq"))
+    outcome = _outcome(compiled, rows, dead_seqs, end - frames[0].first_seq)
+    return Mapped(rows.cast(compiled.schema), dead, outcome, frames[0].first_seq, end - 1, reason)
+
+
+def _judged(
+    session: Session, shapes: Shapes, given: pa.Table, found: pa.Table, frames: Sequence[Frame]
+) -> tuple[pa.Table, pa.Array, int | None]:
+    """Return the rows, the events that are dead, and the event before which a frozen mapping stops.
+
+    ``given``: ``frames`` as the query had them; ``found``: what it answered.
+    """
     state, seqs = found.column(STATE), found.column("_seq")
     ambiguous = shapes.ambiguous(session, given, found)
     if len(ambiguous):
         state = pc.if_else(pc.is_in(found.column(SHAPE), ambiguous), pa.scalar(DEAD, pa.int8()), state)
-    rows = found.drop_columns([STATE, SHAPE])
-    dead_seqs = pa.array([], pa.int64())
-    if pc.any(pc.not_equal(state, ROW)).as_py():
-        rows = rows.filter(pc.equal(state, ROW))
-        dead_seqs = pc.unique(seqs.filter(pc.equal(state, DEAD)))
-    dead = DEAD_SCHEMA.empty_table()
-    if len(dead_seqs):
-        told = session.answer(compiled.words_sql, given, dead=pa.table({"seq": dead_seqs}))
-        dead = _dead_letters(told, version)
-    outcome = _outcome(compiled, rows, dead_seqs, sum(frame.count for frame in frames))
-    return Mapped(rows.cast(compiled.schema), dead, outcome, frames[0].first_seq, frames[-1].last_seq)
+    if any(frame.withdrawn for frame in frames):
+        state = pc.if_else(pc.is_in(seqs, withdrawn(frames)), pa.scalar(FILTERED, pa.int8()), state)
+    rows, adrift = found.drop_columns([STATE, SHAPE]), None
+    worst = pc.max(state).as_py() or ROW  # None: every event has exploded into nothing
+    if worst == ROW:
+        return rows, _NO_SEQS, adrift
+    keep = pc.equal(state, ROW)
+    dead = pc.equal(state, DEAD)
+    if worst == DRIFT:
+        adrift = pc.min(seqs.filter(pc.equal(state, DRIFT))).as_py()
+        before = pc.less(seqs, adrift)
+        keep, dead = pc.and_(keep, before), pc.and_(dead, before)
+    return rows.filter(keep), pc.unique(seqs.filter(dead)), adrift
+
+
+def _words(session: Session, query: str, given: pa.Table, seqs: pa.Array, version: int) -> pa.Table:
+    return _dead_letters(session.answer(query, given, dead=pa.table({"seq": seqs})), version)
+
+
+def _reason(told: pa.Table) -> str:
+    """Return why refining stops, from the words about the event that drifts."""
+    problems = [problem for text in told.column("problems").to_pylist() for problem in msgspec.json.decode(text)]
+    drift = next(problem["message"] for problem in problems if problem["reason"] == "contract")
+    seq = told.column("seq")[0].as_py()
+    return (
+        f"event {seq} differs from the mapping and its contract is 'freeze': {drift}: "
+        "change the mapping, its contract or the event, then resume"
+    )
 
 
 def _dead_letters(told: pa.Table, version: int) -> pa.Table:
@@ -148,10 +191,14 @@ def _joined(parts: Sequence[Mapped]) -> Mapped:
         sum((part.outcome for part in parts), Outcome()),
         parts[0].first_seq,
         parts[-1].last_seq,
+        parts[-1].stopped,
     )
 
 
 def _given_up(compiled: CompiledMapping, frame: Frame, version: int, error: duckdb.Error) -> Mapped:
+    if frame.withdrawn:
+        nothing = DEAD_SCHEMA.empty_table()
+        return Mapped(compiled.schema.empty_table(), nothing, Outcome(filtered=1), frame.first_seq, frame.last_seq)
     message = f"the event needs more than mapping may use: {str(error).splitlines()[0][:200]}"
     problem = {"reason": "limit", "field": None, "value": None, "message": message}
     letter = {

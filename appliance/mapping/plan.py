@@ -1,8 +1,9 @@
 """A mapping, understood: every value with its type, where it comes from and what it is computed from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from appliance.domain.mapping import Field, FieldType, Unmapped
+from appliance.domain.mapping import Contract, Field, FieldType, Unmapped
 from appliance.mapping.expression import Expression
 from appliance.mapping.path import Path
 
@@ -49,7 +50,7 @@ class Moment:
 @dataclass(frozen=True)
 class Plan:
     """``values``: fields in the order of the document, then undeclared names. ``levels``: computed values, each level
-    needing only earlier ones. ``key``: SQL names; empty: rows are not keyed."""
+    needing only earlier ones. ``key``: SQL names; empty: rows are not keyed. ``unmapped``: as the contract has it."""
 
     values: tuple[Value, ...]
     levels: tuple[tuple[Value, ...], ...]
@@ -58,6 +59,7 @@ class Plan:
     where: Formula | None
     key: tuple[str, ...]
     unmapped: Unmapped
+    contract: Contract | None = None
 
     @property
     def fields(self) -> tuple[Value, ...]:
@@ -65,9 +67,19 @@ class Plan:
 
     def needed_by(self, formula: Formula) -> frozenset[str]:
         """Return the SQL names of all values that ``formula`` needs, directly or through other formulas."""
+        return self._closure(formula.inputs)
+
+    @property
+    def indispensable(self) -> frozenset[str]:
+        """Return the SQL names of what no row can do without: required fields, and what key and ``where`` need."""
+        required = {value.column for value in self.fields if value.rules is not None and value.rules.required}
+        return self._closure({*required, *self.key, *(self.where.inputs if self.where else ())})
+
+    def _closure(self, columns: Iterable[str]) -> frozenset[str]:
+        """Return ``columns`` and whatever their formulas need."""
         formulas = {value.column: value.formula for value in self.values}
         found: set[str] = set()
-        pending = list(formula.inputs)
+        pending = list(columns)
         while pending:
             column = pending.pop()
             inner = formulas.get(column)

@@ -12,7 +12,8 @@ fields refer to each other:
     level     cf3 = TRY({'v': …}), NULL where computing failed; then f3, typed
     judged    kept: what where says
     rest      what nothing reads; with ``reject`` before, with ``keep`` after the next
-    settled   state: 0 a row, 1 filtered, 2 dead
+    settled   state: 0 a row, 1 filtered, 2 dead, 3 adrift from a frozen mapping
+    variant   only with a lenient contract: the values that do not fit; then extra, what is beside the columns
 
 Inputs: ``frames`` (first_seq, received_us, count, lines); for the words also ``dead`` (seq).
 """
@@ -21,8 +22,19 @@ from collections.abc import Iterable, Iterator
 
 from appliance.domain.mapping import FieldType, Unmapped
 from appliance.mapping import checks, sql
-from appliance.mapping.answers import DEAD, DEAD_LINE, FILTERED, ROW, ROW_LINE, select_rows, select_words
+from appliance.mapping.answers import (
+    DEAD,
+    DEAD_LINE,
+    DRIFT,
+    FILTERED,
+    LENIENT,
+    ROW,
+    ROW_LINE,
+    select_rows,
+    select_words,
+)
 from appliance.mapping.checks import Check
+from appliance.mapping.contract import judged
 from appliance.mapping.explode import UNFIT, exploded
 from appliance.mapping.leftover import Leftover, read_tree, with_member
 from appliance.mapping.moment import moment_of_text
@@ -30,6 +42,7 @@ from appliance.mapping.path import Path
 from appliance.mapping.plan import MOMENT, Plan, Value
 from appliance.mapping.reading import from_text, from_value
 from appliance.mapping.slots import Slots
+from appliance.mapping.variant import Misfit, extra, variant
 
 _IS_OBJECT = r"regexp_matches(raw, '^\s*\{')"
 
@@ -42,7 +55,7 @@ class Program:
         self._event = Slots("v", "j", "t")
         self._element = Slots("e", "ej", "u")
         self._any_root = plan.explode == Path() or any(not path.names for path in self._event_paths())
-        self._checks = self._all_checks()
+        self._checks, self._tolerated = judged(self._plan, self._all_checks())
         self._inside, self._outside = self._leftovers()
         stack = list(self._levels())
         top = stack[-1][0]
@@ -101,6 +114,17 @@ class Program:
         settled = ("settled", _more([f"{self._state()} AS state"]))
         rest = list(self._rest_levels())
         yield from [*rest, settled] if self._plan.unmapped is Unmapped.REJECT else [settled, *rest]
+        if self._plan.contract in LENIENT:
+            yield "variant", _more([f"{variant(map(self._misfit, self._tolerated), f'state = {ROW}')} AS variant"])
+            yield "extra", _more([f"{extra('rest' if rest else None, 'variant')} AS extra"])
+
+    def _misfit(self, check: Check) -> Misfit:
+        value = next(value for value in self._plan.values if value.column == check.column)
+        if value.path is None:
+            return Misfit(value.name, check.condition, f"to_json({checks.result_column(value)})")
+        inner = self._within(value.path)
+        document, path = ("raw", value.path) if inner is None else ("element", inner)
+        return Misfit(value.name, check.condition, f"json_extract({document}, {sql.texts([path.pointer])})[1]")
 
     def _broken(self) -> str:
         return "v IS NULL" if self._any_root else f"v IS NULL OR NOT {_IS_OBJECT}"
@@ -163,16 +187,17 @@ class Program:
         return value.column if value.path is None or value.type is FieldType.JSON else self._text(value.path)
 
     def _state(self) -> str:
-        where, conditions = self._plan.where, dict.fromkeys(check.condition for check in self._checks)
+        where, conditions = self._plan.where, dict.fromkeys(one.condition for one in self._checks if not one.drift)
+        drift = dict.fromkeys(one.condition for one in self._checks if one.drift)
+        fine = f"WHEN {sql.any_of(drift)} THEN {DRIFT} ELSE {ROW} END" if drift else f"ELSE {ROW} END"
         if where is None:
-            bad = sql.any_of([self._unusable(), *conditions])
-            return f"CASE WHEN {bad} THEN {DEAD} ELSE {ROW} END"
+            return f"CASE WHEN {sql.any_of([self._unusable(), *conditions])} THEN {DEAD} {fine}"
         needed = {*self._plan.needed_by(where), "kept"}
         early = [check.condition for check in self._checks if check.unreadable and check.column in needed]
         late = [condition for condition in conditions if condition not in early]
         return (
             f"CASE WHEN {sql.any_of([self._unusable(), *early])} THEN {DEAD} WHEN NOT kept THEN {FILTERED}"
-            f" WHEN {sql.any_of(late)} THEN {DEAD} ELSE {ROW} END"
+            f" WHEN {sql.any_of(late)} THEN {DEAD} {fine}"
         )
 
 
