@@ -13,7 +13,7 @@ import structlog
 import uvloop
 
 from appliance import catalog, examine
-from appliance.components.resources import Resources
+from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
@@ -149,7 +149,7 @@ def _silver(settings: Settings, path: Path) -> DuckDbSilver:
     )
 
 
-def _source(outbound: OutboundClient, pipeline: Pipeline) -> PushSource | PullSource:
+def _source(outbound: OutboundClient, pipeline: Pipeline, upstream: Upstream) -> PushSource | PullSource:
     return catalog.make_source(
         pipeline.document.source,
         Resources(
@@ -157,6 +157,7 @@ def _source(outbound: OutboundClient, pipeline: Pipeline) -> PushSource | PullSo
             outbound=outbound,
             clock=utc_now,
             log=structlog.get_logger("source").bind(pipeline=pipeline.id),
+            upstream=upstream,
             secrets=pipeline.secrets,
         ),
     )

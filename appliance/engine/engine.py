@@ -13,6 +13,7 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
+from appliance.components.resources import Upstream
 from appliance.components.silver import RecordQuery, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import Clock, utc_now
@@ -32,6 +33,7 @@ from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
+from appliance.engine.upstream import Upstreams
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, NotFound
 
@@ -47,7 +49,7 @@ class Parts:
 
     bronze: BronzeLog
     silver_of: Callable[[OrganisationId], SilverStore]  # opens at first use; blocking
-    source_of: Callable[[Pipeline], PushSource | PullSource]
+    source_of: Callable[[Pipeline, Upstream], PushSource | PullSource]
     mapper: Mapper
     workers: Workers
     clock: Clock = utc_now
@@ -66,7 +68,8 @@ class Engine:
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
         self._numbers: asyncio.Task[None] | None = None
-        self.followers: list[Callable[[Commit], None]] = []
+        self._upstreams = Upstreams(self)
+        self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
 
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
@@ -80,7 +83,7 @@ class Engine:
             Conflict: a column would change its type. What ran before still runs.
         """
         course = self.course_of(pipeline)
-        source = self._parts.source_of(pipeline)
+        source = self._parts.source_of(pipeline, self._upstreams.of(pipeline))
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
         await self.workers.run("control", silver.prepare, course.table)
         async with self._changing:
@@ -92,6 +95,7 @@ class Engine:
                 run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
             self._runs[pipeline.id] = run
             self._open_door(run, source)
+            self._upstreams.started(pipeline)
             run.start()
         await self._warm(run, silver)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
@@ -113,7 +117,7 @@ class Engine:
     def check_startable(self, pipeline: Pipeline) -> None:
         """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""
         self.course_of(pipeline)
-        self._parts.source_of(pipeline)
+        self._parts.source_of(pipeline, self._upstreams.of(pipeline))
 
     @asynccontextmanager
     async def held(self, pipeline_id: PipelineId) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.source import PullSource
+from appliance.components.source import Page, PullSource
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.domain.retry import Backoff
@@ -14,6 +14,7 @@ from appliance.engine.receive import Receiver
 from appliance.errors import ConfigError, DashError, TransientError
 
 SLOW_RETRY_SECS = 300.0  # for what only a person can mend
+POKED_REST_SECS = 0.01  # after a poke: what else comes at this moment is taken together
 
 log = structlog.get_logger("poll")
 
@@ -28,13 +29,32 @@ class Poller:
         self._source = source
         self._bronze, self._receiver, self._clock = bronze, receiver, clock
         self._backoff = Backoff()
+        self._poked = asyncio.Event()
+        self._backing_off = False
         self.error: str | None = None
 
+    def poke(self) -> None:
+        """Say that there is something to poll for now. A source that is being backed off from keeps its peace."""
+        self._poked.set()
+
     async def run(self) -> None:
-        """Poll at once, then whenever the schedule says so; returns only by cancellation."""
+        """Poll at once, then whenever the schedule says so or somebody pokes; returns only by cancellation."""
         while True:
+            self._poked.clear()
             wait = await self._poll_once()
-            await asyncio.sleep(wait)
+            if self._backing_off:
+                await asyncio.sleep(wait)
+            else:
+                await self._wait(wait)
+
+    async def _wait(self, secs: float) -> None:
+        """Wait so long, or until somebody pokes."""
+        try:
+            async with asyncio.timeout(secs):
+                await self._poked.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(POKED_REST_SECS)
 
     async def _poll_once(self) -> float:
         """Poll, and return the seconds to wait before the next time."""
@@ -60,6 +80,15 @@ class Poller:
         self.error = None
         self._backoff.worked()
         return self._until_due(began)
+
+    async def _keep(self, page: Page) -> None:
+        """Make a page durable. Cancelled, it still waits for that: the next poller has to know the checkpoint."""
+        storing = asyncio.ensure_future(self._receiver.pull(self._pipeline_id, page))
+        try:
+            await asyncio.shield(storing)
+        except asyncio.CancelledError:
+            await asyncio.gather(storing, return_exceptions=True)
+            raise
 
     def _until_due(self, began: datetime) -> float:
         now = self._clock()

@@ -9,14 +9,15 @@ from appliance.errors import TransientError
 
 T = TypeVar("T")
 
-SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2, "replay": 2, "rebuild": 1}
+SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1}
 QUEUE_PER_THREAD: Final = 32
-SELF_BOUNDED: Final = frozenset({"refine", "replay", "rebuild"})  # a pipeline has few at a time: that is bound enough
+SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a pipeline few at a time: bound enough
 
 
 class Workers:
     """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane);
-    ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its reading and commits, in order)."""
+    ``feed`` (rows for downstream pipelines); ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its
+    reading and commits, in order)."""
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
         self._sizes = dict(sizes)

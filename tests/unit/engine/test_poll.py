@@ -94,3 +94,60 @@ async def test_it_goes_on_until_it_is_cancelled() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
+
+
+async def polls_made(source: Pages, wanted: int) -> None:
+    async with asyncio.timeout(5):
+        while len(source.asked_from) < wanted:  # noqa: ASYNC110 - what is awaited has no event of its own
+            await asyncio.sleep(0.001)
+
+
+async def test_a_poke_ends_the_wait() -> None:
+    source = Pages([], [])
+    one, _, _ = poller(source)
+    task = asyncio.create_task(one.run())
+    await polls_made(source, 1)
+    one.poke()
+    await polls_made(source, 2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_poke_ends_the_wait_for_a_person_and_not_that_of_a_backoff() -> None:
+    source = Pages([ConfigError([Problem("/source", "it is paused")])], [TransientError("full", 400)])
+    one, _, _ = poller(source)
+    task = asyncio.create_task(one.run())
+    await polls_made(source, 1)
+    one.poke()
+    await polls_made(source, 2)
+    one.poke()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(source.asked_from) == 2
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_page_on_its_way_is_waited_for_when_polling_is_cancelled() -> None:
+    """Else whoever polls next would not know its checkpoint, and take the same page again."""
+    one, bronze, clock = poller(Pages([Page([b"1"], {"page": 1})]))
+    arrived, let = asyncio.Event(), asyncio.Event()
+
+    class Slow(Receiver):
+        async def pull(self, pipeline_id: PipelineId, page: Page) -> Any:
+            arrived.set()
+            await let.wait()
+            return await super().pull(pipeline_id, page)
+
+    slow = Slow(bronze, clock)
+    slow.open(NEWS, Door("pipeline", None))
+    one._receiver = slow
+    task = asyncio.create_task(one._poll_once())
+    await arrived.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    assert not task.done()
+    let.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert bronze.checkpoint(NEWS) == {"page": 1}
