@@ -11,14 +11,24 @@ from appliance.components.source import InboundRequest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Receipt
 from appliance.domain.ids import PipelineId
+from appliance.domain.shares import Refusal, Shares
 from appliance.engine.receive import Receiver
-from appliance.errors import BadRequest, DashError, MethodNotAllowed, RequestError, TooLarge, TransientError
+from appliance.errors import (
+    BadRequest,
+    DashError,
+    MethodNotAllowed,
+    RateLimited,
+    RequestError,
+    TooLarge,
+    TransientError,
+)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 PREFIX: Final = "/in/"
+UNKNOWN: Final = ""  # whoever posts to what does not exist shares one share
 _JSON: Final = (b"content-type", b"application/json")
 
 log = structlog.get_logger("ingest")
@@ -45,18 +55,18 @@ class Ingest:
         self._bounds = bounds
         self._counted = counted
         self._clock = clock
-        self._under_way = 0
+        self._under_way = Shares[str](bounds.under_way_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
         pipeline_id = PipelineId(scope["path"][len(PREFIX) :])
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        held = 0
+        held, owner = 0, pipeline_id if self._receiver.knows(pipeline_id) else UNKNOWN
         try:
             if scope["method"] != "POST":
                 raise MethodNotAllowed("events are posted: use POST")
-            held = self._hold(headers)
+            held = self._hold(owner, headers)
             body = await self._body(receive)
             client = scope.get("client")
             request = InboundRequest(headers, body, client[0] if client else None, self._clock())
@@ -72,9 +82,10 @@ class Ingest:
             self._counted(pipeline_id, "duplicate" if receipt.duplicate else "accepted", len(body))
             await _answer(send, 200 if receipt.duplicate else 202, _accepted(receipt), [_JSON])
         finally:
-            self._under_way -= held
+            if held:
+                self._under_way.give(owner, held)
 
-    def _hold(self, headers: dict[str, str]) -> int:
+    def _hold(self, owner: str, headers: dict[str, str]) -> int:
         """Reserve room for the body before it is read, and return how much."""
         try:
             length = int(headers.get("content-length", self._bounds.body_bytes))
@@ -84,10 +95,13 @@ class Ingest:
             raise BadRequest("the header content-length must not be negative")
         if length > self._bounds.body_bytes:
             raise TooLarge(_too_large(self._bounds.body_bytes))
-        if self._under_way + length > self._bounds.under_way_bytes:
-            raise TransientError("too many requests are under way: send again shortly", retry_after_secs=1)
-        self._under_way += length
-        return length
+        match self._under_way.take(owner, max(1, length)):
+            case Refusal.OVER_SHARE:
+                told = "more requests to this pipeline are under way than its share: send again shortly"
+                raise RateLimited(told, retry_after_secs=1)
+            case Refusal.SATURATED:
+                raise TransientError("too many requests are under way: send again shortly", retry_after_secs=1)
+        return max(1, length)
 
     async def _body(self, receive: Receive) -> bytes:
         message = await receive()

@@ -125,6 +125,7 @@ class BronzeLog(Protocol):
         Raises:
             TransientError: not durable (disk error, full, overloaded, closing). It may still turn up after a crash
                 (it was not acknowledged); the same delivery may be appended again.
+            RateLimited: more of this pipeline waits to become durable than its share; nothing was taken.
         """
         ...
 

@@ -51,6 +51,10 @@ class Receiver:
         """Answer senders of a pipeline that could not be started that it may work later, until its door opens."""
         self._out_of_order[pipeline_id] = reason
 
+    def knows(self, pipeline_id: PipelineId) -> bool:
+        """Return whether there is a door of that pipeline."""
+        return pipeline_id in self._doors
+
     def out_of_order(self) -> dict[PipelineId, str]:
         return dict(self._out_of_order)
 

@@ -10,7 +10,8 @@ from concurrent.futures import Executor
 
 from appliance.domain.clock import Clock
 from appliance.domain.event import Delivery, Receipt
-from appliance.errors import DashError, FatalError, TransientError
+from appliance.domain.shares import Refusal, Shares
+from appliance.errors import DashError, FatalError, RateLimited, TransientError
 from appliance.storage.bronze.dedupe import DeliveryWindow
 from appliance.storage.bronze.frame import Packed, microseconds, pack
 from appliance.storage.bronze.sidecar import Delivered
@@ -18,17 +19,7 @@ from appliance.storage.bronze.sidecar import Delivered
 Commit = Callable[[Sequence[Packed]], list[int]]
 
 
-class Budget:
-    """Bytes that wait for the disk, over all pipelines and for each. A single delivery alone always fits."""
-
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.each = total // 2
-        self.used = 0
-
-    def full(self, of_one: int) -> bool:
-        """Return whether nothing more may wait; ``of_one``: what waits of the pipeline that asks."""
-        return self.used >= self.total or of_one >= self.each
+Budget = Shares["GroupCommit"]  # bytes that wait for the disk, over all pipelines and for each
 
 
 class Waiting:
@@ -51,7 +42,6 @@ class GroupCommit:
         self._budget = budget
         self._clock = clock
         self._pending: list[Waiting] = []
-        self._pending_bytes = 0  # with those on the way
         self._arriving: dict[str, Waiting] = {}
         self._busy = False
         self._idle: list[Future[None]] = []
@@ -92,13 +82,15 @@ class GroupCommit:
             return None
 
     def _enqueue(self, delivery: Delivery) -> Waiting:
-        if self._budget.full(self._pending_bytes):
-            raise TransientError("receiving: more waits for the disk than may; send again a little later", 1.0)
         packed = pack(delivery)
+        match self._budget.take(self, packed.size):
+            case Refusal.OVER_SHARE:
+                told = "receiving: more of this pipeline waits for the disk than its share; send again a little later"
+                raise RateLimited(told, 1.0)
+            case Refusal.SATURATED:
+                raise TransientError("receiving: more waits for the disk than may; send again a little later", 1.0)
         loop = get_running_loop()
         waiting = Waiting(packed, loop.create_future())
-        self._pending_bytes += packed.size
-        self._budget.used += packed.size
         self._pending.append(waiting)
         if not self._busy:
             self._busy = True
@@ -122,9 +114,7 @@ class GroupCommit:
             self._start(loop)  # the disk first, then those who wait
         else:
             self._busy = False
-        size = sum(waiting.packed.size for waiting in batch)
-        self._pending_bytes -= size
-        self._budget.used -= size
+        self._budget.give(self, sum(waiting.packed.size for waiting in batch))
         if isinstance(outcome, Exception):
             self._fail(batch, outcome)
         else:

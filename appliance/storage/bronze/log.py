@@ -45,8 +45,8 @@ class FileBronzeLog:
     """Bronze in files below ``root``, one directory a pipeline; opened (and recovered) when a pipeline is first used.
 
     Delivery ids are remembered in a window: the newest 100,000 of each pipeline, and none older than 24 hours. It
-    survives a restart. Deliveries that wait for the disk take at most ``max_pending_bytes``, for one pipeline
-    half of it.
+    survives a restart. Deliveries that wait for the disk take at most ``max_pending_bytes``, shared fairly (see
+    ``Shares``).
     """
 
     def __init__(  # noqa: PLR0913 - keyword values with defaults, each a promise of its own

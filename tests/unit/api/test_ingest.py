@@ -1,5 +1,6 @@
 """The lean path, driven by ASGI messages, with a receiver whose source takes one event a line."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -132,3 +133,39 @@ async def test_over_the_limit_is_a_429_with_a_time_to_come_back(post: Any, recei
 async def test_room_that_was_reserved_is_given_back(post: Any) -> None:
     for _ in range(5):  # 5 × 100 would exceed the 150 bytes that may be under way at a time
         assert (await post(b"x" * 100, content_length="100"))[0] == 202
+
+
+async def test_over_its_share_a_pipeline_is_told_429_and_others_are_let_in(
+    receiver: Receiver, bronze: MemoryBronzeLog, counted: Counted
+) -> None:
+    """Of 1,000 bytes one pipeline has three quarters under way; another's first request still fits."""
+    receiver.open(PipelineId("pl_b"), Door("webhook", Lines()))
+    ingest = Ingest(receiver, Bounds(250, 1000), lambda *request: counted.append(request))
+    release = asyncio.Event()
+    slow = [asyncio.create_task(asked(ingest, "pl_a", 250, release)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert (await asked(ingest, "pl_a", 250, release))[0] == 429
+    other = asyncio.create_task(asked(ingest, "pl_b", 250, release))
+    await asyncio.sleep(0)
+    status, headers = await asked(ingest, "pl_b", 125, release)
+    assert (status, headers["retry-after"]) == (503, "1")
+    release.set()
+    assert [status for status, _ in await asyncio.gather(*slow, other)] == [202, 202, 202, 202]
+    assert (await asked(ingest, "pl_a", 250, release))[0] == 202
+
+
+async def asked(ingest: Ingest, pipeline_id: str, size: int, release: asyncio.Event) -> tuple[int, dict[str, str]]:
+    """Post ``size`` bytes whose body arrives when ``release`` is set."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await release.wait()
+        return {"type": "http.request", "body": b"1" * size}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-length", str(size).encode())]
+    scope = {"type": "http", "path": f"/in/{pipeline_id}", "method": "POST", "client": None, "headers": headers}
+    await ingest(scope, receive, send)
+    return sent[0]["status"], {name.decode(): value.decode() for name, value in sent[0]["headers"]}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.domain.event import Delivery, Envelope, Receipt
-from appliance.errors import FatalError, TransientError
+from appliance.errors import FatalError, RateLimited, TransientError
 from appliance.storage.bronze.dedupe import DeliveryWindow
 from appliance.storage.bronze.frame import Packed
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
@@ -154,7 +154,7 @@ async def test_a_delivery_id_is_forgotten_after_24_hours(commits: GroupCommit, d
 async def test_too_many_bytes_waiting_are_refused_until_the_disk_has_them(commits: GroupCommit, disk: Disk) -> None:
     huge = start(commits, b"x" * 5000)  # more than the budget, but alone
     await disk.begun(0)
-    with pytest.raises(TransientError, match="more waits for the disk than may") as caught:
+    with pytest.raises(RateLimited, match="more of this pipeline waits for the disk than its share") as caught:
         await commits.append(delivery(b"1"))
     assert caught.value.retry_after_secs == 1
     await disk.order(0)
@@ -164,7 +164,7 @@ async def test_too_many_bytes_waiting_are_refused_until_the_disk_has_them(commit
     assert await next_one == Receipt(2, 2)
 
 
-async def test_one_pipeline_may_fill_half_of_the_budget(
+async def test_a_pipeline_takes_what_others_leave_and_never_their_first_delivery(
     commits: GroupCommit, disk: Disk, pool: ThreadPoolExecutor, hand: Hand
 ) -> None:
     budget = Budget(1000)
@@ -172,13 +172,13 @@ async def test_one_pipeline_may_fill_half_of_the_budget(
     one = GroupCommit(disk.commit, DeliveryWindow(), pool, budget, hand)
     with ThreadPoolExecutor(1) as second:
         other = GroupCommit(other_disk.commit, DeliveryWindow(), second, budget, hand)
-        waiting = start(one, b"x" * 500)
+        waiting = start(one, b"x" * 680)  # with its header about 740 of 1,000
         await disk.begun(0)
-        with pytest.raises(TransientError):
+        with pytest.raises(RateLimited):
             await one.append(delivery(b"1"))
-        neighbour = start(other, b"y" * 500)
+        neighbour = start(other, b"y" * 200)
         await other_disk.begun(0)
-        with pytest.raises(TransientError):
+        with pytest.raises(TransientError):  # within its share, and there is nothing left
             await other.append(delivery(b"1"))
         await gather(disk.order(0), other_disk.order(0))
         await gather(waiting, neighbour)
