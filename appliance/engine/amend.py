@@ -16,6 +16,7 @@ from appliance.domain.ledger import Outcome
 from appliance.engine.batches import Course
 from appliance.engine.engine import Engine
 from appliance.engine.refine import Commit
+from appliance.errors import Conflict
 
 MOST_BYTES: Final = 24 << 20  # read at once
 
@@ -90,9 +91,15 @@ class Amender:
 
 
 def _mapped(mapper: Mapper, course: Course, frames: list[Frame]) -> Iterator[Mapped]:
-    """Map all of ``frames``: the mapper may stop early where events give very many rows."""
+    """Map all of ``frames``: the mapper may stop early where events give very many rows.
+
+    Raises:
+        Conflict: one of the events differs from a frozen mapping.
+    """
     while frames:
         mapped = mapper.run(course.compiled, frames, course.version)
+        if mapped.stopped is not None:
+            raise Conflict(f"{mapped.stopped}: change the mapping or fix the event, or leave it out")
         yield mapped
         frames = [_after(frame, mapped.last_seq) for frame in frames if frame.last_seq > mapped.last_seq]
 

@@ -126,7 +126,8 @@ def _mapped(
         lost = lost.filter(pc.less(lost.column("seq"), end))
         dead = pa.concat_tables([dead, lost]).sort_by([("seq", "ascending"), ("item", "ascending")])
         dead_seqs = pc.unique(dead.column("seq"))
-    outcome = _outcome(compiled, rows, dead_seqs, end - frames[0].first_seq)
+    total = sum(min(frame.count, max(0, end - frame.first_seq)) for frame in frames)
+    outcome = _outcome(compiled, rows, dead_seqs, total)
     return Mapped(rows.cast(compiled.schema), dead, outcome, frames[0].first_seq, end - 1, reason)
 
 
@@ -165,10 +166,7 @@ def _reason(told: pa.Table) -> str:
     problems = [problem for text in told.column("problems").to_pylist() for problem in msgspec.json.decode(text)]
     drift = next(problem["message"] for problem in problems if problem["reason"] == "contract")
     seq = told.column("seq")[0].as_py()
-    return (
-        f"event {seq} differs from the mapping and its contract is 'freeze': {drift}: "
-        "change the mapping, its contract or the event, then resume"
-    )
+    return f"event {seq} differs from the mapping and its contract is 'freeze': {drift}"
 
 
 def _dead_letters(told: pa.Table, version: int) -> pa.Table:

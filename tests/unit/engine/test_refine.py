@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from appliance.components.mapper import Mapped
 from appliance.components.silver import Batch, Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -107,6 +109,24 @@ async def test_a_store_that_cannot_be_trusted_stops_refining_and_says_what_to_do
         await until(lambda: refiner.error is not None)
         assert refiner.error == "the file is damaged (restore it)"
         assert refiner.lag_events == 1
+
+
+async def test_refining_stops_before_an_event_that_differs_from_a_frozen_mapping() -> None:
+    class Frozen(Numbers):
+        def run(self, compiled: Any, frames: Any, version: int = 0) -> Mapped:
+            lines = frames[0].lines.split(b"\n")
+            kept = lines.index(b"x") if b"x" in lines else len(lines)
+            rows, last = pa.table({"number": [int(line) for line in lines[:kept]]}), frames[0].first_seq + kept - 1
+            stopped = "event 3 differs" if kept < len(lines) else None
+            return Mapped(rows, pa.table({}), Outcome(stored=kept), frames[0].first_seq, last, stopped)
+
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1", b"2", b"x", b"4")
+    async with refining(bronze, store, Frozen()) as refiner:
+        await until(lambda: refiner.fatal)
+        assert refiner.error == "event 3 differs (change the mapping, its contract or the event, then resume)"
+        assert (refiner.progress.seq, refiner.lag_events) == (2, 2)
+    assert store.numbers == [1, 2]
 
 
 async def test_a_store_that_was_begun_anew_is_filled_again_from_bronze() -> None:

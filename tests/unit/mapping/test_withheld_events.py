@@ -50,6 +50,12 @@ def test_a_batch_may_be_damaged_as_a_whole(mapper: Mapper, document: Callable[..
     assert answer.dead["seq"].to_pylist()[-1] == answer.last_seq == 100_009
 
 
+def test_events_may_be_picked_from_here_and_there(mapper: Mapper, document: Callable[..., Mapping]) -> None:
+    compiled = compile_mapping(document(fields=[{"name": "a", "path": "$.a", "type": "integer"}]))
+    answer = mapper.run(compiled, [Frame(3, 1, 0, GOOD), Frame(90, 2, 0, b'{"a":"x"}\nnull', withdrawn=(91,))])
+    assert (answer.outcome, answer.last_seq) == (Outcome(stored=1, filtered=1, dead=1), 91)
+
+
 def test_exploding_mappings_know_them_too(mapper: Mapper, document: Callable[..., Mapping]) -> None:
     fields = [{"name": "v", "path": "$.list.v", "type": "integer"}]
     compiled = compile_mapping(document(fields=fields, explode="$.list"))
