@@ -58,23 +58,18 @@ class Poller:
 
     async def _poll_once(self) -> float:
         """Poll, and return the seconds to wait before the next time."""
-        began = self._clock()
+        began, self._backing_off = self._clock(), False
         try:
             self._receiver.check_room()  # before asking: what cannot be kept is not fetched
             async for page in self._source.poll(self._bronze.checkpoint(self._pipeline_id)):
-                await self._receiver.pull(self._pipeline_id, page)
-        except TransientError as error:
-            self._say(error)
-            return self._backoff.failed(error.retry_after_secs)
+                await self._keep(page)
         except ConfigError as error:
             self._say(error)
             return SLOW_RETRY_SECS
-        except DashError as error:
-            self._say(error)
-            return self._backoff.failed(None)
         except Exception as error:  # noqa: BLE001 - the boundary of one source: the others go on
             self._say(error)
-            return self._backoff.failed(None)
+            self._backing_off = True
+            return self._backoff.failed(error.retry_after_secs if isinstance(error, TransientError) else None)
         if self.error is not None:
             log.info("poll.recovered", pipeline=self._pipeline_id)
         self.error = None
