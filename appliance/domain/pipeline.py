@@ -29,7 +29,10 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 
 
 class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How long data is kept; durations (``365d``) and sizes (``20 GiB``) with a unit. None: for ever, without bound."""
+    """How long data is kept; durations (``365d``) and sizes (``20 GiB``) with a unit, or ``forever``.
+
+    What is left out is as the organisation says; where that says nothing, for ever and without bound.
+    """
 
     bronze: Annotated[str, Meta(description="Age at which raw events go, by receipt", examples=["365d"])] | None = None
     silver: Annotated[str, Meta(description="Age at which rows go, by their own time", examples=["90d"])] | None = None

@@ -8,7 +8,8 @@ import msgspec
 from appliance.components.lint import lint, map_secrets, suggest
 from appliance.domain.mapping import Mapping as MappingDocument
 from appliance.domain.pipeline import PipelineDocument
-from appliance.domain.quantity import parse_duration
+from appliance.domain.quantity import parse_duration, parse_size
+from appliance.domain.retention import FOREVER
 from appliance.errors import Invalid, Problem
 from appliance.services.ports import Catalog
 from appliance.services.views import SECRET_MASK
@@ -16,7 +17,11 @@ from appliance.storage.control.vault import Vault
 
 CheckMapping = Callable[[MappingDocument, str], list[Problem]]
 
-_RETENTION: Final = ("bronze", "silver")
+_RETENTION: Final[Mapping[str, Callable[[str], Any]]] = {
+    "bronze": parse_duration,
+    "silver": parse_duration,
+    "bronze_size": parse_size,
+}
 
 
 class Definitions:
@@ -39,7 +44,7 @@ class Definitions:
             return problems
         problems += self._lint_source(document.get("source"))
         problems += self._lint_sinks(document.get("sinks"))
-        problems += _lint_retention(document.get("retention"))
+        problems += lint_retention(document.get("retention"), "/retention")
         if not any(problem.pointer.startswith("/mapping") for problem in problems):
             mapping = msgspec.convert(document.get("mapping", {}), MappingDocument)
             problems += self._check_mapping(mapping, "/mapping")
@@ -146,15 +151,16 @@ class Definitions:
         return source if type_ is None else map_secrets(type_, source, fn)
 
 
-def _lint_retention(retention: Any) -> list[Problem]:
-    """Return what is wrong with the durations; their being text at all is judged elsewhere."""
+def lint_retention(retention: Any, pointer: str) -> list[Problem]:
+    """Return what is wrong with the durations and sizes; their being text at all is judged elsewhere."""
     if not isinstance(retention, dict):
         return []
     problems = []
-    for name in _RETENTION:
-        if isinstance(text := retention.get(name), str):
+    for name, parse in _RETENTION.items():
+        text = retention.get(name)
+        if isinstance(text, str) and text.strip().lower() != FOREVER:
             try:
-                parse_duration(text)
+                parse(text)
             except ValueError as error:
-                problems.append(Problem(f"/retention/{name}", str(error)))
+                problems.append(Problem(f"{pointer}/{name}", str(error), f"or {FOREVER!r}"))
     return problems
