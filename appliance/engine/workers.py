@@ -9,7 +9,9 @@ from appliance.errors import TransientError
 
 T = TypeVar("T")
 
-SIZES: Final[Mapping[str, int]] = {"refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1}
+SIZES: Final[Mapping[str, int]] = {
+    "refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1, "upkeep": 1,
+}  # fmt: skip
 QUEUE_PER_THREAD: Final = 32
 SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a pipeline few at a time: bound enough
 
@@ -17,7 +19,7 @@ SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a
 class Workers:
     """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane);
     ``feed`` (rows for downstream pipelines); ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its
-    reading and commits, in order)."""
+    reading and commits, in order); ``upkeep`` (retention, erasure, space: long, and in nobody's way)."""
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
         self._sizes = dict(sizes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from appliance.components.silver import SilverStore, Table
 
 T = TypeVar("T")
-WorkKind = Literal["read", "refine", "control"]
+WorkKind = Literal["read", "refine", "control", "upkeep"]
 
 
 class Workers(Protocol):
