@@ -55,10 +55,10 @@ class OthersRows:
         """See ``Upstream.find``."""
         self._asked.add(named)
         ours = [run.pipeline for run in self._engine.runs() if run.pipeline.organisation_id == self._organisation_id]
-        for pipeline in ours:
-            if named in (pipeline.id, pipeline.document.name):
-                self._asked.add(pipeline.id)
-                return pipeline.id
+        found = {one.document.name: one.id for one in ours} | {one.id: one.id for one in ours}
+        if named in found:
+            self._asked.add(found[named])
+            return found[named]
         raise _trouble(f"no pipeline {named!r} runs here", "see whether it was deleted, or why it was not started")
 
     async def end(self, pipeline_id: PipelineId) -> FeedPlace:

@@ -13,6 +13,7 @@ from appliance.domain.pipeline import TRANSITIONS, Pipeline, State
 from appliance.errors import Conflict, DashError
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
+from appliance.services.readers import check_reading, check_unread
 from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
@@ -30,7 +31,12 @@ class PipelineChanges:
         return self._lock
 
     async def add(self, who: Principal, pipeline: Pipeline) -> None:
-        """Save ``pipeline``, then start it; what does not start is not saved. Raises Conflict: the name is taken."""
+        """Save ``pipeline``, then start it; what does not start is not saved.
+
+        Raises:
+            Invalid: it would read a pipeline that there is not, or itself.
+            Conflict: the name is taken.
+        """
         await self._plane.write(lambda tx: self._insert(tx, who, pipeline))
         try:
             await self._engine.start_pipeline(pipeline)
@@ -38,29 +44,37 @@ class PipelineChanges:
             await self._plane.write(lambda tx: store.remove(tx, pipeline.id))
             raise
 
-    async def swap(self, who: Principal, before: Pipeline, after: Pipeline, action: str) -> None:
+    async def swap(
+        self, who: Principal, before: Pipeline, after: Pipeline, action: str, note: str | None = None
+    ) -> None:
         """Run ``after`` instead of ``before``, then save it: if either fails, ``before`` runs on and stays saved.
+
+        A version that is saved already (a candidate, an earlier one) only becomes the one that runs.
 
         A pipeline that had failed runs again: any change is a reason to try.
 
         Raises:
-            Conflict: the name is taken, the state does not permit it, or a column would change its type.
+            Invalid: it would read a pipeline that there is not, or one that reads it in turn.
+            Conflict: the name is taken or needed, the state does not permit it, or a column would change its type.
         """
         if after.state is State.FAILED:
             after = replace(after, state=State.RUNNING)
         if after.state is not before.state and after.state not in TRANSITIONS[before.state]:
             raise Conflict(f"a pipeline that is {before.state.value!r} cannot become {after.state.value!r}")
-        name = after.document.name
-        await self._plane.read(lambda tx: store.check_name(tx, who.organisation_id, name, before.id))
+        await self._plane.read(lambda tx: _check_document(tx, before, after))
         await self._engine.start_pipeline(after)
         try:
-            await self._plane.write(lambda tx: self._update(tx, who, (before, after), action))
+            await self._plane.write(lambda tx: self._update(tx, who, (before, after), action, note))
         except DashError:
             await self._engine.start_pipeline(before)
             raise
 
     async def remove(self, who: Principal, pipeline_id: PipelineId) -> None:
-        """Mark as deleted, then remove everything; ``purge`` goes on where a crash interrupts it."""
+        """Mark as deleted, then remove everything; ``purge`` goes on where a crash interrupts it.
+
+        Raises:
+            Conflict: other pipelines read it.
+        """
         await self._plane.write(lambda tx: self._condemn(tx, who, pipeline_id))
         await self.purge(who.organisation_id, pipeline_id)
 
@@ -78,6 +92,7 @@ class PipelineChanges:
 
     def _insert(self, tx: Session, who: Principal, pipeline: Pipeline) -> None:
         store.check_name(tx, pipeline.organisation_id, pipeline.document.name)
+        check_reading(tx, pipeline)
         now = self._clock()
         row = PipelineRow(
             id=pipeline.id,
@@ -91,26 +106,48 @@ class PipelineChanges:
         )
         tx.add(row)
         tx.flush()
-        store.add_version(tx, row, self._definitions.seal(pipeline.document), who.name, now)
+        store.add_version(tx, row.id, self._edition(who, pipeline))
         record(tx, _deed(who, pipeline, "pipeline.create"), now)
 
-    def _update(self, tx: Session, who: Principal, change: tuple[Pipeline, Pipeline], action: str) -> None:
+    async def keep(self, who: Principal, pipeline: Pipeline, note: str | None) -> None:
+        """Save ``pipeline``'s version as a candidate: what runs is not touched. Raises Conflict: the name is taken."""
+
+        def save(tx: Session) -> None:
+            store.check_name(tx, pipeline.organisation_id, pipeline.document.name, pipeline.id)
+            store.add_version(tx, pipeline.id, self._edition(who, pipeline, note))
+            record(tx, _deed(who, pipeline, "pipeline.save_version"), self._clock())
+
+        await self._plane.write(save)
+
+    def _edition(self, who: Principal, pipeline: Pipeline, note: str | None = None) -> store.Edition:
+        return store.Edition(
+            version=pipeline.version,
+            definition=self._definitions.seal(pipeline.document),
+            author=who.name,
+            at=self._clock(),
+            note=note,
+        )
+
+    def _update(
+        self, tx: Session, who: Principal, change: tuple[Pipeline, Pipeline], action: str, note: str | None
+    ) -> None:
         before, after = change
         row, _ = store.find(tx, before.organisation_id, before.id)
         if row.version != before.version:
             raise Conflict(f"pipeline {before.id!r} was changed by somebody else: look at it again, then repeat")
-        store.check_name(tx, before.organisation_id, after.document.name, before.id)
+        _check_document(tx, before, after)
         now = self._clock()
         row.live_name, row.state, row.version = after.document.name, after.state.value, after.version
         if after.secrets != before.secrets:
             row.secrets = self._definitions.seal_all(after.secrets)
         row.updated_at = now
-        if after.version != before.version:
-            store.add_version(tx, row, self._definitions.seal(after.document), who.name, now)
+        if after.version != before.version and after.version >= store.next_version(tx, row.id):
+            store.add_version(tx, row.id, self._edition(who, after, note))
         record(tx, _deed(who, after, action), now)
 
     def _condemn(self, tx: Session, who: Principal, pipeline_id: PipelineId) -> None:
         row, _ = store.find(tx, who.organisation_id, pipeline_id)
+        check_unread(tx, who.organisation_id, pipeline_id)
         deed = Deed(
             organisation_id=who.organisation_id,
             who=who.name,
@@ -120,6 +157,13 @@ class PipelineChanges:
         )
         row.live_name, row.state = None, State.DELETED.value
         record(tx, deed, self._clock())
+
+
+def _check_document(tx: Session, before: Pipeline, after: Pipeline) -> None:
+    if after.document == before.document:  # pausing or resuming changes nothing that could be wrong
+        return
+    store.check_name(tx, before.organisation_id, after.document.name, before.id)
+    check_reading(tx, after)
 
 
 def _deed(who: Principal, pipeline: Pipeline, action: str) -> Deed:

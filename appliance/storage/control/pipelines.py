@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, select
+import msgspec
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from appliance.domain.pipeline import State
@@ -43,6 +44,12 @@ def _load(tx: Session, *conditions: Any, limit: int | None = None) -> list[Saved
     return [(row, saved) for row, saved in tx.execute(wanted.order_by(PipelineRow.id).limit(limit))]
 
 
+def sources(tx: Session, organisation_id: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return id, name and source (secrets sealed) of every pipeline of the organisation, oldest first."""
+    mine = (PipelineRow.organisation_id == organisation_id, PipelineRow.state != State.DELETED.value)
+    return [(row.id, str(row.live_name), saved.definition["source"]) for row, saved in _load(tx, *mine)]
+
+
 def versions(tx: Session, pipeline_id: str) -> Sequence[PipelineVersionRow]:
     """Return every version, newest first."""
     wanted = select(PipelineVersionRow).where(PipelineVersionRow.pipeline_id == pipeline_id)
@@ -60,13 +67,46 @@ def check_name(tx: Session, organisation_id: str, name: str, own_id: str | None 
         raise Conflict(f"there is a pipeline named {name!r} already: choose another name")
 
 
-def add_version(tx: Session, row: PipelineRow, definition: dict[str, Any], author: str, now: datetime) -> None:
-    """Save ``definition`` as the pipeline's current ``version``."""
+class Edition(msgspec.Struct, frozen=True, kw_only=True):
+    """A version to be saved; ``definition``: its document, secrets sealed."""
+
+    version: int
+    definition: dict[str, Any]
+    author: str
+    at: datetime
+    note: str | None = None
+
+
+def add_version(tx: Session, pipeline_id: str, edition: Edition) -> None:
+    """Save ``edition``; whether it runs is for the pipeline's own ``version`` to say."""
     tx.add(
         PipelineVersionRow(
-            pipeline_id=row.id, version=row.version, definition=definition, author=author, created_at=now
+            pipeline_id=pipeline_id,
+            version=edition.version,
+            definition=edition.definition,
+            author=edition.author,
+            created_at=edition.at,
+            note=edition.note,
         )
     )
+
+
+def version(tx: Session, pipeline_id: str, number: int) -> PipelineVersionRow:
+    """Return one version.
+
+    Raises:
+        NotFound: there is none of that number.
+    """
+    row = tx.get(PipelineVersionRow, (pipeline_id, number)) if 0 < number < 2**31 else None
+    if row is None:
+        raise NotFound(f"pipeline {pipeline_id!r} has no version {number}")
+    return row
+
+
+def next_version(tx: Session, pipeline_id: str) -> int:
+    """Return the number after the highest that was ever saved, candidates included."""
+    highest = select(func.max(PipelineVersionRow.version)).where(PipelineVersionRow.pipeline_id == pipeline_id)
+    return (tx.scalar(highest) or 0) + 1
 
 
 def remove(tx: Session, pipeline_id: str) -> None:
