@@ -100,7 +100,10 @@ class Measure(msgspec.Struct, frozen=True):
 
 
 class Aggregation(msgspec.Struct, frozen=True, kw_only=True):
-    """Measures over the rows of one pipeline; answered as ``_time`` (with a bucket), group_by …, measures …"""
+    """Measures over the rows of one pipeline; answered as ``_time`` (with a bucket), group_by …, measures …
+
+    ``approximate``: percentiles may be off by 1 % of their value, which lets rollups answer them.
+    """
 
     measures: tuple[Measure, ...]
     group_by: tuple[str, ...] = ()
@@ -109,6 +112,7 @@ class Aggregation(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime | None = None
     where: tuple[Condition, ...] = ()
     limit: int = 10_000
+    approximate: bool = False
 
 
 class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,7 +175,11 @@ class SilverStore(Protocol):
         ...
 
     def aggregate(self, table: Table, query: Aggregation) -> pa.Table:
-        """Return the measures, ordered by time and group, or by the first measure descending without a bucket."""
+        """Return the measures, ordered by time and group, or by the first measure descending without a bucket.
+
+        Rollups of ``table`` are used where they give the same answer. The answer's schema metadata names what was read
+        under ``source``: ``silver``, or ``gold:`` and the names of rollups.
+        """
         ...
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:

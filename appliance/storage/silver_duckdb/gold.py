@@ -1,7 +1,7 @@
 """Gold in the file: rollups of a generation's rows, kept right inside the transaction that changes the rows.
 
 Everything here runs on the writer's cursor, inside a transaction that the caller has begun and ends. Where the table
-has no rollups nothing happens and no statement is sent.
+has no rollups nothing happens and no statement is sent (but by ``begin`` and ``drop``, which look for former ones).
 
 What a caller does with rows, and what it calls then:
 
@@ -12,14 +12,31 @@ What a caller does with rows, and what it calls then:
 * is about to remove rows by retention → ``trim``, before they are deleted
 * filled a generation's rows by other means than ``add`` → ``rebuild``
 * removes a generation → ``drop``
+
+A shadow is maintained by its commits like the live generation: see decision 0011 for what both ways cost.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import duckdb
 
 from appliance.components.silver import Batch, Table
 from appliance.domain.ids import PipelineId
+from appliance.storage.silver_duckdb import gold_sheets as sheets
+from appliance.storage.silver_duckdb.gold_counting import Rows, clear, count, count_batch
+from appliance.storage.silver_duckdb.gold_kept import keep
+from appliance.storage.silver_duckdb.gold_piles import merge_piles
+from appliance.storage.silver_duckdb.gold_touched import buckets_of, touched_by
+from appliance.storage.sql.gold import Gold, gold_prefix, golds_of
+
+
+def ready(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> bool:
+    """Return whether ``begin`` has nothing to make: whether ``add`` may be called. Needs no transaction."""
+    if not table.rollups:
+        return True
+    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
+    return _names(golds_of(table, number)) <= there
 
 
 def begin(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
@@ -28,27 +45,79 @@ def begin(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
     Idempotent: a rollup that is there, declared just so, is left as it is. A rollup declared otherwise than before
     is another one. ``table.generation`` is not looked at: ``number`` says which.
     """
+    golds = golds_of(table, number)
+    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
+    for name in there - _names(golds):
+        sheets.remove(cursor, name)
+    rows = Rows(cursor, table, number)
+    for place, gold in enumerate(golds):
+        if gold.main.name not in there:
+            for sheet in gold.sheets:
+                sheets.create(cursor, sheet)
+                there.add(sheet.name)
+            count(rows, gold, golds[:place])
 
 
 def add(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int) -> None:
     """Count the rows of the registered view ``batch_rows``, which are in the generation's table by now."""
+    for gold in _each(batch.table, number):
+        count_batch(cursor, gold)
+        merge_piles(cursor, gold, batch.last_seq)
 
 
 def recompute(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, touched: str) -> None:
     """Count those buckets again, from the rows as they are now, that hold a ``_time`` of ``touched``.
 
     ``touched``: the name of a registered view or table with ``_time`` of rows that were removed or changed; other
-    columns and repetitions do not matter.
+    columns and repetitions do not matter. Rollups of the generation that ``table`` does not declare cannot be kept
+    right and are dropped.
     """
+    if not table.rollups:
+        return
+    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
+    golds = [gold for gold in _each(table, number) if gold.main.name in there]
+    for name in there - _names(golds):
+        sheets.remove(cursor, name)
+    rows = Rows(cursor, table, number)
+    for place, gold in enumerate(golds):
+        with touched_by(cursor, buckets_of(touched, gold.bucket_us), gold.bucket_us) as found:
+            if found is not None:
+                clear(cursor, gold, found)
+                count(rows, gold, golds[:place], found)
 
 
-def trim(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, before: datetime) -> None:
-    """Keep what was counted of rows with ``_time`` < ``before``, which retention is about to remove."""
+def trim(
+    cursor: duckdb.DuckDBPyConnection, table: Table, number: int, before: datetime, up_to: int | None = None
+) -> None:
+    """Keep what was counted of rows with ``_time`` < ``before``, which retention is about to remove.
+
+    ``up_to``: only rows of events up to this one are removed.
+    """
+    rows = Rows(cursor, table, number)
+    for gold in _each(table, number):
+        keep(rows, gold, before, up_to)
 
 
 def rebuild(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
     """Count every row again. What ``trim`` kept of rows that are gone stays."""
+    rows, golds = Rows(cursor, table, number), _each(table, number)
+    for place, gold in enumerate(golds):
+        clear(cursor, gold)
+        count(rows, gold, golds[:place])
 
 
 def drop(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int | None = None) -> None:
     """Remove the rollups of a generation; None: of every generation of the pipeline."""
+    for name in sheets.existing(cursor, gold_prefix(pipeline_id, number)):
+        sheets.remove(cursor, name)
+
+
+def _each(table: Table, number: int) -> list[Gold]:
+    """Return the rollups, finest first; of those that keep the same, under two names, one."""
+    if not table.rollups:
+        return []
+    return list({gold.main.name: gold for gold in golds_of(table, number)}.values())
+
+
+def _names(golds: Iterable[Gold]) -> set[str]:
+    return {sheet.name for gold in golds for sheet in gold.sheets}

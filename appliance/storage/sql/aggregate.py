@@ -51,7 +51,7 @@ def aggregate(table: Table, source: exp.Expr, query: Aggregation, dialect: Diale
     tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
     if keys:
         tree = tree.group_by(*(grouped for _, _, grouped in keys))
-    tree = tree.order_by(*_order(len(keys), bucketed=query.bucket_us is not None))
+    tree = tree.order_by(*ordered(len(keys), bucketed=query.bucket_us is not None))
     return Statement(tree.sql(dialect.sqlglot_name), scope.values)
 
 
@@ -142,6 +142,6 @@ def _distinct_names(scope: Scope, query: Aggregation) -> None:
         taken.add(told.lower())
 
 
-def _order(keys: int, *, bucketed: bool) -> list[exp.Ordered]:
+def ordered(keys: int, *, bucketed: bool) -> list[exp.Ordered]:
     by_key = [exp.Ordered(this=integer(place + 1), nulls_first=False) for place in range(keys)]
     return by_key if bucketed else [exp.Ordered(this=integer(keys + 1), desc=True, nulls_first=False), *by_key]

@@ -48,6 +48,14 @@ class Dialect(Protocol):
         """Return the value, not null, of the row that is the last by (_time, _seq, _item)."""
         ...
 
+    def place(self) -> exp.Expr:
+        """Return a number of the row that orders like (_time, _seq, _item)."""
+        ...
+
+    def latest(self, value: exp.Expr, place: exp.Expr) -> exp.Expr:
+        """Return the value, not null, where ``place`` is greatest."""
+        ...
+
 
 class DuckDb:
     """DuckDB 2.0."""
@@ -102,11 +110,17 @@ class DuckDb:
         return exp.Case().when(enough, _only(exact, chosen)).else_(few)
 
     def last(self, value: exp.Expr) -> exp.Expr:
+        return self.latest(value, self.place())
+
+    def place(self) -> exp.Expr:
         # one HUGEINT compares four times as fast as a row of three: 2^63 time + 2^20 seq + item
         instant = exp.cast(_call("epoch_us", column("_time")), "HUGEINT", dialect="duckdb")
-        place = exp.cast(column("_seq"), "HUGEINT", dialect="duckdb") * integer(1 << 20)
+        seq = exp.cast(column("_seq"), "HUGEINT", dialect="duckdb") * integer(1 << 20)
         item = _call("least", column("_item"), integer((1 << 20) - 1))
-        return _call("arg_max", value, instant * integer(1 << 63) + place + item)
+        return instant * integer(1 << 63) + seq + item
+
+    def latest(self, value: exp.Expr, place: exp.Expr) -> exp.Expr:
+        return _call("arg_max", value, place)
 
 
 def _only(aggregate: exp.Expr, condition: exp.Expr) -> exp.Expr:

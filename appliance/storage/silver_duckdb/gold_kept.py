@@ -1,0 +1,49 @@
+"""What stays counted of rows that retention removes: it becomes a part that is never counted again."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlglot import exp
+
+from appliance.storage.silver_duckdb import gold_sheets as sheets
+from appliance.storage.silver_duckdb.gold_counting import AGAIN, Rows, clear, count_from_rows
+from appliance.storage.silver_duckdb.gold_touched import touched_by
+from appliance.storage.sql.gold import Gold, Part
+from appliance.storage.sql.statement import column, integer
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def keep(rows: Rows, gold: Gold, before: datetime, up_to: int | None) -> None:
+    """Keep the counts of rows that are about to go: those before ``before``, of events up to ``up_to``.
+
+    Buckets that lose all their rows only change their part. Those that keep some are counted again, in two parts.
+    """
+    before_us = (before - _EPOCH) // timedelta(microseconds=1)
+    gone = _gone(before_us, up_to)
+    with touched_by(rows.cursor, _staying(rows, gold, before_us, gone), gold.bucket_us) as divided:
+        losing = [AGAIN, _before(before_us // gold.bucket_us, gold.bucket_us)]
+        if divided is not None:
+            losing.append(exp.Not(this=divided.listed))
+        for sheet in gold.sheets:
+            rows.cursor.execute(sheets.updating(sheet, "_part", Part.KEPT.value, *losing))
+        if divided is not None:
+            clear(rows.cursor, gold, divided)
+            count_from_rows(rows, gold, Part.KEPT, [*divided.conditions, gone])
+            count_from_rows(rows, gold, Part.COUNTED, [*divided.conditions, exp.Not(this=exp.paren(gone))])
+
+
+def _staying(rows: Rows, gold: Gold, before_us: int, gone: exp.Expr) -> exp.Select:
+    """Return the query for buckets that begin before ``before_us`` and keep rows."""
+    buckets = exp.select(sheets.DIALECT.bucket(gold.bucket_us)).distinct().from_(rows.source)
+    return buckets.where(_before(-(-before_us // gold.bucket_us), gold.bucket_us), exp.Not(this=exp.paren(gone)))
+
+
+def _before(bucket: int, width_us: int) -> exp.Expr:
+    start = sheets.DIALECT.bucket_start(integer(bucket), width_us)
+    return exp.LT(this=column("_time"), expression=start)
+
+
+def _gone(before_us: int, up_to: int | None) -> exp.Expr:
+    early = _before(before_us, 1)
+    return early if up_to is None else exp.and_(early, exp.LTE(this=column("_seq"), expression=integer(up_to)))
