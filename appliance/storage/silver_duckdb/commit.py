@@ -6,7 +6,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from appliance.components.silver import Batch, Progress
+from appliance.components.silver import Batch, Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.errors import Conflict, FatalError
@@ -50,7 +50,7 @@ def commit(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, stored:
     ``stored``: the columns of its rows, which cover the batch's. Raises as ``SilverStore``, and duckdb.Error.
     """
     _check_outcome(batch)
-    rows = _with_uuid(batch)
+    rows = with_uuid(batch.table, batch.rows)
     views = {"batch_rows": rows} if rows.num_rows else {}
     if batch.dead.num_rows or batch.table.keyed:
         views["batch_dead"] = batch.dead
@@ -77,18 +77,16 @@ class Place(NamedTuple):
 def _store(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: pa.Table, place: Place) -> tuple[Outcome, Outcome]:
     """Insert rows and dead letters; return what keys change of the batch's outcome, and of earlier ones."""
     if batch.dead.num_rows:
-        names = ", ".join(map(quoted, DEAD_COLUMNS))
-        into = quoted(dead_table(batch.table.pipeline_id, place.number))
-        cursor.execute(f"INSERT INTO {into} ({names}) SELECT {names} FROM batch_dead")  # noqa: S608 - all quoted
+        insert_dead(cursor, batch.table, place, "batch_dead")
     if not rows.num_rows:
         return Outcome(), Outcome()
     if not batch.table.keyed:
-        _insert_rows(cursor, batch, place)
+        insert_rows(cursor, batch.table, place, "batch_rows")
         gold.add(cursor, batch, place.number)
         return Outcome(), Outcome()
     kept = supersede(cursor, batch, rows, place.number)
     cursor.register("batch_rows", kept.rows)
-    _insert_rows(cursor, batch, place)
+    insert_rows(cursor, batch.table, place, "batch_rows")
     gold.add(cursor, batch, place.number)
     if batch.table.rollups and kept.removed is not None:
         cursor.register("removed_rows", kept.removed)
@@ -121,19 +119,26 @@ def _doing(batch: Batch) -> str:
     return f"Storing events {batch.first_seq} to {batch.last_seq} of {batch.table.pipeline_id}"
 
 
-def _insert_rows(cursor: duckdb.DuckDBPyConnection, batch: Batch, place: Place) -> None:
-    own = ("_time", "_seq", "_item", "_key", "_extra") if batch.table.keyed else ("_time", "_seq", "_item", "_extra")
-    columns = [column.name for column in batch.table.columns]
+def insert_dead(cursor: duckdb.DuckDBPyConnection, table: Table, place: Place, view: str) -> None:
+    """Insert the dead letters of a registered view, inside the transaction under way."""
+    names = ", ".join(map(quoted, DEAD_COLUMNS))
+    into = quoted(dead_table(table.pipeline_id, place.number))
+    cursor.execute(f"INSERT INTO {into} ({names}) SELECT {names} FROM {view}")  # noqa: S608 - all quoted
+
+
+def insert_rows(cursor: duckdb.DuckDBPyConnection, table: Table, place: Place, view: str) -> None:
+    """Insert the rows of a registered view, inside the transaction under way."""
+    own = ("_time", "_seq", "_item", "_key", "_extra") if table.keyed else ("_time", "_seq", "_item", "_extra")
+    columns = [column.name for column in table.columns]
     physical = [physical_name(name, place.stored[name.lower()]) for name in columns]
-    into = quoted(rows_table(batch.table.pipeline_id, place.number))
+    into = quoted(rows_table(table.pipeline_id, place.number))
     targets, values = (", ".join(map(quoted, (*own, *names))) for names in (physical, columns))
-    cursor.execute(f"INSERT INTO {into} ({targets}) SELECT {values} FROM batch_rows")  # noqa: S608 - all quoted
+    cursor.execute(f"INSERT INTO {into} ({targets}) SELECT {values} FROM {view}")  # noqa: S608 - all quoted
 
 
-def _with_uuid(batch: Batch) -> pa.Table:
+def with_uuid(table: Table, rows: pa.Table) -> pa.Table:
     """Return the rows with ``_key`` as UUID, without copying: compared as one 128-bit number, five times as fast."""
-    rows = batch.rows
-    if not batch.table.keyed:
+    if not table.keyed:
         return rows
     place = rows.schema.get_field_index("_key")
     chunks = [pa.ExtensionArray.from_storage(pa.uuid(), chunk) for chunk in rows["_key"].chunks]

@@ -17,6 +17,10 @@ _CIRCUMSTANCES: Final = (
 _FULL: Final = ("no space left", "file too large", "could not write", "disk quota")
 
 
+class Moved(TransientError):
+    """A read was interrupted because the file was exchanged for another with the same rows: read again."""
+
+
 def is_damage(error: duckdb.Error) -> bool:
     """Return whether the file itself is at fault: opening it again would fail again."""
     told = str(error).lower()

@@ -8,6 +8,7 @@ import duckdb
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
 from appliance.errors import FatalError
+from appliance.storage.silver_duckdb import journal
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, rows_table, stored_columns
 
@@ -85,6 +86,8 @@ def begin(cursor: duckdb.DuckDBPyConnection, last_number: int = 1) -> Known:
     for statement in _FIRST.split(";\n"):
         if statement.strip():
             cursor.execute(statement, {"last": last_number} if "$last" in statement else None)
+    for statement in journal.TABLES:
+        cursor.execute(statement)
     found = cursor.execute("SELECT max(format) FROM _format").fetchall()[0][0]
     if found > FORMAT:
         cursor.execute("ROLLBACK")
