@@ -1,8 +1,9 @@
-"""The open database: cursors for readers with a deadline, one for the writer, a new handle when the old one dies."""
+"""The open database: cursors for readers with a deadline, others for the writer, a new handle when the old one dies."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import duckdb
 
@@ -13,17 +14,20 @@ from appliance.storage.silver_duckdb.opening import IncidentKind, Opening
 
 _ASK_AGAIN_SECS = 0.25
 
+T = TypeVar("T")
+
 
 class Database:
-    """Every statement runs on a cursor of its own: a second one on the same cursor silently ends the first's result."""
+    """Every piece of work runs on a cursor of its own: a second statement on one silently ends the first's result."""
 
     def __init__(self, opening: Opening) -> None:
         self.generation = 0  # rises when the file was opened again: what was remembered of its schema may be wrong
         self._opening = opening
         self._gate = threading.Condition()
-        self._readers: set[duckdb.DuckDBPyConnection] = set()
+        self._cursors: set[duckdb.DuckDBPyConnection] = set()
         self._root: duckdb.DuckDBPyConnection | None = opening.open()
         self._closed = False
+        self._turning = False  # the file is being exchanged: who comes waits
 
     @contextmanager
     def reading(self, doing: str, timeout_secs: float) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -39,6 +43,8 @@ class Database:
             with Deadline(cursor, timeout_secs) as deadline:
                 yield cursor
         except duckdb.InterruptException as error:
+            if self._turning and not deadline.passed:
+                raise faults.Moved(f"{doing}: the file was exchanged at the same moment; try again.") from error
             told = f"took longer than {timeout_secs:g} s" if deadline.passed else "was interrupted: the store closes"
             raise faults.interrupted(doing, told) from error
         except duckdb.Error as error:
@@ -51,10 +57,27 @@ class Database:
             if died:
                 self.reopen(generation)
 
-    def cursor(self) -> tuple[duckdb.DuckDBPyConnection, int]:
-        """Return a cursor for the writer, who closes it, and the generation it belongs to."""
-        with self._gate:
-            return self._open_root().cursor(), self.generation
+    def read(self, doing: str, timeout_secs: float, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        """Return ``work(cursor)``, done again where the file was exchanged under it. Raises as ``reading``."""
+        try:
+            with self.reading(doing, timeout_secs) as cursor:
+                return work(cursor)
+        except faults.Moved:
+            with self.reading(doing, timeout_secs) as cursor:
+                return work(cursor)
+
+    @contextmanager
+    def writing(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, int]]:
+        """Give a cursor to write with, and the generation it belongs to. Raises TransientError: closed."""
+        cursor, generation = self._enter()
+        try:
+            yield cursor, generation
+        finally:
+            self._leave(cursor)
+
+    def log_bytes(self) -> int:
+        """Return how large the write-ahead log is."""
+        return sum(file.stat().st_size for file in set_aside.log_files(self._opening.path))
 
     def reopen(self, generation: int) -> None:
         """Close the dead handle of ``generation`` and open the file again, once, whoever notices first.
@@ -65,10 +88,36 @@ class Database:
             if self._root is None or generation != self.generation:
                 return
             self._expel()
+            if generation != self.generation:
+                return  # somebody else was faster while this one waited for the readers to leave
             self._root.close()
             self._root = None
             self.generation += 1
             self._open_root()
+
+    def exchange(self, put: Callable[[], None], patience_secs: float) -> None:
+        """Close the file, let ``put`` set another in its place, open that; it is open again whatever ``put`` raises.
+
+        Waits for a moment without readers, for so long; then keeps new ones waiting and interrupts who still reads,
+        with ``faults.Moved``. The writer's cursor must be gone.
+
+        Raises:
+            TransientError: the store was closed meanwhile.
+        """
+        with self._gate:
+            self._gate.wait_for(lambda: not self._cursors, patience_secs)
+            self._turning = True
+            try:
+                self._expel()
+                self._open_root().close()
+                self._root = None
+                self.generation += 1
+                put()
+            finally:
+                self._turning = False
+                self._gate.notify_all()
+                if not self._closed:
+                    self._root = self._opening.open()
 
     def close(self) -> None:
         """Interrupt who still reads, checkpoint, close. A second call does nothing."""
@@ -89,14 +138,15 @@ class Database:
 
     def _enter(self) -> tuple[duckdb.DuckDBPyConnection, int]:
         with self._gate:
+            self._gate.wait_for(lambda: not self._turning)
             cursor = self._open_root().cursor()
-            self._readers.add(cursor)
+            self._cursors.add(cursor)
             return cursor, self.generation
 
     def _leave(self, cursor: duckdb.DuckDBPyConnection) -> None:
         with self._gate:
             cursor.close()
-            self._readers.discard(cursor)
+            self._cursors.discard(cursor)
             self._gate.notify_all()
 
     def _open_root(self) -> duckdb.DuckDBPyConnection:
@@ -108,8 +158,8 @@ class Database:
         return self._root
 
     def _expel(self) -> None:
-        """Interrupt every reader until all have left; the gate is held, so no new one enters."""
-        while self._readers:
-            for cursor in self._readers:
+        """Interrupt whoever is at work until all have left; the gate is held, so nobody enters."""
+        while self._cursors:
+            for cursor in self._cursors:
                 cursor.interrupt()
             self._gate.wait(_ASK_AGAIN_SECS)

@@ -18,8 +18,8 @@ from appliance.storage.silver_duckdb.database import Database
 from appliance.storage.silver_duckdb.opening import Incident, Opening
 from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
-from appliance.storage.silver_duckdb.tables import covers, give_back, prepare, remove
-from appliance.storage.silver_duckdb.transaction import transaction
+from appliance.storage.silver_duckdb.tables import covers, prepare, remove
+from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
 from appliance.storage.silver_duckdb.writer import Writer, no_such
 from appliance.storage.sql.source import Stored
 
@@ -62,7 +62,10 @@ class DuckDbSilver:
         return tuple(self._opening.incidents)
 
     def prepare(self, table: Table) -> None:
-        self._writer.run(f"preparing the rows of {table.pipeline_id}", lambda cursor: self._prepare(cursor, table))
+        def work(cursor: duckdb.DuckDBPyConnection) -> None:
+            self._prepare(cursor, table)
+
+        self._writer.run(f"preparing the rows of {table.pipeline_id}", work, self._writer.lane(table))
 
     def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
         if generation is None:
@@ -90,7 +93,7 @@ class DuckDbSilver:
             return commit(cursor, batch, number, stored)
 
         try:
-            return self._writer.run(f"storing rows of {table.pipeline_id}", work)
+            return self._writer.run(f"storing rows of {table.pipeline_id}", work, self._writer.lane(table))
         except TransientError:
             progress = self.progress(table.pipeline_id, table.generation)
             if progress.seq != batch.last_seq:
@@ -118,9 +121,10 @@ class DuckDbSilver:
                 for number in self._writer.numbers(pipeline_id):
                     remove(cursor, pipeline_id, number)
             self._writer.forget(pipeline_id)
-            give_back(cursor)
+            checkpoint(cursor)
 
-        self._writer.run(f"removing the rows of {pipeline_id}", work)
+        with self._writer.alone():
+            self._writer.run(f"removing the rows of {pipeline_id}", work)
 
     def _prepare(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> Stored:
         number = self._writer.number(table)

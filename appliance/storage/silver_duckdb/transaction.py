@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import duckdb
+import structlog
+
+log = structlog.get_logger("silver")
 
 
 @contextmanager
@@ -16,6 +19,14 @@ def transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
     except BaseException:
         _roll_back(cursor)
         raise
+
+
+def checkpoint(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Empty the log, and give the space of dropped tables back to the file system; later, if somebody else writes."""
+    try:
+        cursor.execute("CHECKPOINT")
+    except duckdb.TransactionException as error:
+        log.info("silver.checkpoint_later", reason=str(error))
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -185,10 +185,8 @@ def test_a_dead_handle_is_replaced_and_nothing_committed_is_lost(path: Path) -> 
 def test_a_reader_that_finds_the_handle_dead_replaces_it(path: Path) -> None:
     store = DuckDbSilver(path)
     store.commit(batch(PLAIN, 1, ROWS))
-    cursor, _ = store._database.cursor()
-    with no_more_than(65_536), pytest.raises(duckdb.FatalException):
+    with store._database.writing() as (cursor, _), no_more_than(65_536), pytest.raises(duckdb.FatalException):
         cursor.execute("CHECKPOINT")
-    cursor.close()
     with pytest.raises(TransientError, match="reopened"):
         store.records(PLAIN, RecordQuery())
     assert store.records(PLAIN, RecordQuery(limit=1000)).num_rows == 200
