@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.services.setup import Setup
     from appliance.services.tokens import Tokens
     from appliance.services.users import Users
+    from appliance.services.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Services:
     tokens: "Tokens"
     organisations: "Organisations"
     pipelines: "Pipelines"
+    versions: "Versions"
     records: "Records"
     dead_letters: "DeadLetters"
     ledgers: "Ledgers"

@@ -25,6 +25,7 @@ from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
+from appliance.services.versions import Versions
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import Vault
 
@@ -52,7 +53,8 @@ def assemble(parts: Parts) -> Services:
     plane, engine, clock = parts.plane, parts.engine, parts.clock
     definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping, parts.base_url)
     ownership = Ownership(plane)
-    pipelines = Pipelines(plane, definitions, engine, PipelineChanges(plane, definitions, engine, clock))
+    changes = PipelineChanges(plane, definitions, engine, clock)
+    pipelines = Pipelines(plane, definitions, engine, changes)
     queries = Queries(ownership, engine, clock)
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
@@ -64,6 +66,7 @@ def assemble(parts: Parts) -> Services:
         tokens=tokens,
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
+        versions=Versions(plane, definitions, pipelines, changes, engine),
         records=Records(ownership, engine, parts.exporter, clock),
         dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
         ledgers=Ledgers(ownership, engine),

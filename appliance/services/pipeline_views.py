@@ -53,10 +53,14 @@ def live_stats(engine: Engine, pipeline_id: PipelineId) -> LiveStats:
         )
 
 
-def version_view(row: PipelineVersionRow, definitions: Definitions) -> VersionView:
+def version_view(row: PipelineVersionRow, running: int, definitions: Definitions) -> VersionView:
+    """Return a version; ``running``: the number of the one that runs."""
     return VersionView(
         version=row.version,
         author=row.author,
         created_at=row.created_at,
         document=definitions.mask(row.definition),
+        note=row.note,
+        running=row.version == running,
+        candidate=row.version > running,
     )

@@ -16,9 +16,9 @@ from appliance.errors import Conflict, FatalError, Problem
 from appliance.services.definitions import Definitions
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_changes import PipelineChanges
-from appliance.services.pipeline_views import pipeline_view, version_view
+from appliance.services.pipeline_views import pipeline_view
 from appliance.services.ports import Engine
-from appliance.services.views import CreatedPipeline, Page, PipelineView, VersionView
+from appliance.services.views import CreatedPipeline, Page, PipelineView
 from appliance.sources.signatures import generate_secret
 from appliance.storage.control import pipelines as store
 from appliance.storage.control.plane import ControlPlane
@@ -70,7 +70,9 @@ class Pipelines:
             await self._changes.add(who, pipeline)
         return CreatedPipeline(pipeline=await self.get(who, pipeline.id), secret=secret)
 
-    async def replace(self, who: Principal, pipeline_id: PipelineId, document: dict[str, Any]) -> PipelineView:
+    async def replace(
+        self, who: Principal, pipeline_id: PipelineId, document: dict[str, Any], note: str | None = None
+    ) -> PipelineView:
         """Save a new version and run it. A masked secret keeps its stored value; so do the generated ones.
 
         Raises:
@@ -87,8 +89,9 @@ class Pipelines:
             secrets = before.secrets
             if not secrets and self._definitions.wants_secret(decoded):
                 secrets = (generate_secret(),)  # signed from now on; ``secrets`` shows it
-            after = replace(before, document=decoded, version=before.version + 1, secrets=secrets)
-            await self._changes.swap(who, before, after, "pipeline.replace")
+            number = await self._plane.read(lambda tx: store.next_version(tx, pipeline_id))
+            after = replace(before, document=decoded, version=number, secrets=secrets)
+            await self._changes.swap(who, before, after, "pipeline.replace", note)
         return await self.get(who, pipeline_id)
 
     async def delete(self, who: Principal, pipeline_id: PipelineId) -> None:
@@ -143,13 +146,6 @@ class Pipelines:
             return replace(pipeline, secrets=pipeline.secrets[:1])
 
         return await self._change(who, pipeline_id, "pipeline.drop_secret", only_newest)
-
-    async def versions(self, who: Principal, pipeline_id: PipelineId) -> list[VersionView]:
-        """Return every saved definition, newest first. Raises NotFound."""
-        require(who, Action.PIPELINE_READ)
-        await self._find(who, pipeline_id)
-        rows = await self._plane.read(lambda tx: store.versions(tx, pipeline_id))
-        return [version_view(row, self._definitions) for row in rows]
 
     async def stored(self) -> list[Pipeline]:
         """Return the pipelines of all organisations as the engine runs them; deletions cut short are finished first.

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from appliance.domain.access import Principal, Role
+from appliance.domain.differences import Change
 from appliance.domain.ids import DashboardId, OrganisationId, PipelineId, TokenId, UserId
 from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import RateLimit, Retention, State
@@ -130,12 +131,27 @@ class CreatedPipeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionView(msgspec.Struct, frozen=True, kw_only=True):
-    """One saved definition. ``document`` has its secrets masked."""
+    """One saved definition. ``document`` has its secrets masked.
+
+    ``running``: the pipeline's own at present. ``candidate``: saved after that one, and not run yet.
+    """
 
     version: int
     author: str
     created_at: datetime
     document: dict[str, Any]
+    note: str | None = None
+    running: bool = False
+    candidate: bool = False
+
+
+class VersionDiff(msgspec.Struct, frozen=True, kw_only=True):
+    """What differs between two versions; secrets are not compared. ``words``: the same for people."""
+
+    before: int
+    after: int
+    changes: list[Change]
+    words: list[str]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

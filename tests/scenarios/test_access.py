@@ -33,6 +33,10 @@ EXPECTED = {
     "POST /api/v1/pipelines/{pipeline_id}/pause": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/resume": "editor",
     "GET /api/v1/pipelines/{pipeline_id}/versions": "viewer",
+    "POST /api/v1/pipelines/{pipeline_id}/versions": "editor",
+    "GET /api/v1/pipelines/{pipeline_id}/versions/{number}": "viewer",
+    "GET /api/v1/pipelines/{pipeline_id}/versions/{number}/diff": "viewer",
+    "POST /api/v1/pipelines/{pipeline_id}/versions/{number}/restore": "editor",
     "GET /api/v1/pipelines/{pipeline_id}/secrets": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/secrets/rotate": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/secrets/drop": "editor",
@@ -87,6 +91,7 @@ NOT_THERE = {
     "user_id": "user_none",
     "token_id": "tok_none",
     "seq": "1",
+    "number": "1",
     "name": "nothing.js",
 }
 
@@ -123,6 +128,7 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
         "user_id": scene.admin.user_id,
         "token_id": tokens.items[0].id,
         "seq": "1",
+        "number": "1",
     }
     wrong = []
     async with scene.client(scene.tokens["other"]) as client:
@@ -146,6 +152,8 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
 
 
 def _acceptable(route: str) -> Any:
+    if route == "POST /api/v1/pipelines/{pipeline_id}/versions":
+        return {"document": {"name": "mine now", "source": {"type": "webhook", "signature": "none"}}}
     if route.startswith("PUT /api/v1/pipelines"):
         return {"name": "mine now", "source": {"type": "webhook", "signature": "none"}}
     if route.startswith("PUT /api/v1/dashboards"):

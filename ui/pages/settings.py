@@ -29,7 +29,7 @@ def register(screens: Screens) -> None:
     async def settings(visit: Visit) -> None:
         view = await pipeline_frame(visit, "settings")
         editable = visit.may(Action.PIPELINE_WRITE)
-        versions = await visit.services.pipelines.versions(visit.who, view.id)
+        versions = await visit.services.versions.all(visit.who, view.id)
         with node("div", css="split"):
             _document(visit, view, editable)
             with node("div", css="stack"):

@@ -20,7 +20,7 @@ from appliance.domain.access import Action
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import PipelineDocument
 from appliance.errors import Conflict, Invalid, NotFound, Problem
-from appliance.services.views import Page, PipelineView, VersionView
+from appliance.services.views import Page, PipelineView
 
 BOILER_ROOM: Final[dict[str, Any]] = {
     "name": "boiler-room",
@@ -206,21 +206,6 @@ class PipelineController(Controller):
     async def resume(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return located(request, await services.pipelines.resume(who, PipelineId(pipeline_id)))
-
-    @get(
-        "/{pipeline_id:str}/versions",
-        **does(
-            Operation(
-                summary="Every saved definition, newest first",
-                access=Action.PIPELINE_READ,
-                answer=Page[VersionView],
-                errors=(NotFound,),
-            )
-        ),
-    )
-    async def versions(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
-        services, who = asked(request)
-        return answered(Page(await services.pipelines.versions(who, PipelineId(pipeline_id))))
 
 
 class SecretController(Controller):
