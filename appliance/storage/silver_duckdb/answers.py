@@ -33,13 +33,14 @@ def no_dead_letters() -> pa.Table:
     return DEAD_SCHEMA.empty_table()
 
 
-def as_measures(answer: pa.Table) -> pa.Table:
+def as_measures(answer: pa.Table, source: str) -> pa.Table:
     """Return an aggregation's answer with types that JSON can carry: text, boolean, int64, float64, instants.
 
     Sums of integers are exact (int64) where all of them fit into 64 bits, else float64. Decimals come as float64.
+    ``source``: what was read, told in the schema's metadata.
     """
     columns = [_plain(answer.column(place)) for place in range(answer.num_columns)]
-    return pa.table(columns, names=answer.column_names)
+    return pa.table(columns, names=answer.column_names).replace_schema_metadata({"source": source})
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

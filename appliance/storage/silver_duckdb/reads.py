@@ -1,5 +1,6 @@
 """Reading: each on a cursor of its own, with a deadline, seeing whole commits only."""
 
+import duckdb
 import pyarrow as pa
 from sqlglot import exp
 
@@ -12,6 +13,9 @@ from appliance.storage.silver_duckdb.writer import Writer
 from appliance.storage.sql.aggregate import aggregate, count_matching, wants_percentiles
 from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.dialect import DuckDb
+from appliance.storage.sql.gold import golds_of
+from appliance.storage.sql.gold_query import aggregate_gold
+from appliance.storage.sql.gold_route import route
 from appliance.storage.sql.records import field_types, select_records
 from appliance.storage.sql.source import rows_of
 from appliance.storage.sql.statement import Statement
@@ -40,13 +44,33 @@ class Reads:
         """See ``SilverStore.aggregate``."""
         source, doing = self._source(table), f"querying {table.pipeline_id}"
         statement = aggregate(table, source, query, _DIALECT)
+        if table.rollups and (answer := self._from_gold(table, source, query, timeout_secs)) is not None:
+            return answer
         if wants_percentiles(query):
             counting = count_matching(table, source, query, _DIALECT)
             rows = self._run(counting, doing, timeout_secs).column(0)[0].as_py()
             if rows > EXACT_PERCENTILE_ROWS:
                 one_in = 1 << (rows // SAMPLE_ROWS).bit_length()
                 statement = aggregate(table, source, query, _DIALECT, one_in=one_in)
-        return answers.as_measures(self._run(statement, doing, timeout_secs))
+        return answers.as_measures(self._run(statement, doing, timeout_secs), "silver")
+
+    def _from_gold(
+        self, table: Table, source: exp.Expr, query: Aggregation, timeout_secs: float | None
+    ) -> pa.Table | None:
+        """Return the answer by rollups; None: they do not have it, or are being made at this moment."""
+        found = route(table, query, golds_of(table, self._writer.number(table)))
+        if found is None:
+            return None
+        statement = aggregate_gold(table, source, query, found, _DIALECT)
+
+        def work(cursor: duckdb.DuckDBPyConnection) -> pa.Table | None:
+            try:
+                return cursor.sql(statement.sql, params=statement.values).to_arrow_table()
+            except duckdb.CatalogException:
+                return None
+
+        answer = self._database.read(f"querying {table.pipeline_id}", timeout_secs or self._timeout_secs, work)
+        return answers.as_measures(answer, found.source) if answer is not None else None
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
         """See ``SilverStore.dead_letters``."""
@@ -62,5 +86,7 @@ class Reads:
         return rows_of(table, stored, _DIALECT, number)
 
     def _run(self, statement: Statement, doing: str, timeout_secs: float | None) -> pa.Table:
-        with self._database.reading(doing, timeout_secs or self._timeout_secs) as cursor:
+        def work(cursor: duckdb.DuckDBPyConnection) -> pa.Table:
             return cursor.sql(statement.sql, params=statement.values).to_arrow_table()
+
+        return self._database.read(doing, timeout_secs or self._timeout_secs, work)
