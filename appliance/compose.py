@@ -25,6 +25,7 @@ from appliance.engine.amend import Amender
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
+from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
 from appliance.mapping import Mapper, check
@@ -58,6 +59,7 @@ class Appliance:
 
     settings: Settings
     disk: DiskGuard
+    watch: StorageWatch
     plane: ControlPlane
     bronze: FileBronzeLog
     silvers: Silvers
@@ -90,6 +92,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         disk = _disk(settings)
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
         stack.push_async_callback(engine.stop)
+        watch = StorageWatch(engine)
         services = assemble(
             Parts(
                 plane=plane,
@@ -97,6 +100,8 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 engine=engine,
                 catalog=catalog,
                 check_mapping=check,
+                disk=disk,
+                watch=watch,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 base_url=settings.server.base_url or "",
@@ -104,7 +109,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )
         )
-        yield Appliance(settings, disk, plane, bronze, silvers, mapper, outbound, engine, services)
+        yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
 
 
 def _shown(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from appliance import __version__
 from appliance.api.app import build_api
@@ -21,11 +21,16 @@ from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Goodbyes, Listener
 from appliance.services.housekeeping import recurring
 from appliance.services.live_dashboards import LiveDashboards
+from appliance.services.retention import RetentionJob
+from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
+from appliance.storage_metrics import StorageMetrics
 from appliance.vitals import EngineNumbers, Vitals
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
+
+JOBS_AT_A_TIME: Final = 2
 
 
 async def run(
@@ -46,8 +51,7 @@ async def run(
         for pipeline_id, reason in it.services.pipelines.unreadable.items():
             it.engine.receiver.refuse(pipeline_id, reason)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
-        jobs = JobRunner(Jobs(it.plane), recurring(it.plane), it.engine.workers, utc_now)
-        stack.callback(asyncio.create_task(jobs.run(), name="jobs").cancel)
+        _start_jobs(it, stack, metrics)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
@@ -56,6 +60,19 @@ async def run(
             Callbacks(ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
+
+
+def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> None:
+    """Run what recurs and what was enqueued, two at a time: a long one holds up nobody."""
+    store, bell = Jobs(it.plane), asyncio.Event()
+    retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
+    kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
+    it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, bell).changed)
+    metrics.add(StorageMetrics(it.watch, it.disk, retention))
+    for number in range(JOBS_AT_A_TIME):
+        runner = JobRunner(store, kinds, it.engine.workers, utc_now, bell)
+        stack.callback(asyncio.create_task(runner.run(), name=f"jobs {number}").cancel)
+    stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
 
 
 def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit], None]:

@@ -19,6 +19,7 @@ from appliance.api.controllers.pipelines import PipelineController, SecretContro
 from appliance.api.controllers.records import RecordController
 from appliance.api.controllers.session import SessionController
 from appliance.api.controllers.setup import SetupController
+from appliance.api.controllers.storage import StorageController
 from appliance.api.controllers.versions import VersionController
 from appliance.api.exchange import MAX_BODY_BYTES, AnyRequest
 from appliance.api.explorer import ExplorerController
@@ -43,6 +44,7 @@ CONTROLLERS: Final = (
     MappingController,
     QueryController,
     DashboardController,
+    StorageController,
 )
 
 

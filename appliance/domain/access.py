@@ -19,6 +19,8 @@ class Action(Enum):
     TOKEN_MANAGE = "token.manage"  # noqa: S105 - the name of a permission
     USER_MANAGE = "user.manage"
     SETTINGS_READ = "settings.read"
+    STORAGE_MANAGE = "storage.manage"
+    DATA_ERASE = "data.erase"
 
 
 class Role(Enum):

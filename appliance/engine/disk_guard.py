@@ -44,6 +44,7 @@ class DiskGuard:
         self.held_back = 0  # bytes of the reserve file
         self._directory, self._reserve_wanted, self._measure = directory, reserve, measure
         self._file = directory / RESERVE_FILE
+        self.changed: list[Callable[[DiskState], None]] = []  # told of a new state
         self._refused = False  # the reserve could not be taken, and that was told
         self.trouble: str | None = None  # why the disk could not be looked at
 
@@ -111,6 +112,8 @@ class DiskGuard:
         if before is not self.state:
             tell = getattr(log, _LEVELS.get(self.state, "error"))
             tell("disk.state", state=self.state.value, before=before.value, told=self.told())
+            for hear in self.changed:
+                hear(self.state)
         return self.state
 
     def keep_reserve(self) -> None:

@@ -68,6 +68,10 @@ class Metrics:
         )
         self._registry.register(_Scrape(self._requests, numbers, data_dir))
 
+    def add(self, collector: Collector) -> None:
+        """Show what another collector has, too."""
+        self._registry.register(collector)
+
     def request(self, pipeline_id: str, outcome: str, body_bytes: int) -> None:
         """Count one ingest request: ``accepted``, ``duplicate``, ``refused``, ``unavailable`` or ``failed``."""
         counts = self._requests.get((pipeline_id, outcome))

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from appliance.services.previews import Previews
     from appliance.services.queries import Queries
     from appliance.services.records import Records
+    from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
+    from appliance.services.storage import Storage
     from appliance.services.tokens import Tokens
     from appliance.services.users import Users
     from appliance.services.versions import Versions
@@ -42,3 +44,5 @@ class Services:
     queries: "Queries"
     dashboards: "Dashboards"
     answers: "Answers"
+    retention: "RetentionRules"
+    storage: "Storage"

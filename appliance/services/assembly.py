@@ -20,9 +20,11 @@ from appliance.services.ports import Amender, Catalog, Engine, Exporter
 from appliance.services.previews import Previews
 from appliance.services.queries import Queries
 from appliance.services.records import Records
+from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
+from appliance.services.storage import Disk, Storage, Watch
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
 from appliance.services.versions import Versions
@@ -41,6 +43,8 @@ class Parts:
     check_mapping: CheckMapping
     exporter: Exporter
     amender: Amender
+    disk: Disk
+    watch: Watch
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -74,4 +78,6 @@ def assemble(parts: Parts) -> Services:
         queries=queries,
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),
+        retention=RetentionRules(plane, clock),
+        storage=Storage(plane, engine, parts.disk, parts.watch, clock),
     )

@@ -68,6 +68,10 @@ EXPECTED = {
     "DELETE /api/v1/tokens/{token_id}": "admin",
     "GET /api/v1/settings": "admin",
     "GET /api/v1/audit": "admin",
+    "GET /api/v1/storage": "viewer",
+    "POST /api/v1/storage/compact": "admin",
+    "GET /api/v1/organisations/{organisation_id}/retention": "viewer",
+    "PUT /api/v1/organisations/{organisation_id}/retention": "admin",
 }
 RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
 NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
@@ -86,6 +90,7 @@ async def ask(client: httpx.AsyncClient, route: str, ids: dict[str, str]) -> htt
 
 
 NOT_THERE = {
+    "organisation_id": "org_none",
     "pipeline_id": "pl_none",
     "dashboard_id": "db_none",
     "user_id": "user_none",
@@ -123,6 +128,7 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
     dashboard = await scene.it.services.dashboards.create(scene.admin, {"name": "Boilers"})
     tokens = await scene.it.services.tokens.list(scene.admin)
     ids = {
+        "organisation_id": scene.admin.organisation_id,
         "pipeline_id": pipeline_id,
         "dashboard_id": dashboard.id,
         "user_id": scene.admin.user_id,
