@@ -22,7 +22,7 @@ def keep(rows: Rows, gold: Gold, before: datetime, up_to: int | None) -> None:
     before_us = (before - _EPOCH) // timedelta(microseconds=1)
     gone = _gone(before_us, up_to)
     with touched_by(rows.cursor, _staying(rows, gold, before_us, gone), gold.bucket_us) as divided:
-        losing = [AGAIN, _before(before_us // gold.bucket_us, gold.bucket_us)]
+        losing = [AGAIN, _before(before_us // gold.bucket_us * gold.bucket_us)]
         if divided is not None:
             losing.append(exp.Not(this=divided.listed))
         for sheet in gold.sheets:
@@ -36,14 +36,13 @@ def keep(rows: Rows, gold: Gold, before: datetime, up_to: int | None) -> None:
 def _staying(rows: Rows, gold: Gold, before_us: int, gone: exp.Expr) -> exp.Select:
     """Return the query for buckets that begin before ``before_us`` and keep rows."""
     buckets = exp.select(sheets.DIALECT.bucket(gold.bucket_us)).distinct().from_(rows.source)
-    return buckets.where(_before(-(-before_us // gold.bucket_us), gold.bucket_us), exp.Not(this=exp.paren(gone)))
+    return buckets.where(_before(-(-before_us // gold.bucket_us) * gold.bucket_us), exp.Not(this=exp.paren(gone)))
 
 
-def _before(bucket: int, width_us: int) -> exp.Expr:
-    start = sheets.DIALECT.bucket_start(integer(bucket), width_us)
-    return exp.LT(this=column("_time"), expression=start)
+def _before(us: int) -> exp.Expr:
+    return exp.LT(this=column("_time"), expression=sheets.instant(us))
 
 
 def _gone(before_us: int, up_to: int | None) -> exp.Expr:
-    early = _before(before_us, 1)
+    early = _before(before_us)
     return early if up_to is None else exp.and_(early, exp.LTE(this=column("_seq"), expression=integer(up_to)))

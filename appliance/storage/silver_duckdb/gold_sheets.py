@@ -10,7 +10,7 @@ from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.gold import Op, Sheet, State
 from appliance.storage.sql.source import ALIAS
-from appliance.storage.sql.statement import name
+from appliance.storage.sql.statement import integer, name
 
 DIALECT: Final = DuckDb()
 _EXISTING: Final = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, $prefix)"
@@ -38,6 +38,11 @@ def remove(cursor: duckdb.DuckDBPyConnection, sheet_name: str) -> None:
 def read(table: str) -> exp.Expr:
     """Return what to select from, to read ``table`` as ``r``."""
     return exp.Table(this=name(table), alias=exp.TableAlias(this=name(ALIAS)))
+
+
+def instant(us: int) -> exp.Expr:
+    """Return the moment so many microseconds after 1970-01-01 UTC."""
+    return DIALECT.bucket_start(integer(us), 1)
 
 
 def inserting(sheet: Sheet, selected: exp.Query) -> str:

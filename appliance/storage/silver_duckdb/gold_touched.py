@@ -31,7 +31,7 @@ class Touched:
         return exp.In(this=exp.paren(bucket), query=exp.Subquery(this=exp.select(name("bucket")).from_(name(VIEW))))
 
     def _within(self, first: int, last: int) -> exp.Expr:
-        start, end = (sheets.DIALECT.bucket_start(integer(one), self._width_us) for one in (first, last + 1))
+        start, end = (sheets.instant(one * self._width_us) for one in (first, last + 1))
         return exp.and_(exp.GTE(this=column("_time"), expression=start), exp.LT(this=column("_time"), expression=end))
 
 
@@ -46,10 +46,8 @@ def touched_by(cursor: duckdb.DuckDBPyConnection, query: exp.Query, width_us: in
         yield None
         return
     cursor.register(VIEW, found)
-    try:
-        yield Touched(sorted(found["bucket"].to_pylist()), width_us)
-    finally:
-        cursor.unregister(VIEW)
+    yield Touched(sorted(found["bucket"].to_pylist()), width_us)
+    cursor.unregister(VIEW)  # after a failure the rollback takes it away: the transaction refuses everything else
 
 
 def buckets_of(view: str, width_us: int) -> exp.Select:
