@@ -6,6 +6,7 @@ import msgspec
 
 from appliance.components.resources import Resources
 from appliance.components.source import PullSource, PushSource
+from appliance.sources.graphql_poll import GraphqlPoll, GraphqlPollConfig
 from appliance.sources.host_metrics import HostMetrics, HostMetricsConfig
 from appliance.sources.http_poll import HttpPoll, HttpPollConfig
 from appliance.sources.pipeline import PipelineConfig, PipelineRows
@@ -22,6 +23,7 @@ class SourceComponent(NamedTuple):
 SOURCES: Final[dict[str, SourceComponent]] = {
     "webhook": SourceComponent(WebhookConfig, Webhook),
     "http_poll": SourceComponent(HttpPollConfig, HttpPoll),
+    "graphql_poll": SourceComponent(GraphqlPollConfig, GraphqlPoll),
     "pipeline": SourceComponent(PipelineConfig, PipelineRows),
     "host_metrics": SourceComponent(HostMetricsConfig, HostMetrics),
 }

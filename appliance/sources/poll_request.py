@@ -34,7 +34,7 @@ def request_for(config: HttpPollConfig, place: str | None, since: str | None) ->
         body = msgspec.json.encode(config.body)
         headers = {"Content-Type": "application/json", **headers}
     return OutboundRequest(
-        url=_with(url, params),
+        url=with_params(url, params),
         method=config.method,
         headers=headers,
         body=body,
@@ -57,7 +57,7 @@ def fingerprint(config: HttpPollConfig) -> str:
     return hashlib.sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest()[:16]
 
 
-def _with(url: str, params: dict[str, str]) -> str:
+def with_params(url: str, params: dict[str, str]) -> str:
     """Return ``url`` with ``params``; of its own parameters those of the same name are replaced."""
     parts = urlsplit(url)
     own, query = parse_qsl(parts.query, keep_blank_values=True), parts.query

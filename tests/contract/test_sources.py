@@ -16,6 +16,7 @@ from appliance.components.source import InboundRequest, Page, PullSource, PushSo
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
 from appliance.errors import RequestError, TransientError
+from tests.fakes.graphql_server import CONNECTION, Plant
 from tests.fakes.http_server import Answer, Asked, HttpServer, as_json
 from tests.fakes.resources import NOW, resources
 from tests.fakes.upstream import MemoryUpstream
@@ -33,6 +34,15 @@ PULLED: dict[str, dict[str, Any]] = {
     },
     "poll, by link": {"type": "http_poll", "path": "/link", "pagination": {"type": "link"}},
     "poll, what is new": {"type": "http_poll", "path": "/since", "since": {"param": "s", "path": "$.n"}},
+    "graphql": {"type": "graphql_poll", "path": "/graphql", "query": "{ readings { n } }", "items": "$.data.readings"},
+    "graphql, by cursor": {
+        "type": "graphql_poll",
+        "path": "/graphql",
+        "query": CONNECTION,
+        "items": "$.data.plant.readings.nodes",
+        "pagination": {"type": "relay", "connection": "$.data.plant.readings"},
+        "since": {"variable": "since", "path": "$.updatedAt"},
+    },
     "another pipeline": {"type": "pipeline", "pipeline": "boilers"},
     "several pipelines": {"type": "pipeline", "pipelines": ["boilers", "pl_b"], "where": {"ok": True}},
 }
@@ -62,7 +72,7 @@ def routes(server: HttpServer) -> dict[str, Callable[[Asked], Answer]]:
 
     return {
         "/one": lambda _: as_json(ROWS), "/page": by_page, "/offset": by_offset, "/cursor": by_cursor,
-        "/link": by_link, "/since": since,
+        "/link": by_link, "/since": since, "/graphql": Plant(),
     }  # fmt: skip
 
 
