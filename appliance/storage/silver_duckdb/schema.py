@@ -56,6 +56,9 @@ _EXISTING: Final = """
 SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE starts_with(table_name, $prefix)
 ORDER BY table_name, column_index
 """
+_OF_ONE: Final = """
+SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = $table ORDER BY column_index
+"""
 
 
 @dataclass
@@ -99,6 +102,13 @@ def begin(cursor: duckdb.DuckDBPyConnection, last_number: int = 1) -> Known:
         cursor.execute(_FROM_1)
     cursor.execute("COMMIT")
     return _known(cursor)
+
+
+def columns_of(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int) -> Stored:
+    """Return the columns of a generation's rows as the transaction under way sees them."""
+    table = rows_table(pipeline_id, number)
+    found = cursor.execute(_OF_ONE, {"table": table}).fetchall()
+    return stored_columns({column.lower(): KINDS[kind] for column, kind in found if column != "_key"})
 
 
 def _known(cursor: duckdb.DuckDBPyConnection) -> Known:

@@ -4,6 +4,7 @@ What holds at the end of every transaction: of each generation the spans lie end
 their sums are its progress.
 """
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 
@@ -14,6 +15,8 @@ from appliance.components.generations import Span
 from appliance.components.silver import Batch
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.storage.silver_duckdb.schema import quoted
+from appliance.storage.sql.source import dead_table, rows_table
 
 _GROW: Final = """
 UPDATE _spans SET last_seq = $last, stored = stored + $stored, filtered = filtered + $filtered,
@@ -29,6 +32,38 @@ UPDATE _spans SET stored = stored - moved.events, duplicate = duplicate + moved.
 FROM (SELECT first_seq, count(*) AS events FROM {lost} JOIN _spans ON seq BETWEEN first_seq AND last_seq
       WHERE pipeline_id = $id AND generation = $number GROUP BY first_seq) AS moved
 WHERE pipeline_id = $id AND generation = $number AND _spans.first_seq = moved.first_seq
+"""
+_AT: Final = """
+SELECT first_seq, filtered, duplicate, gone, dead_gone FROM _spans
+WHERE pipeline_id = $id AND generation = $number AND first_seq < $at AND last_seq >= $at
+"""
+_SHOWN: Final = """
+SELECT (SELECT count(*) FROM (SELECT _seq FROM {rows} WHERE _seq BETWEEN $first AND $at - 1
+                              EXCEPT SELECT seq FROM {dead} WHERE seq BETWEEN $first AND $at - 1)),
+       (SELECT count(DISTINCT seq) FROM {dead} WHERE seq BETWEEN $first AND $at - 1)
+"""
+_CUT: Final = """
+INSERT INTO _spans BY NAME SELECT * REPLACE ($at AS first_seq, stored - $stored AS stored,
+    filtered - $filtered AS filtered, duplicate - $duplicate AS duplicate, dead - $dead AS dead, gone - $gone AS gone,
+    dead_gone - $dead_gone AS dead_gone)
+FROM _spans WHERE pipeline_id = $id AND generation = $number AND first_seq = $first
+"""
+_SHORTEN: Final = """
+UPDATE _spans SET last_seq = $at - 1, stored = $stored, filtered = $filtered, duplicate = $duplicate, dead = $dead,
+    gone = $gone, dead_gone = $dead_gone
+WHERE pipeline_id = $id AND generation = $number AND first_seq = $first
+"""
+_EXCHANGE: Final = """
+UPDATE _spans SET generation = CASE generation WHEN $one THEN $other ELSE $one END
+WHERE pipeline_id = $id AND generation IN ($one, $other) AND first_seq >= $first AND last_seq <= $last
+"""
+_SUM_UP: Final = """
+UPDATE _progress SET stored = sums.stored, filtered = sums.filtered, duplicate = sums.duplicate, dead = sums.dead,
+    updated_at = now()
+FROM (SELECT coalesce(sum(stored), 0)::BIGINT AS stored, coalesce(sum(filtered), 0)::BIGINT AS filtered,
+             coalesce(sum(duplicate), 0)::BIGINT AS duplicate, coalesce(sum(dead), 0)::BIGINT AS dead
+      FROM _spans WHERE pipeline_id = $id AND generation = $number) AS sums
+WHERE pipeline_id = $id AND generation = $number
 """
 _READ: Final = """
 SELECT first_seq, last_seq, day, version, stored, filtered, duplicate, dead, gone FROM _spans
@@ -54,6 +89,52 @@ def add(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, outcome: O
 def lose(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int, lost: str) -> None:
     """Count stored events as duplicate. ``lost``: a registered view with their ``seq``, each once."""
     cursor.execute(_DUPLICATE.format(lost=lost), {"id": pipeline_id, "number": number})
+
+
+def cut(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int, at: int) -> None:
+    """Make a span begin at event ``at``, where one goes across it.
+
+    Rows and dead letters tell which events are stored or dead on either side. What left nothing behind is filtered,
+    duplicate or removed by retention: where the span has only one of these kinds the cut is exact, else they are
+    shared out in proportion; the two sides together always are what the span was.
+    """
+    own = {"id": pipeline_id, "number": number}
+    found = cursor.execute(_AT, {**own, "at": at}).fetchall()
+    if not found:
+        return
+    first, *untold = found[0]
+    names = {"rows": quoted(rows_table(pipeline_id, number)), "dead": quoted(dead_table(pipeline_id, number))}
+    place = {"first": first, "at": at}
+    stored, dead = cursor.execute(_SHOWN.format(**names), place).fetchall()[0]
+    filtered, duplicate, gone, dead_gone = shared_out(at - first - stored - dead, untold)
+    told = {"stored": stored + gone, "filtered": filtered, "duplicate": duplicate, "dead": dead + dead_gone}
+    values = {**own, **place, **told, "gone": gone, "dead_gone": dead_gone}
+    cursor.execute(_CUT, values)
+    cursor.execute(_SHORTEN, values)
+
+
+def shared_out(events: int, kinds: Sequence[int]) -> list[int]:
+    """Return ``events`` parted like ``kinds``, none of which is exceeded; their sum is at least ``events``."""
+    parts, left, whole = [], events, sum(kinds)
+    for kind in kinds:
+        part = min(kind, left, -(-left * kind // whole)) if whole else 0
+        part = max(part, left - (whole - kind))  # what the kinds to come cannot take
+        parts.append(part)
+        left, whole = left - part, whole - kind
+    return parts
+
+
+def exchange(
+    cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: tuple[int, int], stretch: tuple[int, int]
+) -> None:
+    """Exchange between two generations the spans within ``stretch``, at whose ends spans begin and end."""
+    values = {"id": pipeline_id, "one": pair[0], "other": pair[1], "first": stretch[0], "last": stretch[1]}
+    cursor.execute(_EXCHANGE, values)
+
+
+def sum_up(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int) -> None:
+    """Make progress the sum of the spans, where they were changed otherwise than by a commit."""
+    cursor.execute(_SUM_UP, {"id": pipeline_id, "number": number})
 
 
 def read(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int) -> list[Span]:

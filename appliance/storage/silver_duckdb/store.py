@@ -15,6 +15,7 @@ from appliance.domain.ledger import Outcome
 from appliance.errors import DashError, TransientError
 from appliance.storage.silver_duckdb.commit import commit, read_live_progress, read_progress
 from appliance.storage.silver_duckdb.database import Database
+from appliance.storage.silver_duckdb.generations import DuckDbGenerations
 from appliance.storage.silver_duckdb.opening import Incident, Opening
 from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
@@ -55,6 +56,7 @@ class DuckDbSilver:
             self._database.close()
             raise
         self._reads = Reads(self._database, self._writer, timeout_secs)
+        self.generations = DuckDbGenerations(self._database, self._writer)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:

@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 
 import duckdb
-import structlog
 
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
 from appliance.errors import Conflict
-from appliance.storage.silver_duckdb import gold
+from appliance.storage.silver_duckdb import gold, journal
 from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.silver_duckdb.transaction import transaction
 from appliance.storage.sql.dialect import DuckDb
@@ -35,8 +34,6 @@ _PROGRESS = """
 INSERT INTO _progress BY NAME SELECT $id AS pipeline_id, $seq AS seq, 0 AS stored, 0 AS filtered, 0 AS duplicate,
     0 AS dead, now() AS updated_at, $number AS generation
 """
-
-log = structlog.get_logger("silver")
 
 
 def prepare(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, stored: Stored | None) -> Stored:
@@ -93,14 +90,7 @@ def remove(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: i
     cursor.execute("DELETE FROM _spans WHERE pipeline_id = $id AND generation = $number", own)
     cursor.execute("DELETE FROM _progress WHERE pipeline_id = $id AND generation = $number", own)
     cursor.execute("DELETE FROM _generations WHERE pipeline_id = $id AND number = $number", own)
-
-
-def give_back(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Give the space of dropped tables back to the file system, unless somebody else writes: then it happens later."""
-    try:
-        cursor.execute("CHECKPOINT")
-    except duckdb.TransactionException as error:
-        log.info("silver.checkpoint_later", reason=str(error))
+    journal.forget(cursor, pipeline_id, number)
 
 
 def covers(table: Table, stored: Stored) -> bool:

@@ -24,6 +24,10 @@ class Dialect(Protocol):
         """Return a value of ``kind`` as text: as JSON would have it, instants by RFC 3339."""
         ...
 
+    def row_hash(self, values: Sequence[exp.Expr], salt: int) -> exp.Expr:
+        """Return a 64-bit hash of several values, null included; another one for another ``salt``."""
+        ...
+
     def bucket(self, width_us: int) -> exp.Expr:
         """Return the number of the bucket that ``_time`` falls in; bucket 0 starts at 1970-01-01 UTC. Grouped by."""
         ...
@@ -81,6 +85,9 @@ class DuckDb:
         if kind is FieldType.DECIMAL:  # always nine places: 1.500000000
             return _call("rtrim", _call("rtrim", text, exp.Literal.string("0")), exp.Literal.string("."))
         return text
+
+    def row_hash(self, values: Sequence[exp.Expr], salt: int) -> exp.Expr:
+        return _call("hash", integer(salt), *(value.copy() for value in values))
 
     def bucket(self, width_us: int) -> exp.Expr:
         # three times as fast as time_bucket(), which asks ICU for every TIMESTAMPTZ; // rounds towards zero
