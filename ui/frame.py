@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
 STYLES = ("base.css", "icons.css", "frame.css", "controls.css", "data.css", "pages.css")
 SCRIPTS = ("app.js",)
-PRELOADS = ("feed.js", "format.js", "live.js", "stats.js", "rows.js", "charts.js", "widgets.js", "forms.js", "shell.js")
+PRELOADS = (
+    "feed.js",
+    "format.js",
+    "live.js",
+    "stats.js",
+    "rows.js",
+    "replay.js",
+    "charts.js",
+    "widgets.js",
+    "forms.js",
+    "shell.js",
+)
 SECTIONS = (
     ("dashboards", "/dashboards", "Dashboards", "gauge"),
     ("pipelines", "/pipelines", "Pipelines", "flow"),

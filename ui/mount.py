@@ -90,10 +90,11 @@ def _add_pages(screens: "Screens") -> None:
         setup,
         sign_in,
         tokens,
+        versions,
     )
 
     pages = (account, dashboard, dashboards, dead_letters, ledger, mapping, new_pipeline, pipeline)
-    for page in (*pages, pipelines, records, settings, setup, sign_in, tokens):
+    for page in (*pages, pipelines, records, settings, setup, sign_in, tokens, versions):
         page.register(screens)
 
 

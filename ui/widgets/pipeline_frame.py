@@ -17,6 +17,7 @@ from ui.widgets.head import live_mark, page_head
 TABS = (
     ("", "Overview"),
     ("mapping", "Mapping"),
+    ("versions", "Versions"),
     ("records", "Records"),
     ("dead-letters", "Dead letters"),
     ("ledger", "Ledger"),
