@@ -2,6 +2,7 @@
 import "./shell.js";
 import "./stats.js";
 import "./rows.js";
+import "./replay.js";
 import "./charts.js";
 import "./widgets.js";
 import "./forms.js";
