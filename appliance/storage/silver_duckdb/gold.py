@@ -5,10 +5,11 @@ has no rollups nothing happens and no statement is sent (but by ``begin`` and ``
 
 What a caller does with rows, and what it calls then:
 
-* made or changed a generation's tables (``prepare``, ``begin`` of a shadow, after carried rows are in it) → ``begin``
+* made or changed a generation's tables (``prepare``, ``begin`` of a shadow, after carried rows are in it) → ``begin``,
+  and for a shadow that takes over rows ``carry``
 * inserted a batch's rows → ``add``, after the insert, while ``batch_rows`` is registered
 * deleted or changed rows otherwise (superseded, amended, erased, spliced) → ``recompute``, as the last of all; after
-  ``add`` where both are called
+  ``add`` where both are called; where rows may come back that retention had removed (spliced) → ``restore`` before
 * is about to remove rows by retention → ``trim``, before they are deleted
 * filled a generation's rows by other means than ``add`` → ``rebuild``
 * removes a generation → ``drop``
@@ -25,18 +26,28 @@ from appliance.components.silver import Batch, Table
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_duckdb import gold_sheets as sheets
 from appliance.storage.silver_duckdb.gold_counting import Rows, clear, count, count_batch
-from appliance.storage.silver_duckdb.gold_kept import keep
+from appliance.storage.silver_duckdb.gold_kept import give_up, keep, take_over
 from appliance.storage.silver_duckdb.gold_piles import merge_piles
 from appliance.storage.silver_duckdb.gold_touched import buckets_of, touched_by
 from appliance.storage.sql.gold import Gold, gold_prefix, golds_of
 
 
-def ready(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> bool:
-    """Return whether ``begin`` has nothing to make: whether ``add`` may be called. Needs no transaction."""
-    if not table.rollups:
+class Ready:
+    """Remembers which generations have the rollups that their tables declare, as long as the file is open."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[PipelineId, int], tuple[int, set[str]]] = {}
+
+    def has(self, cursor: duckdb.DuckDBPyConnection, table: Table, number: int, opening: int) -> bool:
+        """Return whether ``add`` may be called; if not, ``begin`` first. ``opening`` changes with the open file."""
+        if not table.rollups:
+            return True
+        place, wanted = (table.pipeline_id, number), (opening, _names(golds_of(table, number)))
+        if self._seen.get(place) != wanted:
+            if not wanted[1] <= sheets.existing(cursor, gold_prefix(table.pipeline_id, number)):
+                return False
+            self._seen[place] = wanted
         return True
-    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
-    return _names(golds_of(table, number)) <= there
 
 
 def begin(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
@@ -56,6 +67,17 @@ def begin(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
                 sheets.create(cursor, sheet)
                 there.add(sheet.name)
             count(rows, gold, golds[:place])
+
+
+def carry(cursor: duckdb.DuckDBPyConnection, table: Table, live: int, number: int, first_seq: int) -> None:
+    """Give generation ``number``, begun before, what generation ``live`` has counted of rows that are gone for good.
+
+    Of events before ``first_seq``, that is: those from then on are refined again.
+    """
+    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, live))
+    for source, gold in zip(_each(table, live), _each(table, number), strict=True):
+        if source.main.name in there:
+            take_over(cursor, source, gold, first_seq)
 
 
 def add(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int) -> None:
@@ -96,6 +118,12 @@ def trim(
     rows = Rows(cursor, table, number)
     for gold in _each(table, number):
         keep(rows, gold, before, up_to)
+
+
+def restore(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, first_seq: int, last_seq: int) -> None:
+    """Forget what ``trim`` kept of these events, whose rows have come back; ``recompute`` counts them."""
+    for gold in _each(table, number):
+        give_up(cursor, gold, first_seq, last_seq)
 
 
 def rebuild(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:

@@ -15,7 +15,7 @@ from appliance.storage.sql.statement import integer, name
 DIALECT: Final = DuckDb()
 _EXISTING: Final = "SELECT table_name FROM duckdb_tables() WHERE starts_with(table_name, $prefix)"
 _SUMS: Final = {FieldType.INTEGER: "HUGEINT", FieldType.FLOAT: "DOUBLE"}
-_TYPES: Final = {Op.ROWS: "BIGINT", Op.COUNT: "BIGINT", Op.REST: "DOUBLE", Op.PLACE: "HUGEINT"}
+_TYPES: Final = {Op.ROWS: "BIGINT", Op.SEQ: "BIGINT", Op.COUNT: "BIGINT", Op.REST: "DOUBLE", Op.PLACE: "HUGEINT"}
 
 
 def existing(cursor: duckdb.DuckDBPyConnection, prefix: str) -> set[str]:

@@ -8,7 +8,7 @@ import duckdb
 from sqlglot import exp
 
 from appliance.storage.silver_duckdb import gold_sheets as sheets
-from appliance.storage.sql.statement import column, integer, name
+from appliance.storage.sql.statement import column, name
 
 VIEW: Final = "gold_touched"
 _MOST_RANGES: Final = 32  # each costs about a millisecond, and saves the scan of what lies between

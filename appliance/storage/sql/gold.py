@@ -20,6 +20,7 @@ class Op(Enum):
     """What a state keeps of the rows counted so far."""
 
     ROWS = "rows"
+    SEQ = "seq"  # the last event of which a row was counted
     COUNT = "count"  # of values that are not null
     SUM = "sum"
     REST = "rest"  # of decimals: the sum of those so large that adding them exactly might overflow; as float
@@ -58,6 +59,7 @@ class State:
 
 
 ROWS: Final = State(Op.ROWS)
+SEQ: Final = State(Op.SEQ)
 
 
 @dataclass(frozen=True)
@@ -126,9 +128,9 @@ def states(ops: Iterable[tuple[str, Column | None]]) -> tuple[State, ...]:
     return tuple(sorted(wanted, key=lambda state: state.name))
 
 
-def bins_sheet(name: str, groups: tuple[Column, ...]) -> Sheet:
-    """Return the sheet of bins beside one of these groups."""
-    return Sheet(name, (*groups, _FIELD, BIN), (ROWS,))
+def bins_sheet(name: str, groups: tuple[Column, ...], states: tuple[State, ...] = (ROWS,)) -> Sheet:
+    """Return a sheet of bins by these groups."""
+    return Sheet(name, (*groups, _FIELD, BIN), states)
 
 
 def _gold(table: Table, rollup: Rollup, columns: dict[str, Column], prefix: str) -> Gold:
@@ -142,20 +144,14 @@ def _gold(table: Table, rollup: Rollup, columns: dict[str, Column], prefix: str)
 
     measures = [(one.op, column(one.field) if one.field is not None else None) for one in rollup.measures]
     groups = tuple(column(name) for name in sorted(set(rollup.group_by)))
-    kept = states(measures)
-    sketched = tuple(
-        sorted({field for op, field in measures if op == "percentiles" and field}, key=lambda one: one.name)
-    )
-    told = [
-        rollup.bucket_us,
-        *((one.name, one.type.value) for one in groups),
-        *((one.name, _type(one)) for one in kept),
-    ]
-    told += [(f"_bins.{one.name}", one.type.value) for one in sketched]
-    digest = hashlib.blake2b(repr(told).encode(), digest_size=6).hexdigest()
-    name = f"{prefix}{digest}"
-    return Gold(rollup.name, rollup.bucket_us, Sheet(name, groups, kept), sketched, bins_sheet(f"{name}.bins", groups))
+    kept = (*states(measures), SEQ)
+    sketched = {field.name: field for op, field in measures if op == "percentiles" and field is not None}
+    fields = tuple(sketched[name] for name in sorted(sketched))
+    told = (rollup.bucket_us, [(one.name, one.type.value) for one in groups], list(map(_told, kept)), sorted(sketched))
+    name = f"{prefix}{hashlib.blake2b(repr(told).encode(), digest_size=6).hexdigest()}"
+    bins = bins_sheet(f"{name}.bins", groups, (ROWS, SEQ))
+    return Gold(rollup.name, rollup.bucket_us, Sheet(name, groups, kept), fields, bins)
 
 
-def _type(state: State) -> str | None:
-    return state.field.type.value if state.field else None
+def _told(state: State) -> tuple[str, str | None]:
+    return state.name, state.field.type.value if state.field else None

@@ -8,13 +8,13 @@ from sqlglot import exp
 from appliance.components.silver import Column
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.dialect import Dialect
-from appliance.storage.sql.gold import BIN, ROWS, Op, Part, Sheet, State
+from appliance.storage.sql.gold import BIN, Op, Part, Sheet, State
 from appliance.storage.sql.sketch import bin_of
 from appliance.storage.sql.statement import column, integer, name
 
 BUCKET = "_bucket"
 _PLAIN: dict[Op, type[exp.AggFunc]] = {Op.COUNT: exp.Count, Op.MIN: exp.Min, Op.MAX: exp.Max}
-_MERGED: dict[Op, type[exp.AggFunc]] = {Op.MIN: exp.Min, Op.MAX: exp.Max, Op.PLACE: exp.Max}
+_MERGED: dict[Op, type[exp.AggFunc]] = {Op.MIN: exp.Min, Op.MAX: exp.Max, Op.PLACE: exp.Max, Op.SEQ: exp.Max}
 _EXACT = 10**18  # decimals up to here: 10**11 of them add up without overflow
 
 
@@ -87,7 +87,7 @@ def _grouped(of: Counting, keys: Sequence[Column], states: Sequence[exp.Expr]) -
 
 def _counted(dialect: Dialect, state: State) -> exp.Expr:
     if state.field is None:
-        return exp.Count(this=exp.Star())
+        return exp.Count(this=exp.Star()) if state.op is Op.ROWS else exp.Max(this=column("_seq"))
     value = column(state.field.name)
     match state.op:
         case Op.LAST:
@@ -114,7 +114,7 @@ def _bins(of: Counting, sheet: Sheet, field: Column, source: exp.Expr, condition
     own = [
         _alias(exp.Literal.string(field.name), sheet.keys[-2].name),
         _alias(bin_of(value), BIN.name),
-        _alias(exp.Count(this=exp.Star()), ROWS.name),
+        *(_alias(_counted(of.dialect, one), one.name) for one in sheet.states),
     ]
     return _grouped(of, groups, own).from_(source).where(*conditions, known).group_by(bin_of(value))
 
