@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import duckdb
@@ -13,6 +14,7 @@ from appliance.storage.silver_duckdb.deadline import Deadline
 from appliance.storage.silver_duckdb.opening import IncidentKind, Opening
 
 _ASK_AGAIN_SECS = 0.25
+_COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -74,6 +76,11 @@ class Database:
             yield cursor, generation
         finally:
             self._leave(cursor)
+
+    def numbers_above(self) -> int:
+        """Return what numbers given from now on must be greater than, so that none that was lost comes again."""
+        moved = set_aside.last_moved(self._opening.path)
+        return max(1, int((moved - _COUNTED_FROM).total_seconds())) if moved is not None else 1
 
     def log_bytes(self) -> int:
         """Return how large the write-ahead log is."""

@@ -19,9 +19,9 @@ _PREFIX: Final = rows_table("")
 # No index on purpose: the writer alone guards _progress, and indexes are what DuckDB files have been damaged through.
 # _numbers: the highest number that a shadow was given, of any pipeline; one that was discarded does not come again.
 # _spans.dead_gone: of the events dead, those whose dead letters retention has removed since.
-_FIRST: Final = f"""
+_FIRST: Final = """
 CREATE TABLE IF NOT EXISTS _format (format INTEGER NOT NULL);
-INSERT INTO _format SELECT {FORMAT} WHERE NOT EXISTS (FROM _format);
+INSERT INTO _format SELECT $format WHERE NOT EXISTS (FROM _format);
 CREATE TABLE IF NOT EXISTS _progress (
     pipeline_id VARCHAR NOT NULL, seq BIGINT NOT NULL, stored BIGINT NOT NULL, filtered BIGINT NOT NULL,
     duplicate BIGINT NOT NULL, dead BIGINT NOT NULL, updated_at TIMESTAMPTZ NOT NULL, generation INTEGER DEFAULT 1
@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS _spans (
     dead_gone BIGINT NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS _numbers (last INTEGER NOT NULL);
-INSERT INTO _numbers SELECT $last WHERE NOT EXISTS (FROM _numbers);
+INSERT INTO _numbers SELECT 1 WHERE NOT EXISTS (FROM _numbers);
+UPDATE _numbers SET last = $last WHERE last < $last;
 """
 # Format 1 knew one generation a pipeline and no spans: what was refined before becomes one span of version 0.
 _FROM_1: Final = """
@@ -80,15 +81,16 @@ def quoted(name: str) -> str:
 def begin(cursor: duckdb.DuckDBPyConnection, last_number: int = 1) -> Known:
     """Make the file's own tables, bring an older file up to date and return the generations of every pipeline.
 
-    ``last_number``: in a file that is new, generations to come are numbered above it.
+    ``last_number``: shadows to come are numbered above it. In a file that took the place of a damaged one, or lost its
+    log, no number comes again that somebody may still remember.
 
     Raises:
         FatalError: a newer version wrote this file.
     """
     cursor.execute("BEGIN")
-    for statement in _FIRST.split(";\n"):
-        if statement.strip():
-            cursor.execute(statement, {"last": last_number} if "$last" in statement else None)
+    values = {"format": FORMAT, "last": last_number}
+    for statement in filter(str.strip, _FIRST.split(";\n")):
+        cursor.execute(statement, {name: value for name, value in values.items() if f"${name}" in statement})
     for statement in journal.TABLES:
         cursor.execute(statement)
     found = cursor.execute("SELECT max(format) FROM _format").fetchall()[0][0]

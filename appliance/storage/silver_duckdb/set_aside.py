@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import re
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ import structlog
 
 _FICLONE: Final = 0x40049409  # ioctl: share the blocks of another file (XFS, Btrfs); costs nothing
 _LARGEST_COPY: Final = 256 << 20  # a database beyond it is not copied byte by byte: starting would take too long
+_FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
+_STAMP: Final = re.compile(r"\.damaged-(\d{8}T\d{6}\.\d+Z)")
 
 log = structlog.get_logger("silver")
 
@@ -54,6 +57,12 @@ def move_aside(files: list[Path], path: Path, now: datetime) -> list[Path]:
     return moved
 
 
+def last_moved(path: Path) -> datetime | None:
+    """Return when something of the database ``path`` was moved aside last, by what lies beside it; None: never."""
+    stamps = [_STAMP.search(file.name) for file in path.parent.glob(f"{path.name}.damaged-*")]
+    return max((_instant(stamp[1]) for stamp in stamps if stamp is not None), default=None)
+
+
 def _copy(source: Path, target: Path) -> Path | None:
     """Copy where that is cheap. A copy is a precaution: that it cannot be made must not keep the store closed."""
     size = source.stat().st_size
@@ -79,4 +88,8 @@ def _shares_blocks(source: int, target: int) -> bool:
 
 
 def _stamp(now: datetime) -> str:
-    return now.strftime("%Y%m%dT%H%M%S.%fZ")
+    return now.strftime(_FORMAT)
+
+
+def _instant(stamp: str) -> datetime:
+    return datetime.strptime(stamp, _FORMAT).replace(tzinfo=UTC)

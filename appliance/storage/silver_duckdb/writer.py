@@ -136,7 +136,7 @@ class Writer:
             return
         with self._learning:
             if self._generation != generation:
-                self._known = schema.begin(cursor)
+                self._known = schema.begin(cursor, self._database.numbers_above())
                 self._generation = generation
 
     def _relieve(self) -> None:
