@@ -54,6 +54,8 @@ class DuckDbGenerations:
                 if carry and first_seq > 1:
                     stored = carry_over(cursor, table, number, stored)
                 gold.begin(cursor, table, number)
+                if carry:
+                    gold.carry(cursor, table, self._writer.live(table.pipeline_id), number, first_seq)
             self._writer.learn(table.pipeline_id, number, stored)
             return msgspec.structs.replace(table, generation=number)
 

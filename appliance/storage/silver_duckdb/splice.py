@@ -86,6 +86,7 @@ def exchange(cursor: duckdb.DuckDBPyConnection, table: Table, pair: Pair, stretc
         spans.sum_up(cursor, pipeline_id, number)
         if table.rollups:
             gold.begin(cursor, table, number)
+            gold.restore(cursor, table, number, stretch.first, stretch.last)
             gold.recompute(cursor, table, number, "spliced_times")
     return read_progress(cursor, pipeline_id, pair.live) or Progress()
 
