@@ -25,10 +25,11 @@ from appliance.engine.amend import Amender
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
+from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
-from appliance.mapping import Mapper, check
+from appliance.mapping import Mapper, check, compare
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
@@ -100,15 +101,18 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 engine=engine,
                 catalog=catalog,
                 check_mapping=check,
+                compare=compare,
                 disk=disk,
                 watch=watch,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
+                replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
                 base_url=settings.server.base_url or "",
                 settings=_shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )
         )
+        stack.push_async_callback(services.replays.running.close)
         yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
 
 

@@ -17,9 +17,10 @@ from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
+from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Goodbyes, Listener
-from appliance.services.housekeeping import recurring
+from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
@@ -47,10 +48,12 @@ async def run(
         it.engine.followers.append(_follower(dashboards, metrics))
         it.disk.look()
         root = await _dispatcher(it, stack, life, metrics, dashboards)
+        await it.services.replays.running.recover()
         await it.engine.start(await it.services.pipelines.stored())
         for pipeline_id, reason in it.services.pipelines.unreadable.items():
             it.engine.receiver.refuse(pipeline_id, reason)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
+        await it.services.replays.running.resume()
         _start_jobs(it, stack, metrics)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
@@ -67,8 +70,10 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     store, bell = Jobs(it.plane), asyncio.Event()
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
+    kinds.append(recurring_forgetting(it.services.replays.running))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, bell).changed)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
+    metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     for number in range(JOBS_AT_A_TIME):
         runner = JobRunner(store, kinds, it.engine.workers, utc_now, bell)
         stack.callback(asyncio.create_task(runner.run(), name=f"jobs {number}").cancel)

@@ -17,6 +17,7 @@ from appliance.api.controllers.organisation import OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
 from appliance.api.controllers.pipelines import PipelineController, SecretController
 from appliance.api.controllers.records import RecordController
+from appliance.api.controllers.replays import AllReplaysController, ReplayController
 from appliance.api.controllers.session import SessionController
 from appliance.api.controllers.setup import SetupController
 from appliance.api.controllers.storage import StorageController
@@ -39,6 +40,8 @@ CONTROLLERS: Final = (
     PipelineController,
     SecretController,
     VersionController,
+    ReplayController,
+    AllReplaysController,
     RecordController,
     LetterController,
     MappingController,

@@ -134,12 +134,13 @@ class Feed:
         kind, _, name = topic.partition(":")
         if topic == "pipelines":
             return
-        if kind == "pipeline":
+        if kind in ("pipeline", "replay"):
             await self._services.pipelines.get(who, PipelineId(name))
         elif kind == "dashboard":
             await self._services.dashboards.get(who, DashboardId(name.partition("@")[0]))
         else:
-            raise NotFound(f"no topic {topic[:100]!r}: follow 'pipelines', 'pipeline:<id>' or 'dashboard:<id>'")
+            known = "'pipelines', 'pipeline:<id>', 'replay:<id>' or 'dashboard:<id>'"
+            raise NotFound(f"no topic {topic[:100]!r}: follow {known}")
 
     async def _first(self, who: Principal, topic: str) -> bytes:
         """Return what stands now, for somebody who starts to follow ``topic``, which was authorised."""
@@ -147,6 +148,9 @@ class Feed:
             return self._engine.numbers(who.organisation_id)
         if topic.startswith("dashboard:"):
             return await self._dashboards.follow(who, topic)
+        if topic.startswith("replay:"):
+            pipeline_id = PipelineId(topic.removeprefix("replay:"))
+            return encode({"topic": topic, "replay": await self._services.replays.latest(who, pipeline_id)})
         return self._engine.snapshot(PipelineId(topic.removeprefix("pipeline:")))
 
 

@@ -1,4 +1,4 @@
-"""A replay: history refined again beside the rows in use, then exchanged in one step."""
+"""A replay: history refined again beside the rows in use, then exchanged in one step (decision 0013)."""
 
 from datetime import datetime
 from enum import Enum
@@ -6,6 +6,7 @@ from enum import Enum
 import msgspec
 
 from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.errors import Conflict
 
 
 class ReplayState(Enum):
@@ -26,7 +27,9 @@ TRANSITIONS: dict[ReplayState, frozenset[ReplayState]] = {
     ReplayState.REBUILDING: frozenset(
         {ReplayState.READY, ReplayState.SWAPPING, ReplayState.CANCELLED, ReplayState.FAILED}
     ),
-    ReplayState.READY: frozenset({ReplayState.SWAPPING, ReplayState.CANCELLED, ReplayState.FAILED}),
+    ReplayState.READY: frozenset(
+        {ReplayState.REBUILDING, ReplayState.SWAPPING, ReplayState.CANCELLED, ReplayState.FAILED}
+    ),
     ReplayState.SWAPPING: frozenset({ReplayState.SWAPPED, ReplayState.REBUILDING, ReplayState.FAILED}),
     ReplayState.SWAPPED: frozenset({ReplayState.UNDONE}),
     ReplayState.CANCELLED: frozenset(),
@@ -34,12 +37,18 @@ TRANSITIONS: dict[ReplayState, frozenset[ReplayState]] = {
     ReplayState.UNDONE: frozenset(),
 }
 
+UNFINISHED = frozenset({ReplayState.WAITING, ReplayState.REBUILDING, ReplayState.READY, ReplayState.SWAPPING})
+
 
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """``version``: refined by, and the pipeline's own once it is swapped in.
 
     ``first_seq``/``last_seq``: a range of events (both given, by ``splice``), or None: everything, and on with the log.
     ``resend``: downstream readers are handed the new rows as well.
+    ``former_version``: the pipeline's when the replay was asked for, and what undoing goes back to.
+    ``identical``: of a whole replay by the version in use, whether it gave the rows there were; None: not compared.
+    ``fingerprint``: of the shadow before an exchange of a range, so that a crash leaves no doubt whether it was done.
+    ``undoing``: undoing was begun; after a crash it is finished.
     """
 
     id: str
@@ -60,6 +69,27 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: datetime | None = None
     undo_until: datetime | None = None
     error: str | None = None
+    identical: bool | None = None
+    fingerprint: str | None = None
+    undoing: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return self.first_seq is None
+
+    @property
+    def unfinished(self) -> bool:
+        return self.state in UNFINISHED
+
+    def to(self, state: ReplayState) -> "Replay":
+        """Return the replay in ``state``.
+
+        Raises:
+            Conflict: that does not follow its state.
+        """
+        if state not in TRANSITIONS[self.state]:
+            raise Conflict(f"a replay that is {self.state.value!r} cannot become {state.value!r}: look at it again")
+        return msgspec.structs.replace(self, state=state)
 
 
 class ReplayProgress(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The engine: starts, stops and shows the pipelines of this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -70,6 +70,7 @@ class Engine:
         self._numbers: asyncio.Task[None] | None = None
         self._upstreams = Upstreams(self)
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
+        self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
 
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
@@ -107,12 +108,16 @@ class Engine:
             Invalid: the mapping does not compile.
         """
         compiled = self._parts.mapper.compile(pipeline.document.mapping)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation)
+        rollups = tuple(pipeline.document.rollups)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups)
         return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
 
     def means_of(self, silver: SilverStore) -> Means:
         """Return what rows are refined into ``silver`` with."""
-        return Means(self.bronze, silver, self._parts.mapper, self.workers)
+        parts = self._parts
+        if parts.disk is None:
+            return Means(parts.bronze, silver, parts.mapper, parts.workers)
+        return Means(parts.bronze, silver, parts.mapper, parts.workers, partial(parts.disk.check, ROOM_AGAIN_SECS))
 
     def check_startable(self, pipeline: Pipeline) -> None:
         """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""
@@ -154,7 +159,7 @@ class Engine:
         )
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
-        refiner = Refiner(course, self._means(silver), self._committed)
+        refiner = Refiner(course, self.means_of(silver), self._committed)
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -165,12 +170,6 @@ class Engine:
                 clock=self._parts.clock,
             )
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
-
-    def _means(self, silver: SilverStore) -> Means:
-        parts = self._parts
-        if parts.disk is None:
-            return Means(parts.bronze, silver, parts.mapper, parts.workers)
-        return Means(parts.bronze, silver, parts.mapper, parts.workers, partial(parts.disk.check, ROOM_AGAIN_SECS))
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document
@@ -197,6 +196,8 @@ class Engine:
     async def delete_pipeline(self, pipeline_id: PipelineId) -> None:
         """Stop the pipeline and remove its rows, dead letters and Bronze."""
         run = self._runs.get(pipeline_id)
+        for leave in self.leaving:
+            await leave(pipeline_id)
         await self.stop_pipeline(pipeline_id)
         if run is not None:
             silver = self.silver(run.pipeline.organisation_id)

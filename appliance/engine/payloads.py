@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.replay import Replay, ReplayProgress
 from appliance.domain.stats import LiveStats
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -19,6 +20,11 @@ def pipelines_topic(organisation_id: OrganisationId) -> str:
     return f"pipelines:{organisation_id}"
 
 
+def replay_topic(pipeline_id: PipelineId) -> str:
+    """Return the topic on which the pipeline's replays say how far they are."""
+    return f"replay:{pipeline_id}"
+
+
 def rows_payload(
     pipeline_id: PipelineId, rows: list[dict[str, Any]], last_seq: int, stats: LiveStats, *, snapshot: bool = False
 ) -> bytes:
@@ -30,6 +36,13 @@ def rows_payload(
     if snapshot:
         body["snapshot"] = True
     return _ENCODER.encode(body | {"rows": rows, "last_seq": last_seq, "stats": stats})
+
+
+def replay_payload(replay: Replay, progress: ReplayProgress | None) -> bytes:
+    """Return ``{"topic", "replay": {"id", "state", "version", "error", "identical"}, "progress"}``."""
+    told = {"id": replay.id, "state": replay.state, "version": replay.version}
+    told |= {"error": replay.error, "identical": replay.identical}
+    return _ENCODER.encode({"topic": replay_topic(replay.pipeline_id), "replay": told, "progress": progress})
 
 
 def numbers_payload(items: list[dict[str, Any]]) -> bytes:

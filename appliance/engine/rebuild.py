@@ -42,6 +42,10 @@ class Lost(Exception):
     """The shadow cannot be gone on with: it is there no more, or Bronze no longer has what comes next."""
 
 
+class Halted(Exception):
+    """The mapping is frozen and the next event drifts from it: somebody has to decide."""
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Events of one day on their way: read, and being mapped."""
@@ -58,7 +62,8 @@ class Piece:
 class Rebuilder:
     """Refines into ``course.table``, a shadow. ``at`` is its progress.
 
-    ``stop`` ends ``run`` after the commit under way. ``pressure`` tells what else goes on; ``told`` is called after each commit.
+    ``stop`` ends ``run`` after the commit under way. ``pressure`` tells what else goes on; ``told`` is called with the
+    number of events of each commit.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Rebuilder:
         self.course, self.at = course, Progress()
         self.error: str | None = None
         self.throttle = Throttle()
+        self.hurry = False  # no rest any more: refining waits for it
         self._means, self._pressure, self._told = means, pressure, told
         self._stopping = asyncio.Event()
         self._piece_bytes = PIECE_BYTES
@@ -84,6 +90,7 @@ class Rebuilder:
 
         Raises:
             Lost: it cannot be gone on with.
+            Halted: the mapping is frozen and the next event drifts.
             FatalError: what is read, mapped or stored cannot be trusted.
         """
         tries = 0
@@ -93,7 +100,7 @@ class Rebuilder:
             try:
                 self.at = await self._stored()
                 await self._flow(last_seq)
-            except (Lost, FatalError):
+            except (Lost, Halted, FatalError):
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary of one replay: everything else goes on
                 pause = max(getattr(error, "retry_after_secs", 0.0), pause)
@@ -137,7 +144,8 @@ class Rebuilder:
                 self._told(batch.last_seq - batch.first_seq + 1)
                 if not ahead or ahead[0].frames[0].first_seq != self.at.seq + 1:
                     read_to = await self._forget(ahead)  # the mapper stopped early: the rest of it comes first
-                await self.rest(self.throttle.pause(time.monotonic() - began, self._pressure()))
+                if not self.hurry:
+                    await self.rest(self.throttle.pause(time.monotonic() - began, self._pressure()))
         finally:
             await self._forget(ahead)
 
@@ -161,6 +169,7 @@ class Rebuilder:
         return len(ahead) < pieces and held < AHEAD_BYTES
 
     def _read(self, after_seq: int, last_seq: int) -> list[Frame]:
+        self._means.room()
         wanted = min(PIECE_EVENTS, last_seq - after_seq)
         frames = self._means.bronze.read(self.course.pipeline_id, after_seq, wanted, self._piece_bytes)
         if not frames or frames[0].first_seq != after_seq + 1:
@@ -184,6 +193,8 @@ class Rebuilder:
 
     async def _mapped(self, piece: Piece) -> Mapped:
         mapped = await piece.mapped
+        if mapped.last_seq < mapped.first_seq:
+            raise Halted(f"event {mapped.first_seq}: {mapped.stopped}")
         self._growth = max(0.1, mapped.rows.nbytes / max(1, piece.bytes))
         if mapped.last_seq < piece.last_seq:
             self._piece_bytes = max(LEAST_PIECE_BYTES, self._piece_bytes // 2)

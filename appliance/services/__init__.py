@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from appliance.services.previews import Previews
     from appliance.services.queries import Queries
     from appliance.services.records import Records
+    from appliance.services.replays import Replays
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
@@ -37,10 +39,12 @@ class Services:
     organisations: "Organisations"
     pipelines: "Pipelines"
     versions: "Versions"
+    replays: "Replays"
     records: "Records"
     dead_letters: "DeadLetters"
     ledgers: "Ledgers"
     previews: "Previews"
+    comparisons: "Comparisons"
     queries: "Queries"
     dashboards: "Dashboards"
     answers: "Answers"

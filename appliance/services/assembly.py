@@ -1,12 +1,14 @@
 """Puts the services together from what compose hands over. No concrete store, source or engine is named here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from appliance.components.comparison import Compare
 from appliance.domain.clock import Clock, utc_now
 from appliance.services import Services
 from appliance.services.answers import Answers
+from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.ledgers import Ledgers
@@ -16,10 +18,12 @@ from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
 from appliance.services.pipeline_changes import PipelineChanges
 from appliance.services.pipelines import Pipelines
-from appliance.services.ports import Amender, Catalog, Engine, Exporter
+from appliance.services.ports import Amender, Catalog, Engine, Exporter, Replaying
 from appliance.services.previews import Previews
 from appliance.services.queries import Queries
 from appliance.services.records import Records
+from appliance.services.replay_book import ControlBook
+from appliance.services.replays import Replays
 from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
@@ -41,8 +45,10 @@ class Parts:
     engine: Engine
     catalog: Catalog
     check_mapping: CheckMapping
+    compare: Compare
     exporter: Exporter
     amender: Amender
+    replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
     disk: Disk
     watch: Watch
     base_url: str = ""
@@ -59,6 +65,7 @@ def assemble(parts: Parts) -> Services:
     ownership = Ownership(plane)
     changes = PipelineChanges(plane, definitions, engine, clock)
     pipelines = Pipelines(plane, definitions, engine, changes)
+    book = ControlBook(plane, definitions, changes, clock)
     queries = Queries(ownership, engine, clock)
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
@@ -71,10 +78,12 @@ def assemble(parts: Parts) -> Services:
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
         versions=Versions(plane, definitions, pipelines, changes, engine),
+        replays=Replays(plane, book, parts.replaying(book), engine, clock),
         records=Records(ownership, engine, parts.exporter, clock),
         dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
         ledgers=Ledgers(ownership, engine),
-        previews=Previews(ownership, engine, parts.check_mapping),
+        previews=Previews(ownership, engine, parts.check_mapping, clock),
+        comparisons=Comparisons(plane, engine, parts.check_mapping, parts.compare, clock),
         queries=queries,
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),

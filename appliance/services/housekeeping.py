@@ -1,5 +1,6 @@
 """Housekeeping of the control plane: what has expired is forgotten."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -12,10 +13,12 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.schedule import Every
 from appliance.engine.jobs import Recurring
 from appliance.services.answers import KEPT
+from appliance.services.ports import Replaying
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import IdempotencyRow, JobRow, SessionRow
 
 TIDY_EVERY: Final = timedelta(hours=1)
+FORGET_EVERY: Final = timedelta(minutes=10)
 JOBS_KEPT: Final = timedelta(days=30)
 
 
@@ -26,6 +29,16 @@ def recurring(plane: ControlPlane, clock: Clock = utc_now) -> list[Recurring]:
         plane.write_now(lambda tx: forget_expired(tx, clock))
 
     return [Recurring("control.tidy", Every(TIDY_EVERY), tidy)]
+
+
+def recurring_forgetting(replays: Replaying) -> Recurring:
+    """Return the job that discards former rows whose replays cannot be undone any more. Call it on the event loop."""
+    loop = asyncio.get_running_loop()
+
+    def forget(_payload: Mapping[str, Any]) -> None:
+        asyncio.run_coroutine_threadsafe(replays.forget(), loop).result()
+
+    return Recurring("replay.forget", Every(FORGET_EVERY), forget)
 
 
 def forget_expired(tx: Session, clock: Clock) -> None:

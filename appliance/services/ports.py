@@ -12,6 +12,7 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping as MappingDocument
 from appliance.domain.pipeline import Pipeline, State
+from appliance.domain.replay import Replay, ReplayProgress
 from appliance.domain.stats import LiveStats
 
 if TYPE_CHECKING:
@@ -112,6 +113,50 @@ class Amender(Protocol):
 
     async def redo(self, organisation_id: OrganisationId, pipeline_id: PipelineId, seqs: Sequence[int]) -> Redone:
         """Store what becomes of them now, in place of what there was."""
+        ...
+
+
+class Replaying(Protocol):
+    """The replays of this process. ``engine.replays.Replays`` satisfies it."""
+
+    def begin(self, replay: Replay) -> None:
+        """Start a replay that is saved, or let it wait for its organisation's turn."""
+        ...
+
+    def now(self, replay: Replay) -> tuple[Replay, ReplayProgress | None]:
+        """Return a saved replay as it is at this moment; no progress: it is not under way."""
+        ...
+
+    async def cancel(self, replay: Replay) -> None:
+        """End it and discard what it rebuilt. Raises Conflict: too late, or not under way."""
+        ...
+
+    async def swap(self, replay: Replay) -> None:
+        """Swap it in as soon as it is ready. Raises Conflict: it is not under way."""
+        ...
+
+    async def undo(self, replay: Replay) -> Replay:
+        """Put the former rows and version back. Raises Conflict: they are kept no more, or it was not the last."""
+        ...
+
+    async def recover(self) -> None:
+        """Settle exchanges that a crash cut short, before any pipeline runs."""
+        ...
+
+    async def resume(self) -> None:
+        """Go on with what is not finished, when pipelines run."""
+        ...
+
+    async def forget(self) -> int:
+        """Discard former rows that are kept no more; return of how many replays."""
+        ...
+
+    async def close(self) -> None:
+        """End every replay after what is under way; they go on at the next start."""
+        ...
+
+    def under_way(self) -> list[tuple[Replay, ReplayProgress]]:
+        """Return every replay that is not finished, and how far it is."""
         ...
 
 

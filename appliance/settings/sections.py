@@ -86,6 +86,14 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
     query_timeout: Annotated[timedelta, setting("A query that takes longer is stopped.", least="100ms", most="1h")] = (
         timedelta(seconds=15)
     )
+    undo_window: Annotated[
+        timedelta,
+        setting(
+            "How long the former rows are kept after a replay, so that it can be undone. They take their space until "
+            "then.",
+            least="1m", most="90d",
+        ),
+    ] = timedelta(hours=24)  # fmt: skip
     compact_above: Annotated[
         int,
         setting(

@@ -1,0 +1,325 @@
+"""Replay: the life of one, from its beginning in a shadow to the exchange, or to its cancellation (decision 0013)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from msgspec.structs import replace
+
+from appliance.components.replays import ReplayBook
+from appliance.components.silver import SilverStore
+from appliance.domain.clock import Clock
+from appliance.domain.replay import Replay, ReplayProgress, ReplayState
+from appliance.engine.engine import Engine
+from appliance.engine.exchange import Exchange
+from appliance.engine.meter import Meter
+from appliance.engine.rebuild import Halted, Lost, Rebuilder
+from appliance.engine.refine import RETRY_SECS
+from appliance.errors import ConfigError, Conflict, DashError, FatalError, RequestError, TransientError
+
+CLOSE_EVENTS: Final = 200_000  # that few are left to do when refining is held for the exchange
+FOLLOW_SECS: Final = 1.0  # how often one that is ready catches up with the log
+
+log = structlog.get_logger("replay")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every replay works with. ``changed`` is told of each state and, after each commit, of progress."""
+
+    engine: Engine
+    book: ReplayBook
+    exchange: Exchange
+    clock: Clock
+    changed: Callable[["Replaying"], None]
+    keep: Callable[[Replay], frozenset[int | None]]  # generations of its pipeline that others may still need
+
+
+@dataclass(slots=True)
+class _Wishes:
+    """What people and the end of the process ask of a replay under way."""
+
+    cancel: bool = False
+    close: bool = False
+    told: asyncio.Event = field(default_factory=asyncio.Event)  # set: look again
+
+
+class Replaying:
+    """One replay under way. ``run`` returns when it has ended, was closed, or its pipeline has gone."""
+
+    def __init__(self, replay: Replay, tools: Tools) -> None:
+        self.replay = replay
+        self._tools = tools
+        self._wishes = _Wishes()
+        self._rebuilder: Rebuilder | None = None
+        self._meter = Meter()
+        self._first_seq = replay.first_seq or 1
+        self._trouble: str | None = None
+        self._failure: str | None = None
+        self._lost = False
+        self._exchanging = False
+
+    @property
+    def error(self) -> str | None:
+        """Return what is in the way at present."""
+        return self.replay.error or self._trouble or (self._rebuilder.error if self._rebuilder else None)
+
+    def progress(self) -> ReplayProgress:
+        """Return how far it is; costs no I/O."""
+        last = self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
+        total = max(0, last - self._first_seq + 1)
+        at = self._rebuilder.at.seq if self._rebuilder else self._first_seq - 1
+        done = min(total, max(0, at - self._first_seq + 1))
+        rate = self._meter.rate()
+        return ReplayProgress(
+            done_events=done,
+            total_events=total,
+            rate_per_sec=round(rate, 1),
+            secs_left=round((total - done) / rate, 1) if rate else (0.0 if done == total else None),
+            throttled=self._rebuilder is not None and self._rebuilder.throttle.throttled,
+        )
+
+    def cancel(self) -> None:
+        """End it and discard what it rebuilt. Raises Conflict: its rows are being swapped in."""
+        if self._exchanging or self.replay.state is ReplayState.SWAPPING:
+            raise Conflict("the rows of this replay are being swapped in: undo it when that is done")
+        self._wishes.cancel = True
+        self._interrupt()
+
+    def close(self) -> None:
+        """End after what is under way; it goes on at the next start."""
+        self._wishes.close = True
+        self._interrupt()
+
+    async def swap(self) -> None:
+        """Swap it in as soon as it is ready."""
+        await self._save(replace(self.replay, swap=True, error=None))
+        self._wishes.told.set()
+
+    async def run(self, slot: asyncio.Lock) -> None:
+        """Rebuild while holding ``slot`` (one at a time of an organisation), then swap in or wait to be told to."""
+        tries = 0
+        while not self._wishes.close and self.replay.unfinished:
+            try:
+                await self._step(slot)
+                tries = 0
+            except Lost as error:
+                log.warning("replay.again", replay=self.replay.id, reason=str(error))
+                self._lost, self._rebuilder = True, None
+            except Exception as error:  # noqa: BLE001 - the boundary of one replay: everything else goes on
+                if self._ends_it(error):
+                    self._failure = f"{error} ({error.hint})" if isinstance(error, FatalError) else str(error)
+                else:
+                    await self._delayed(error, tries)
+                    tries += 1
+
+    def _ends_it(self, error: Exception) -> bool:
+        """Return whether ``error`` is a reason to fail. Half an exchange is never left so: it is finished first."""
+        final = isinstance(error, Halted | FatalError | RequestError | ConfigError)
+        return final and self._failure is None and self.replay.state is not ReplayState.SWAPPING
+
+    async def _step(self, slot: asyncio.Lock) -> None:
+        if self.replay.state is ReplayState.SWAPPING:
+            self._set(await self._tools.exchange.settle(self.replay))
+            self._tools.engine.rows_changed(self.replay.pipeline_id)
+        elif self._failure is not None:
+            await self._fail(self._failure)
+        elif self._wishes.cancel:
+            await self._end(ReplayState.CANCELLED, None)
+        elif self._lost:
+            await self._save(replace(self.replay, generation=None))
+            self._lost = False
+        else:
+            await self._live(slot)
+
+    @property
+    def _ending(self) -> bool:
+        return self._wishes.close or self._wishes.cancel
+
+    def _interrupt(self) -> None:
+        self._wishes.told.set()
+        if self._rebuilder is not None and not self._exchanging:
+            self._rebuilder.stop()
+
+    async def _live(self, slot: asyncio.Lock) -> None:
+        if self.replay.state is not ReplayState.READY:
+            async with self._turn(slot) as mine:
+                if mine:
+                    await self._rebuild()
+            if self._ending:
+                return
+            if not self.replay.swap:
+                await self._save(self.replay.to(ReplayState.READY))
+        if self.replay.state is ReplayState.READY:
+            await self._until_told()
+        if self._rebuilder is not None and not self._ending:
+            await self._bring_in(self._rebuilder)
+
+    @asynccontextmanager
+    async def _turn(self, slot: asyncio.Lock) -> AsyncIterator[bool]:
+        """Give True once the organisation has no other replay that rebuilds; False: this one ends before."""
+        waiting = asyncio.create_task(slot.acquire())
+        told = asyncio.create_task(self._until_ending())
+        await asyncio.wait({waiting, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not waiting.done():
+            waiting.cancel()
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            slot.release()
+
+    async def _until_ending(self) -> None:
+        while not self._ending:
+            await self._wishes.told.wait()
+            self._wishes.told.clear()
+
+    async def _rebuild(self) -> None:
+        """Bring the shadow to where the log ends, or the range does."""
+        await self._catch_up(await self._prepared())
+
+    async def _catch_up(self, rebuilder: Rebuilder) -> None:
+        """Refine until so few events are left that refining may be held for them; of a range until none is."""
+        most = CLOSE_EVENTS if self.replay.whole else 0
+        while not self._ending:
+            last = self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
+            if last - rebuilder.at.seq <= most:
+                return
+            await rebuilder.run(last)
+
+    async def _prepared(self) -> Rebuilder:
+        """Return what refines into the shadow, which is made first where there is none."""
+        engine, replay = self._tools.engine, self.replay
+        pipeline = await self._tools.book.pipeline(replay.pipeline_id, replay.version)
+        silver = await engine.workers.run("control", engine.silver, replay.organisation_id)
+        if replay.generation is None:
+            replay = await self._begin(silver)
+        found = await engine.workers.run("rebuild", silver.generations.all, replay.pipeline_id)
+        mine = next((one for one in found if one.number == replay.generation), None)
+        if mine is None:
+            raise Lost(f"generation {replay.generation} is gone")
+        self._first_seq = mine.first_seq
+        course = engine.course_of(pipeline, replay.generation)
+        await engine.workers.run("rebuild", silver.prepare, course.table)
+        rebuilder = Rebuilder(course, engine.means_of(silver), engine.pressure, self._told)
+        rebuilder.at = mine.progress
+        self._rebuilder = rebuilder
+        return rebuilder
+
+    async def _begin(self, silver: SilverStore) -> Replay:
+        """Make an empty shadow, as far back as Bronze reaches; remains of earlier ones go first."""
+        engine, replay = self._tools.engine, self.replay
+        await self._tools.exchange.discard(replay, self._tools.keep(replay))
+        pipeline = await self._tools.book.pipeline(replay.pipeline_id, replay.version)
+        oldest = await engine.workers.run("rebuild", engine.bronze.upkeep.first_seq, replay.pipeline_id)
+        first = max(oldest, replay.first_seq or 1)
+        if replay.last_seq is not None and first > replay.last_seq:
+            raise Conflict(f"events {replay.first_seq} to {replay.last_seq} have expired from Bronze")
+        table = engine.course_of(pipeline).table
+        begin = silver.generations.begin
+        shadow = await engine.workers.run("rebuild", lambda: begin(table, first, carry=replay.whole))
+        state = self.replay if self.replay.state is ReplayState.REBUILDING else self.replay.to(ReplayState.REBUILDING)
+        started = state.started_at or self._tools.clock()
+        range_from = None if replay.whole else first
+        await self._save(
+            replace(state, generation=shadow.generation, started_at=started, first_seq=range_from, error=None)
+        )
+        log.info("replay.begun", replay=replay.id, pipeline=replay.pipeline_id, generation=shadow.generation)
+        return self.replay
+
+    async def _until_told(self) -> None:
+        """Follow the log until somebody says swap, or it ends."""
+        rebuilder = self._rebuilder or await self._prepared()
+        while not self._ending and not self.replay.swap:
+            last = self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
+            if self.replay.whole and last > rebuilder.at.seq:
+                await rebuilder.run(last)
+            await self._look_again(FOLLOW_SECS)
+
+    async def _look_again(self, secs: float) -> None:
+        """Wait ``secs``, or until somebody asks something."""
+        try:
+            async with asyncio.timeout(secs):
+                await self._wishes.told.wait()
+        except TimeoutError:
+            return
+        self._wishes.told.clear()
+
+    async def _bring_in(self, rebuilder: Rebuilder) -> None:
+        """Exchange the rows; where the pipeline has moved on to another version meanwhile, ask first."""
+        if await self._moved_on():
+            return
+        self._set(await self._tools.exchange.compared(self.replay))
+        await self._catch_up(rebuilder)
+        while not self._ending and not self.replay.whole and not self._refined_live():
+            await self._look_again(0.2)
+        if self._ending:
+            return
+        self._exchanging = rebuilder.hurry = True
+        try:
+            await self._tools.exchange.bring_in(self.replay, rebuilder, self._save)
+        finally:
+            self._exchanging = rebuilder.hurry = False
+
+    def _refined_live(self) -> bool:
+        """Return whether the rows in use reach as far as the range."""
+        run = self._tools.engine.run_of(self.replay.pipeline_id)
+        return run.refiner.progress.seq >= (self.replay.last_seq or 0)
+
+    async def _moved_on(self) -> bool:
+        """Return whether the pipeline has another version than when the replay was asked for, and nobody said swap."""
+        replay = self.replay
+        if replay.state is ReplayState.READY or not replay.whole:
+            return False
+        now = (await self._tools.book.pipeline(replay.pipeline_id)).version
+        if now in (replay.former_version, replay.version):
+            return False
+        told = (
+            f"the pipeline was changed to version {now} while version {replay.version} was replayed: "
+            "swap it in to go back to that version, or cancel and replay with the new one"
+        )
+        await self._save(replace(replay.to(ReplayState.READY), swap=False, error=told))
+        return True
+
+    async def _fail(self, told: str) -> None:
+        log.error("replay.failed", replay=self.replay.id, pipeline=self.replay.pipeline_id, error=told)
+        await self._end(ReplayState.FAILED, told)
+
+    async def _end(self, state: ReplayState, error: str | None) -> None:
+        """Discard what was rebuilt and write the end down."""
+        ended = replace(self.replay.to(state), finished_at=self._tools.clock(), error=error)
+        try:
+            await self._tools.exchange.discard(self.replay, self._tools.keep(self.replay))
+        except DashError as trouble:
+            log.warning("replay.not_discarded", replay=self.replay.id, error=str(trouble))  # goes with the next one
+        try:
+            await self._save(ended)
+        except RequestError:  # the pipeline was deleted, and its replays with it
+            self._set(ended)
+
+    async def _delayed(self, error: Exception, tries: int) -> None:
+        foreseen = isinstance(error, TransientError)
+        self._trouble = str(error) if foreseen else f"{type(error).__name__}: {error}"
+        if tries == 0:
+            trace = None if foreseen else error
+            log.warning("replay.delayed", replay=self.replay.id, error=self._trouble, exc_info=trace)
+        pause = RETRY_SECS[min(tries, len(RETRY_SECS) - 1)]
+        await self._look_again(max(pause, getattr(error, "retry_after_secs", 0.0)))
+        self._trouble = None
+
+    async def _save(self, replay: Replay) -> None:
+        await self._tools.book.save(replay)
+        self._set(replay)
+
+    def _set(self, replay: Replay) -> None:
+        self.replay = replay
+        self._tools.changed(self)
+
+    def _told(self, events: int) -> None:
+        self._meter.add(events)
+        self._tools.changed(self)
