@@ -35,6 +35,7 @@ PRELOADS = (
 SECTIONS = (
     ("dashboards", "/dashboards", "Dashboards", "gauge"),
     ("pipelines", "/pipelines", "Pipelines", "flow"),
+    ("storage", "/storage", "Storage", "disk"),
     ("tokens", "/tokens", "API tokens", "key"),
 )
 

@@ -89,12 +89,13 @@ def _add_pages(screens: "Screens") -> None:
         settings,
         setup,
         sign_in,
+        storage,
         tokens,
         versions,
     )
 
     pages = (account, dashboard, dashboards, dead_letters, ledger, mapping, new_pipeline, pipeline)
-    for page in (*pages, pipelines, records, settings, setup, sign_in, tokens, versions):
+    for page in (*pages, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
         page.register(screens)
 
 

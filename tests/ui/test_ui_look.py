@@ -20,6 +20,8 @@ SCREENS = {
     "ledger": "/pipelines/{host}/ledger",
     "dashboards": "/dashboards",
     "dashboard": "/dashboards/{board}",
+    "storage": "/storage",
+    "versions": "/pipelines/{host}/versions",
     "tokens": "/tokens",
     "account": "/account",
     "not-found": "/nothing/here",

@@ -11,6 +11,7 @@ from nicegui.events import ValueChangeEventArguments
 
 from appliance.domain.access import Action, Principal
 from appliance.errors import DashError, Invalid, Problem, Unauthenticated
+from appliance.services.stretches import Stretch
 from appliance.services.views import PipelineView
 from ui.documents import document_of, mapping_document
 from ui.frame import Place
@@ -124,7 +125,7 @@ class MappingPage:
         try:
             who = await self._visit.principal()
             answer = await self._visit.services.previews.preview(
-                who, self._draft.document(), None, self._view.id, LAST_EVENTS
+                who, self._draft.document(), None, self._view.id, Stretch(last=LAST_EVENTS)
             )
         except Invalid as error:
             self._show_problems(error.problems)

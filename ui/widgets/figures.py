@@ -19,6 +19,17 @@ def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> 
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
 
 
+def size(count: float) -> str:
+    """Return a number of bytes with three significant digits and its unit: ``1.5 GiB``."""
+    amount, unit = abs(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    sign = "-" if count < 0 else ""
+    return f"{sign}{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{sign}{amount:.3g} {unit}"
+
+
 def short(number: float) -> str:
     """Return ``number`` with three significant digits, as ``static/format.js`` does."""
     for limit, divisor, suffix in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
