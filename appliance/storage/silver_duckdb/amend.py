@@ -58,22 +58,24 @@ def amend(cursor: duckdb.DuckDBPyConnection, amendment: Amendment, place: Place,
     """See ``Letters.amend``; in one transaction. Rows that are as they were are not touched: nobody is told of them."""
     rows = with_uuid(amendment.table, amendment.rows)
     rows = rows.append_column("_row", pa.array(range(rows.num_rows), pa.int64()))
+    seqs = pa.array(amendment.seqs, pa.int64())
     given = {
-        "amended": pa.table({"seq": pa.array(amendment.seqs, pa.int64())}),
+        "amended": pa.table({"seq": seqs}),
         "amended_rows": rows,
         "amended_dead": amendment.dead,
     }
     with views(cursor, given), transaction(cursor):
         _check(cursor, amendment, place.number)
-        return _Amending(cursor, amendment.table, place).run(amendment, rows, now)
+        return _Amending(cursor, amendment.table, place, seqs).run(amendment, rows, now)
 
 
 class _Amending:
     """One amendment, inside its transaction."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, table: Table, place: Place) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, table: Table, place: Place, seqs: pa.Array) -> None:
         self._cursor, self._table, self._place = cursor, table, place
         self._id, self._number = table.pipeline_id, place.number
+        self._seqs = seqs
         self._names = {
             "rows": quoted(rows_table(table.pipeline_id, place.number)),
             "dead": quoted(dead_table(table.pipeline_id, place.number)),
@@ -119,7 +121,8 @@ class _Amending:
 
     def _move(self) -> None:
         moved = outcomes.former(self._cursor, self._id, self._number)
-        unknown = moved.filter(pc.is_null(moved["was"]))["seq"]
+        known = moved.filter(pc.is_valid(moved["was"]))["seq"]
+        unknown = self._seqs.filter(pc.invert(pc.is_in(self._seqs, value_set=known)))
         if len(unknown):
             raise Conflict(
                 f"Amending events of {self._id}: what event {unknown[0]} was before is no longer known, for it has"

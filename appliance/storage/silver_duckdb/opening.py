@@ -13,6 +13,8 @@ from appliance.errors import TransientError
 from appliance.storage.silver_duckdb import faults, probe, set_aside
 from appliance.storage.silver_duckdb.connect import connect
 
+_LEAST_MEMORY = 64 << 20  # rewriting 1.7 M rows of nine fields needs no more
+
 log = structlog.get_logger("silver")
 
 
@@ -56,9 +58,16 @@ class Opening:
             FatalError: a newer version wrote it.
         """
         try:
-            return self._open()
+            connection = self._open()
+            set_aside.drop_rewritten(self.path)  # not before it is open: the file may be somebody else's
         except OSError as error:
             raise TransientError(f"Opening {self.path} failed: {error}", 5.0) from error
+        return connection
+
+    def open_rewritten(self) -> duckdb.DuckDBPyConnection:
+        """Return a new, empty database beside the file, which may take its place. Raises duckdb.Error, OSError."""
+        set_aside.drop_rewritten(self.path)
+        return connect(set_aside.rewritten(self.path), max(_LEAST_MEMORY, self._memory_limit // 2), self._threads)
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if set_aside.log_files(self.path):

@@ -42,6 +42,35 @@ def drop_copies(path: Path) -> None:
         copy.unlink()
 
 
+def rewritten(path: Path) -> Path:
+    """Return where the database is written anew before it is put in place."""
+    return path.with_name(f"{path.name}.compact")
+
+
+def drop_rewritten(path: Path) -> None:
+    """Remove a database written anew that was not put in place, and what lies beside it."""
+    for leftover in path.parent.glob(f"{rewritten(path).name}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+
+
+def put_in_place(path: Path) -> None:
+    """Rename the database written anew to ``path``, durably: after a crash the one or the other is there, whole."""
+    os.replace(rewritten(path), path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were changed in ``folder`` durable."""
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
 def move_aside(files: list[Path], path: Path, now: datetime) -> list[Path]:
     """Rename ``files`` of the database ``path`` to ``<path>.damaged-<time>…`` and return the new names."""
     moved = []
@@ -49,11 +78,7 @@ def move_aside(files: list[Path], path: Path, now: datetime) -> list[Path]:
         target = path.with_name(f"{path.name}.damaged-{_stamp(now)}{file.name.removeprefix(path.name)}")
         file.rename(target)
         moved.append(target)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(path.parent)
     return moved
 
 

@@ -1,6 +1,6 @@
 """The row store of one organisation in one DuckDB file."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,14 +13,19 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.errors import DashError, TransientError
-from appliance.storage.silver_duckdb.commit import commit, read_live_progress, read_progress
+from appliance.storage.silver_duckdb import gold
+from appliance.storage.silver_duckdb.commit import Place, commit, read_live_progress, read_progress
 from appliance.storage.silver_duckdb.database import Database
+from appliance.storage.silver_duckdb.feed import DuckDbFeed
 from appliance.storage.silver_duckdb.generations import DuckDbGenerations
+from appliance.storage.silver_duckdb.letters import DuckDbLetters
+from appliance.storage.silver_duckdb.occupied import free_bytes
 from appliance.storage.silver_duckdb.opening import Incident, Opening
 from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
 from appliance.storage.silver_duckdb.tables import covers, prepare, remove
 from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
+from appliance.storage.silver_duckdb.upkeep import DuckDbUpkeep
 from appliance.storage.silver_duckdb.writer import Writer, no_such
 from appliance.storage.sql.source import Stored
 
@@ -33,13 +38,14 @@ class DuckDbSilver:
     """SilverStore on ``path``, which it alone has open. The folder must exist.
 
     ``memory_limit``: bytes that DuckDB may use. ``timeout_secs``: for a read that does not name its own.
+    ``room``: how many bytes the file system has left for files in a folder.
 
     Raises:
         TransientError: another process has the file open, or the disk refuses.
         FatalError: a newer version wrote the file.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         path: Path,
         *,
@@ -47,6 +53,7 @@ class DuckDbSilver:
         threads: int = 2,
         timeout_secs: float = 15.0,
         clock: Clock = utc_now,
+        room: Callable[[Path], int] = free_bytes,
     ) -> None:
         self._opening = Opening(path, memory_limit, threads, clock)
         self._database = Database(self._opening)
@@ -55,8 +62,12 @@ class DuckDbSilver:
         except DashError:
             self._database.close()
             raise
+        self._golds = gold.Ready()
         self._reads = Reads(self._database, self._writer, timeout_secs)
         self.generations = DuckDbGenerations(self._database, self._writer)
+        self.letters = DuckDbLetters(self._database, self._writer, self._place_of, timeout_secs, clock)
+        self.feed = DuckDbFeed(self._database, self._writer, timeout_secs)
+        self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -88,10 +99,7 @@ class DuckDbSilver:
         table = batch.table
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Progress:
-            number = self._writer.number(table)
-            stored = self._writer.columns(table.pipeline_id, number)
-            if stored is None or not covers(table, stored):
-                stored = self._prepare(cursor, table)
+            number, stored = self._place_of(cursor, table)
             return commit(cursor, batch, number, stored)
 
         try:
@@ -128,6 +136,15 @@ class DuckDbSilver:
         with self._writer.alone():
             self._writer.run(f"removing the rows of {pipeline_id}", work)
 
+    def _place_of(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> Place:
+        """Return where rows of ``table`` are stored, prepared if need be."""
+        number = self._writer.number(table)
+        stored = self._writer.columns(table.pipeline_id, number)
+        ready = self._golds.has(cursor, table, number, self._database.generation)
+        if stored is None or not ready or not covers(table, stored):
+            stored = self._prepare(cursor, table)
+        return Place(number, stored)
+
     def _prepare(self, cursor: duckdb.DuckDBPyConnection, table: Table) -> Stored:
         number = self._writer.number(table)
         stored = prepare(cursor, table, number, self._writer.columns(table.pipeline_id, number))
@@ -135,6 +152,7 @@ class DuckDbSilver:
         return stored
 
     def close(self) -> None:
+        self.upkeep.stop()
         self._writer.close()
         self._database.close()
 
