@@ -33,6 +33,7 @@ from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
+from appliance.engine.trial import trial
 from appliance.engine.upstream import Upstreams
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, NotFound
@@ -242,14 +243,8 @@ class Engine:
         return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, run.stats(), snapshot=True)
 
     async def preview(self, mapping: Mapping, frames: Sequence[Frame]) -> Mapped:
-        """Map ``frames`` without storing anything.
-
-        Raises:
-            Invalid: the mapping does not compile.
-        """
-        mapper = self._parts.mapper
-        compiled = mapper.compile(mapping)
-        return await self.workers.run("read", mapper.run, compiled, frames)
+        """Map ``frames``, or their beginning, without storing anything: see ``trial``."""
+        return await self.workers.run("read", trial, self._parts.mapper, mapping, frames)
 
     def _committed(self, commit: Commit) -> None:
         run = self._runs.get(commit.pipeline_id)

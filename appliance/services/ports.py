@@ -18,6 +18,7 @@ from appliance.domain.stats import LiveStats
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from appliance.components.mapper import Mapped
     from appliance.components.silver import SilverStore, Table
 
 T = TypeVar("T")
@@ -30,17 +31,6 @@ class Workers(Protocol):
     async def run(self, kind: WorkKind, fn: Callable[..., T], *args: Any) -> T:
         """Run blocking ``fn(*args)`` in a thread of that kind. Raises what it raises, TransientError when full."""
         ...
-
-
-class Mapped(Protocol):
-    """Events after the mapping: as ``components.silver.Batch`` describes ``rows``, ``dead`` and ``outcome``."""
-
-    @property
-    def rows(self) -> "pa.Table": ...
-    @property
-    def dead(self) -> "pa.Table": ...
-    @property
-    def outcome(self) -> Outcome: ...
 
 
 class Engine(Protocol):
@@ -84,8 +74,8 @@ class Engine(Protocol):
         """Return the pipeline's table. Raises NotFound."""
         ...
 
-    async def preview(self, mapping: MappingDocument, frames: list[Frame]) -> Mapped:
-        """Map ``frames`` and store nothing. ``mapping`` was checked before."""
+    async def preview(self, mapping: MappingDocument, frames: list[Frame]) -> "Mapped":
+        """Map ``frames``, or their beginning, and store nothing. ``mapping`` was checked before."""
         ...
 
 

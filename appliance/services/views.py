@@ -13,6 +13,7 @@ from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import RateLimit, Retention, State
 from appliance.domain.stats import LiveStats
 from appliance.errors import Problem
+from appliance.services.change_views import ChangePreview
 
 T = TypeVar("T")
 
@@ -182,13 +183,18 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     filtered: int
     events: int
     problems: list[Problem] = []
+    comparison: ChangePreview | None = None  # with the mapping that runs, where it was asked for
 
 
 class QueryAnswer(msgspec.Struct, frozen=True):
-    """``rows``: one object a row, keys in the order of ``columns``."""
+    """``rows``: one object a row, keys in the order of ``columns``.
+
+    ``source``: what was read, ``silver`` or ``gold:`` and the name of a rollup; several are joined by ``+``.
+    """
 
     columns: list[str]
     rows: list[dict[str, Any]]
+    source: str = "silver"
 
 
 class DashboardView(msgspec.Struct, frozen=True, kw_only=True):

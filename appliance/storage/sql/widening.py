@@ -5,21 +5,12 @@ from typing import Final
 from sqlglot import exp
 
 from appliance.domain.mapping import FieldType
+from appliance.domain.widening import WIDER, widens
 from appliance.storage.sql.dialect import Dialect
 
-WIDER: Final = {
-    FieldType.INTEGER: frozenset({FieldType.FLOAT, FieldType.DECIMAL, FieldType.STRING}),
-    FieldType.FLOAT: frozenset({FieldType.STRING}),
-    FieldType.DECIMAL: frozenset({FieldType.STRING}),
-    FieldType.BOOLEAN: frozenset({FieldType.STRING}),
-    FieldType.TIMESTAMP: frozenset({FieldType.STRING}),
-}
+__all__ = ["WIDER", "rank", "widened", "widens"]
+
 _RANK: Final = {FieldType.FLOAT: 1, FieldType.DECIMAL: 1, FieldType.STRING: 2}
-
-
-def widens(found: FieldType, wanted: FieldType) -> bool:
-    """Return whether a column of ``found`` can be read as ``wanted``, which may be the same."""
-    return wanted is found or wanted in WIDER.get(found, ())
 
 
 def rank(kind: FieldType) -> int:
