@@ -12,6 +12,7 @@ from appliance.api.authentication import principal_of
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.letters import LetterController
+from appliance.api.controllers.lineage import LineageController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.organisation import OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
@@ -44,6 +45,7 @@ CONTROLLERS: Final = (
     AllReplaysController,
     RecordController,
     LetterController,
+    LineageController,
     MappingController,
     QueryController,
     DashboardController,

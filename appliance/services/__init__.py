@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from appliance.services.dashboards import Dashboards
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
+    from appliance.services.lineage import Lineages
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
+    from appliance.services.points import Points
     from appliance.services.previews import Previews
     from appliance.services.queries import Queries
     from appliance.services.records import Records
@@ -46,6 +48,8 @@ class Services:
     previews: "Previews"
     comparisons: "Comparisons"
     queries: "Queries"
+    points: "Points"
+    lineages: "Lineages"
     dashboards: "Dashboards"
     answers: "Answers"
     retention: "RetentionRules"

@@ -13,11 +13,13 @@ from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
+from appliance.services.lineage import Lineages
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
 from appliance.services.pipeline_changes import PipelineChanges
 from appliance.services.pipelines import Pipelines
+from appliance.services.points import Points
 from appliance.services.ports import Amender, Catalog, Engine, Exporter, Replaying
 from appliance.services.previews import Previews
 from appliance.services.queries import Queries
@@ -85,6 +87,8 @@ def assemble(parts: Parts) -> Services:
         previews=Previews(ownership, engine, parts.check_mapping, clock),
         comparisons=Comparisons(plane, engine, parts.check_mapping, parts.compare, clock),
         queries=queries,
+        points=Points(ownership, engine, clock),
+        lineages=Lineages(plane, ownership, engine),
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),
         retention=RetentionRules(plane, clock),
