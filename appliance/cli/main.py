@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "check": "appliance.cli.check",
     "doctor": "appliance.cli.doctor",
     "verify": "appliance.cli.verify",
+    "replay": "appliance.cli.replay",
     "config": "appliance.cli.config",
     "version": "appliance.cli.version",
 }

@@ -1,8 +1,10 @@
-"""What the service manager says through the environment. It is no setting: nobody but systemd writes it."""
+"""What the environment says that is no setting: what systemd tells a service, and the token that commands use."""
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+TOKEN: Final = "DASH_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class Supervision(NamedTuple):
@@ -20,3 +22,8 @@ def supervision(env: Mapping[str, str] | None = None) -> Supervision:
     micros, pid = env.get("WATCHDOG_USEC", ""), env.get("WATCHDOG_PID", "")
     meant = address is not None and micros.isdigit() and int(micros) > 0 and pid in ("", str(os.getpid()))
     return Supervision(address, int(micros) / 1_000_000 if meant else None)
+
+
+def token(env: Mapping[str, str] | None = None) -> str | None:
+    """Return the API token with which commands ask a running appliance; None: there is none."""
+    return (os.environ if env is None else env).get(TOKEN, "").strip() or None

@@ -12,6 +12,7 @@ import platformdirs
 
 from appliance.errors import ConfigError, Problem
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
+from appliance.settings.environment import TOKEN
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
@@ -123,7 +124,7 @@ def _from_env(
     for variable, value in sorted(env.items()):
         if variable in by_variable:
             yield by_variable[variable], _Found(value, variable)
-        elif variable.startswith(ENV_PREFIX):
+        elif variable.startswith(ENV_PREFIX) and variable != TOKEN:
             problems.append(Problem(variable, "no such setting", hint=suggestion(variable, list(by_variable))))
 
 
