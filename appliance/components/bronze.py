@@ -62,7 +62,10 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class LogUpkeep(Protocol):
-    """What retention, erasure, repair and dead letters need of the log. All blocking, all durable when they return."""
+    """What retention, erasure, repair and dead letters need of the log. All blocking, all durable when they return.
+
+    Any may raise TransientError: the disk refuses. The same call again goes on where that one ended.
+    """
 
     def first_seq(self, pipeline_id: PipelineId) -> int:
         """Return the oldest event still held; ``last_seq + 1`` where none is."""
@@ -86,12 +89,23 @@ class LogUpkeep(Protocol):
         """Replace the payloads of these events by a tombstone, for good; return how many were not erased before.
 
         Their segments are written again; the manifest keeps the former hash beside the new one and says why, so that
-        ``verify`` proves what is left. Numbers, times and the other events do not change. Corrections of them go too.
+        ``verify`` proves what is left. Numbers, times and the other events do not change. Corrections of them go too,
+        and so does what crashes and damage left aside for a person. Events that have expired are passed over.
+
+        Raises:
+            NotFound: there were never such events.
         """
         ...
 
     def correct(self, pipeline_id: PipelineId, corrections: Sequence[Correction]) -> None:
-        """Remember what is refined instead of these events; from now on ``read`` answers accordingly."""
+        """Remember what is refined instead of these events; from now on ``read`` answers accordingly.
+
+        Nothing is remembered of events that were erased or have expired.
+
+        Raises:
+            NotFound: there were never such events.
+            Conflict: more than a million events of the pipeline would be corrected.
+        """
         ...
 
     def correction(self, pipeline_id: PipelineId, seq: int) -> Correction | None:

@@ -1,12 +1,14 @@
 """Adapters held to the contract suites. A new one is done when it is in its list here and they pass."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance.components.bronze import BronzeLog
 from appliance.components.silver import SilverStore
 from appliance.storage.silver_duckdb.store import DuckDbSilver
+from tests.contract.bronze_adapters import ADAPTERS
 
 SILVER_STORES: dict[str, Callable[[Path], SilverStore]] = {
     "duckdb": lambda folder: DuckDbSilver(folder / "org_1.duckdb"),
@@ -31,3 +33,10 @@ def reopen_silver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
 @pytest.fixture
 def silver(reopen_silver: Callable[[], SilverStore]) -> SilverStore:
     return reopen_silver()
+
+
+@pytest.fixture(params=ADAPTERS)
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BronzeLog]:
+    log = ADAPTERS[request.param](tmp_path / "bronze")
+    yield log
+    await log.close()

@@ -1,53 +1,15 @@
 """What every BronzeLog promises, asked of each adapter."""
 
 from asyncio import gather
-from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 
 from appliance.components.bronze import BronzeLog
 from appliance.domain.event import Delivery, Envelope, Frame, Receipt
-from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
-from appliance.storage.bronze import FileBronzeLog
-from tests.fakes.bronze import MemoryBronzeLog
-
-PIPE = PipelineId("pl_boiler")
-OTHER = PipelineId("pl_other")
-NOON = datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC)
-NOON_US = 1795348800123456  # date -u -d 2026-11-22T12:00:00Z +%s → 1795348800
-ALL = (1_000_000, 1 << 30)
-
-
-def small_segments(root: Path) -> FileBronzeLog:
-    """Rotate after nearly every delivery, so that each promise is asked across segments too."""
-    return FileBronzeLog(root, clock=lambda: NOON, segment_bytes=300)
-
-
-ADAPTERS: dict[str, Callable[[Path], BronzeLog]] = {
-    "memory": lambda root: MemoryBronzeLog(),
-    "file": lambda root: FileBronzeLog(root, clock=lambda: NOON),
-    "file with tiny segments": small_segments,
-}
-
-
-@pytest.fixture(params=ADAPTERS)
-async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BronzeLog]:
-    log = ADAPTERS[request.param](tmp_path / "bronze")
-    yield log
-    await log.close()
-
-
-def delivery(*payloads: Any, **envelope: Any) -> Delivery:
-    return Delivery(Envelope(received_at=NOON, source="webhook", **envelope), payloads)
-
-
-def content(frames: list[Frame]) -> list[tuple[int, bytes]]:
-    return [(f.first_seq + at, line) for f in frames for at, line in enumerate(f.lines.split(b"\n"))]
+from tests.contract.bronze_adapters import ALL, NOON_US, OTHER, PIPE, content, delivery
 
 
 async def test_numbers_from_1_without_gaps_for_each_pipeline(log: BronzeLog) -> None:

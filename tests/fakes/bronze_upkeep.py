@@ -107,6 +107,9 @@ class MemoryUpkeep:
         return Expired(gone, events, freed)
 
     def erase(self, pipeline_id: PipelineId, seqs: Sequence[int], reason: str, by: str) -> int:
+        last = self.last_seq(pipeline_id)
+        if wrong := [seq for seq in seqs if not 1 <= seq <= last]:
+            raise NotFound(f"erasing event {wrong[0]} of {pipeline_id}: there are events 1 to {last}")
         held = range(self.first_seq(pipeline_id), self.last_seq(pipeline_id) + 1)
         keys = {(pipeline_id, seq) for seq in seqs if seq in held} - self._erased
         self._erased |= keys

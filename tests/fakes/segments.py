@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from appliance.domain.event import Delivery, Envelope
+from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.disk import Disk
 from appliance.storage.bronze.frame import Packed, pack
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.pipeline_log import PipelineLog
-from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.reader import Reader
 from appliance.storage.bronze.recovery import recover
 from appliance.storage.bronze.writer import OpenFiles
 
@@ -46,13 +47,28 @@ def packed(*payloads: bytes, received_at: datetime = NOON, **envelope: Any) -> P
     return pack(Delivery(Envelope(received_at=received_at, source="webhook", **envelope), payloads))
 
 
-def events(log: PipelineLog, after_seq: int = 0) -> list[tuple[int, bytes]]:
-    """Return all events after ``after_seq``, as the reader answers them."""
-    found: list[tuple[int, bytes]] = []
-    reader = Reader(log, Blockstore())
+def events(log: PipelineLog, after_seq: int = 0) -> list[tuple[int, bytes | None]]:
+    """Return all events after ``after_seq``, as the reader answers them; None for what is damaged or withdrawn."""
+    return told(Reader(log, Blockstore()), after_seq)
+
+
+def told(reader: Reader, after_seq: int = 0) -> list[tuple[int, bytes | None]]:
+    """Do the same with a reader that knows corrections."""
+    found: list[tuple[int, bytes | None]] = []
     while frames := reader.read(after_seq, 1000, 1 << 20):
         for frame in frames:
-            found += enumerate(frame.lines.split(b"\n"), frame.first_seq)
+            for seq, line in enumerate(frame.lines.split(b"\n"), frame.first_seq):
+                found.append((seq, None if frame.damaged or seq in frame.withdrawn else line))
+        after_seq = frames[-1].last_seq
+    return found
+
+
+def reasons(log: PipelineLog, after_seq: int = 0) -> list[tuple[int, int, str]]:
+    """Return the damaged places after ``after_seq``: first and last event, and why."""
+    reader = Reader(log, Blockstore())
+    found: list[tuple[int, int, str]] = []
+    while frames := reader.read(after_seq, 1000, 1 << 20):
+        found += [(frame.first_seq, frame.last_seq, frame.damaged) for frame in frames if frame.damaged]
         after_seq = frames[-1].last_seq
     return found
 

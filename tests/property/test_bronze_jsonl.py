@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.domain.ids import PipelineId
+from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.pipeline_log import PipelineLog
-from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.reader import Reader
 from appliance.storage.bronze.verify import Verification
 from tests.fakes.segments import compact_all, events, open_log, packed
 

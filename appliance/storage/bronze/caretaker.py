@@ -52,15 +52,19 @@ class Caretaker:
     def _visit(self, log: PipelineLog) -> None:
         try:
             log.tick()
-            while not self._stop.is_set() and log.compact_oldest(self._pace):
+            while not self._stop.is_set() and self._compact(log):
                 pass
             self.troubles.pop(log.directory.name, None)
         except Stopped:
             return
-        except Damaged as error:
-            self.troubles[log.directory.name] = f"a closed segment is damaged ({error}); it is kept as it is"
         except OSError as error:
             self.troubles[log.directory.name] = f"compressing failed ({error}); it is tried again every 30 s"
+
+    def _compact(self, log: PipelineLog) -> bool:
+        try:
+            return log.compact_oldest(self._pace)
+        except Damaged:
+            return log.compact_oldest(self._pace)  # what can be read of it; the rest is quarantined
 
     def _pace(self, worked_secs: float) -> None:
         if self._stop.wait(worked_secs * _REST):

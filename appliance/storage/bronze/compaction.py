@@ -2,26 +2,28 @@
 
 Order: compressed file and index as ``.tmp`` → fsync → rename → directory fsync → manifest line → the plain file goes.
 A crash between any two steps leaves the plain file, or the manifest line: recovery finishes what was begun.
+
+A segment that is damaged is compressed too, so that those behind it can be: a frame that says so stands for what could
+not be read, and the plain file is kept aside.
 """
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from hashlib import sha256
-from pathlib import Path
 from time import perf_counter
 
 import msgspec
-import zstandard
 
-from appliance.storage.bronze.frame import FULL, Damaged, Found, Header
-from appliance.storage.bronze.manifest import Entry
+from appliance.storage.bronze.disk import sync_directory
+from appliance.storage.bronze.frame import FULL, Damaged, Found, Header, parse
+from appliance.storage.bronze.manifest_lines import Entry, Run
+from appliance.storage.bronze.packer import Packer, Sums
+from appliance.storage.bronze.rest import REST
 from appliance.storage.bronze.segment import Segment, walk
-from appliance.storage.bronze.sidecar import Block, Delivered, sidecar_path, write_sidecar
+from appliance.storage.bronze.sidecar import sidecar_path, write_sidecar
+from appliance.storage.bronze.survey import Gap, survey
+from appliance.storage.bronze.tombstone import lost
 
-BLOCK_BYTES = 1 << 20  # what one lookup has to decompress
-LEVEL = 3
+DAMAGED = ".damaged"  # ends the name of a plain file that was kept aside
 Pace = Callable[[float], None]  # is told how long the last step took; may wait, may raise Stopped
 
 
@@ -29,118 +31,60 @@ class Stopped(Exception):
     """The log is closing: leave the segment for the next start."""
 
 
-class Packer:
-    """Writes the compressed form of one segment, block by block."""
-
-    def __init__(self, draft: Path) -> None:
-        self._file = draft.open("wb")
-        self._plain, self._packed = sha256(), sha256()
-        self._zstd = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-        self._pending: list[bytes] = []
-        self._pending_size = 0
-        self._next = (0, 1)  # first sequence number and line of the pending block
-        self.blocks: list[Block] = []
-        self.size = 0
-        self.packed_size = 0
-        self.lines = 0
-
-    def add(self, found: Found[Header]) -> bool:
-        """Take one frame; return whether that filled a block."""
-        if not self._pending:
-            self._next = (found.header.seq, self.lines + 1)
-        self._pending.append(found.chunk[found.start : found.stop])
-        self._pending_size += found.size
-        self.lines += found.header.n + 1
-        if self._pending_size < BLOCK_BYTES:
-            return False
-        self.flush()
-        return True
-
-    def flush(self) -> None:
-        """Write the pending frames as one block."""
-        plain = b"".join(self._pending)
-        if not plain:
-            return
-        packed = self._zstd.compress(plain)
-        self._file.write(packed)
-        self._plain.update(plain)
-        self._packed.update(packed)
-        first_seq, line = self._next
-        self.blocks.append(Block(first_seq, self.packed_size, len(packed), self.size, len(plain), line))
-        self.size += len(plain)
-        self.packed_size += len(packed)
-        self._pending, self._pending_size = [], 0
-
-    def finish(self) -> tuple[str, str]:
-        """Make the file durable and return the sums of content and file."""
-        self.flush()
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        return self._plain.hexdigest(), self._packed.hexdigest()
-
-    def discard(self) -> None:
-        """Give up: remove what was written."""
-        with contextlib.suppress(OSError):  # a full disk refuses what is still buffered
-            self._file.close()
-        os.unlink(self._file.name)
-
-
 def compact(segment: Segment, checkpoint: msgspec.Raw, pace: Pace) -> Entry:
     """Write ``segment``, closed, in its compressed form with its index, durably; return its entry, not yet linked.
 
-    ``checkpoint``: as it stood before this segment. The plain file stays.
+    ``checkpoint``: as it stood before this segment. The plain file stays. If it is known to be damaged, what can be
+    read is written.
 
     Raises:
         Damaged: a frame is not as it was written; nothing is left behind.
         Stopped: from ``pace``.
-        OSError: the disk refuses; nothing is left behind.
+        OSError: the disk refuses; nothing is left behind but what the next try overwrites.
     """
     target = segment.path.with_name(segment.name + ".zst")
-    packer = Packer(target.with_name(target.name + ".tmp"))
-    tail = _Tail(checkpoint)
-    try:
-        for found in _paced(_contiguous(segment), packer, pace):
-            tail.take(found.header)
-        sums = packer.finish()
-    except BaseException:
-        packer.discard()
-        raise
-    Path(packer._file.name).rename(target)
-    write_sidecar(sidecar_path(target), tuple(packer.blocks), tail.deliveries)  # syncs the directory for both
+    packer = Packer(target.with_name(target.name + ".tmp"), checkpoint)
+    frames = whole_frames(segment) if segment.damage is None else what_is_left(segment)
+    sums = pack_all(packer, frames, pace)
+    packer.draft.rename(target)
+    write_sidecar(sidecar_path(target), tuple(packer.blocks), packer.deliveries)  # syncs the directory for both
     return Entry(
-        name=target.name, first_seq=segment.first_seq, last_seq=segment.last_seq, frames=segment.frames,
-        lines=packer.lines, size=packer.size, packed_size=packer.packed_size, newest_at=tail.newest_at,
-        sha256=sums[0], packed_sha256=sums[1], checkpoint=tail.checkpoint, previous="",
+        name=target.name, first_seq=segment.first_seq, last_seq=segment.last_seq, frames=sums.frames,
+        lines=sums.lines, size=sums.size, packed_size=sums.packed_size, newest_at=packer.newest_at,
+        sha256=sums.sha256, packed_sha256=sums.packed_sha256, damaged=sums.damaged, checkpoint=packer.checkpoint,
+        previous="",
     )  # fmt: skip
 
 
-def remove_plain(segment: Segment) -> None:
-    """Remove the plain file of a segment that the manifest vouches for; should it come back, recovery removes it."""
-    segment.path.unlink(missing_ok=True)
+def pack_all(packer: Packer, frames: Iterator[Found[Header]], pace: Pace) -> Sums:
+    """Write ``frames`` and return what was written; whatever is raised, nothing is left behind."""
+    began = perf_counter()
+    try:
+        for found in frames:
+            if packer.add(found):
+                pace(perf_counter() - began)
+                began = perf_counter()
+        return packer.finish()
+    except BaseException:
+        packer.discard()
+        raise
 
 
-class _Tail:
-    """What an entry and an index say about the frames of a segment."""
+def put_away(segment: Segment) -> None:
+    """Remove the plain file of a segment that the manifest vouches for, or keep it aside if it is damaged.
 
-    def __init__(self, checkpoint: msgspec.Raw) -> None:
-        self.checkpoint = checkpoint
-        self.newest_at = datetime.fromtimestamp(0, UTC)
-        self.deliveries: list[Delivered] = []
-
-    def take(self, header: Header) -> None:
-        self.newest_at = header.at
-        if header.checkpoint:
-            self.checkpoint = header.checkpoint
-        if header.delivery is not None:
-            last_seq = header.seq + header.n - 1
-            self.deliveries.append(Delivered(header.delivery, header.seq, last_seq, header.received_us))
+    Should it come back after a crash, recovery does it again.
+    """
+    if segment.damage is None:
+        segment.path.unlink(missing_ok=True)
+    elif segment.path.exists():
+        segment.path.rename(segment.path.with_name(segment.name + DAMAGED))
+        sync_directory(segment.directory)
+    segment.path.with_name(segment.name + REST).unlink(missing_ok=True)
 
 
-def _contiguous(segment: Segment) -> Iterator[Found[Header]]:
+def whole_frames(segment: Segment) -> Iterator[Found[Header]]:
     """Yield the segment's frames, proving that they are all there."""
-    if segment.damage is not None:
-        raise Damaged(0, segment.damage)
     expected = segment.first_seq
     for found in walk(segment.path, 0, segment.end, FULL):
         if found.header.seq != expected:
@@ -151,10 +95,39 @@ def _contiguous(segment: Segment) -> Iterator[Found[Header]]:
         raise Damaged(segment.end, f"expected the last sequence number {segment.last_seq}, found {expected - 1}")
 
 
-def _paced(frames: Iterator[Found[Header]], packer: Packer, pace: Pace) -> Iterator[Found[Header]]:
-    began = perf_counter()
-    for found in frames:
-        if packer.add(found):
-            pace(perf_counter() - began)
-            began = perf_counter()
-        yield found
+def what_is_left(segment: Segment) -> Iterator[Found[Header]]:
+    """Yield the segment's frames, and one that says so in the place of those that cannot be read."""
+    try:
+        found = segment.path.stat()
+        size, changed = found.st_size, datetime.fromtimestamp(found.st_mtime, UTC)
+    except FileNotFoundError:
+        size, changed = 0, datetime.now(UTC)
+    received = segment.opened_at or changed
+    return filled(survey(segment.path, 0, size, FULL), (segment.first_seq, segment.last_seq), received)
+
+
+def filled(pieces: Iterator[Found[Header] | Gap | Damaged], span: Run, at: datetime) -> Iterator[Found[Header]]:
+    """Yield the frames of ``pieces`` within ``span``, and one that says so in the place of those that are missing.
+
+    ``at``: when the events were received, should nothing in ``pieces`` tell.
+    """
+    (expected, last_seq), reason = span, "it is missing"
+    for piece in pieces:
+        if not isinstance(piece, Found):
+            reason = f"byte {piece.offset}: {piece.reason}"
+            continue
+        header = piece.header
+        if header.seq < expected or header.last_seq > last_seq:
+            continue  # written, never acknowledged, and then written again to the next segment
+        if header.seq > expected:
+            yield _lost(expected, header.seq - 1, header.at, reason)
+        yield piece
+        expected, at, reason = header.last_seq + 1, header.at, "it is missing"
+    if expected <= last_seq:
+        yield _lost(expected, last_seq, at, reason)
+
+
+def _lost(first_seq: int, last_seq: int, at: datetime, reason: str) -> Found[Header]:
+    frame = parse(lost(first_seq, last_seq, at, reason), 0, 0, FULL)
+    assert frame is not None  # noqa: S101 - it was written whole a moment ago
+    return frame

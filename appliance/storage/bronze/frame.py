@@ -6,6 +6,9 @@
 known to have when the header was written: it tells a torn tail from damage (see recovery). ``crc`` comes last: CRC-32
 of the header up to it and of the payload lines, so that no bit of a frame can flip unseen.
 
+``erased`` lists the places (0-based) of payloads that were erased for good: their lines are ``null``. Form ``lost``:
+the frame stands for events that could not be read when their segment was compressed, and ``damaged`` says why.
+
 Form ``lines``: each payload as it came. Form ``text``, used where a payload of the delivery has a raw line break: each
 as a JSON string. Either way every line is JSON, so grep and jq work on a segment, and every byte comes back.
 """
@@ -20,6 +23,8 @@ import msgspec
 
 from appliance.domain.event import Delivery, Envelope
 
+LOST = "lost"
+NULL = b"null"  # the line of an event that is not there any more
 NONE = msgspec.Raw()  # no checkpoint: msgspec has no optional Raw
 
 _CRC_TAIL = len(b',"crc":"00000000"}')
@@ -46,6 +51,12 @@ class Brief(msgspec.Struct, frozen=True, gc=False):
     bytes: _Count
     at: datetime
     form: str = "lines"
+    erased: tuple[int, ...] = ()
+    damaged: str | None = None
+
+    @property
+    def last_seq(self) -> int:
+        return self.seq + self.n - 1
 
     @property
     def received_us(self) -> int:
@@ -182,8 +193,8 @@ def without_breaks(lines: bytes) -> bytes:
 
 
 def literal_bytes(line: bytes) -> bytes:
-    """Return the payload that a line of form ``text`` stands for, verbatim."""
-    return str(json.loads(line)).encode("utf-8", "surrogateescape")
+    """Return the payload that a line of form ``text`` stands for, verbatim; ``null`` for one that was erased."""
+    return NULL if line == NULL else str(json.loads(line)).encode("utf-8", "surrogateescape")
 
 
 def microseconds(moment: datetime) -> int:

@@ -11,20 +11,22 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from appliance.components.bronze import BronzeLog, Finding, SegmentInfo
+from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, SegmentInfo
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
+from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
 from appliance.storage.bronze.disk import Disk, Sync, Write, sync_directory, write_all
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
+from appliance.storage.bronze.keeper import Keeper
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.pipeline_log import GRAVE, PipelineLog
-from appliance.storage.bronze.reader import Blockstore, Reader
 from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.upkeep import FileLogUpkeep
 from appliance.storage.bronze.verify import Verification
 from appliance.storage.bronze.writer import OpenFiles
 
@@ -33,11 +35,12 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class _Line:
-    """Everything about one pipeline: its log, who reads it, who waits to be written."""
+    """Everything about one pipeline: its log, who reads and keeps it, who waits to be written."""
 
-    def __init__(self, log: PipelineLog, reader: Reader, commits: GroupCommit) -> None:
+    def __init__(self, log: PipelineLog, keeper: Keeper, commits: GroupCommit) -> None:
         self.log = log
-        self.reader = reader
+        self.keeper = keeper
+        self.reader = keeper.reader
         self.commits = commits
 
 
@@ -78,6 +81,10 @@ class FileBronzeLog:
         self._closed = False
         self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
 
+    @property
+    def upkeep(self) -> LogUpkeep:
+        return FileLogUpkeep(self._keeper)
+
     async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
         line = self._lines.get(pipeline_id)
         if line is None and not self._closed:
@@ -110,7 +117,7 @@ class FileBronzeLog:
 
     def verify(self, pipeline_id: PipelineId) -> Iterator[Finding]:
         line = self._line(pipeline_id)
-        return Verification(pipeline_id, line.log).findings() if line else iter(())
+        return Verification(pipeline_id, line.log, line.keeper.corrections).findings() if line else iter(())
 
     def pipelines(self) -> list[PipelineId]:
         if not self._root.is_dir():
@@ -197,7 +204,11 @@ class FileBronzeLog:
         window = DeliveryWindow()
         window.restore(recovered, microseconds(self._options.clock()))
         commits = GroupCommit(log.commit, window, self._pool, self._budget, self._options.clock)
-        return _Line(log, Reader(log, self._blocks), commits)
+        return _Line(log, Keeper(log, self._options, self._blocks), commits)
+
+    def _keeper(self, pipeline_id: PipelineId) -> Keeper | None:
+        line = self._line(pipeline_id)
+        return line.keeper if line else None
 
     def _rotated(self) -> None:
         self._caretaker.wake()

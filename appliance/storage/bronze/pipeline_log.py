@@ -1,7 +1,7 @@
 """The log of one pipeline: commits, rotation, and which segment holds what.
 
-Three locks: ``_writing`` is held by whoever writes (a commit, rotation), ``_compacting`` by whoever replaces a closed
-segment, ``_lock`` for a moment by whoever looks at or changes what readers see. Readers never wait for the disk.
+Three locks: ``_writing`` is held by whoever writes (a commit, rotation), ``changing`` by whoever replaces or removes a
+closed segment, ``_lock`` for a moment by whoever looks at or changes what readers see. Readers never wait for the disk.
 """
 
 import contextlib
@@ -15,9 +15,10 @@ import msgspec
 
 from appliance.components.bronze import SegmentInfo
 from appliance.errors import TransientError
-from appliance.storage.bronze.compaction import Pace, compact, remove_plain
-from appliance.storage.bronze.frame import NONE, Packed, header_line
-from appliance.storage.bronze.manifest import Entry, Manifest
+from appliance.storage.bronze.compaction import Pace, compact, put_away
+from appliance.storage.bronze.frame import NONE, Damaged, Packed, header_line, microseconds
+from appliance.storage.bronze.manifest import Manifest
+from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.recovery import Recovered
 from appliance.storage.bronze.rest import leave_rest
@@ -36,6 +37,7 @@ class Plain(msgspec.Struct, frozen=True):
     last_seq: int
     place: Place
     end: int
+    received_us: int  # the latest within
 
 
 class PipelineLog:
@@ -55,8 +57,17 @@ class PipelineLog:
         self._try_again = 0.0
         self._deleted = False
         self._writing = Lock()
-        self._compacting = Lock()
+        self.changing = Lock()
         self._lock = Lock()
+
+    @property
+    def first_seq(self) -> int:
+        """The oldest event that has not expired."""
+        return self.manifest.expired_seq() + 1
+
+    @property
+    def deleted(self) -> bool:
+        return self._deleted
 
     @property
     def checkpoint(self) -> dict[str, Any] | None:
@@ -104,15 +115,15 @@ class PipelineLog:
         """Close the file after the commit that is at work, and leave a note for the next start."""
         with self._writing, contextlib.suppress(OSError):  # all is durable; without a note the next start scans
             self._close_file()
-            if self._open is not None and self._open.frames and not self._deleted:
-                leave_rest(self._open, self._checkpoint, delivered_since(self._open.first_seq))
+            if not self._deleted:
+                self._leave_notes(delivered_since)
 
     def delete(self) -> None:
         """Remove everything; later commits are refused."""
         with self._writing:
             self._deleted = True
             self._close_file()
-        with self._compacting:
+        with self.changing:
             grave = self.directory.with_name(GRAVE + self.directory.name)
             self.directory.rename(grave)
         shutil.rmtree(grave)
@@ -123,14 +134,15 @@ class PipelineLog:
             segments = [*self._waiting, self._open] if self._open else self._waiting
             for segment in reversed(segments):
                 if segment.first_seq <= seq <= segment.last_seq:
-                    return Plain(segment.path, segment.last_seq, segment.index.place(seq), segment.end)
+                    place = segment.index.place(seq)
+                    return Plain(segment.path, segment.last_seq, place, segment.end, segment.latest_us)
         return self.manifest.find(seq)
 
     def segments(self) -> list[SegmentInfo]:
         """Return all segments, oldest first."""
         with self._lock:
             entries = list(self.manifest.entries())
-            listed = entries[-1].key if entries else (0, 0)  # one being replaced is in both
+            listed = self.manifest.tail.key if self.manifest.tail else (0, 0)  # one being replaced is in both
             plain = [
                 SegmentInfo(s.name, s.first_seq, s.last_seq, s.end, closed=s is not self._open)
                 for s in (*self._waiting, self._open)
@@ -146,21 +158,46 @@ class PipelineLog:
         with self._lock:
             return [(segment, segment.end) for segment in (*self._waiting, self._open) if segment is not None]
 
+    def hole(self, seq: int) -> tuple[int, int]:
+        """Return where the hole ends in which ``seq`` lies, no segment having it, and about when it was received."""
+        with self._lock:
+            entries = [(e.first_seq, microseconds(e.newest_at)) for e in self.manifest.entries()]
+            plain = [(s.first_seq, s.latest_us) for s in (*self._waiting, self._open) if s is not None and s.frames]
+        following = [found for found in (*entries, *plain) if found[0] > seq]
+        first, received_us = min(following, default=(self.last_seq + 1, microseconds(self._options.clock())))
+        return first - 1, received_us
+
     def compact_oldest(self, pace: Pace) -> bool:
         """Compress the oldest closed segment; return whether there was one. For one thread, beside everything else.
 
         Raises:
-            Damaged, Stopped, OSError: as ``compact`` does; the segment stays as it is.
+            Damaged: a frame is not as it was written. The segment stays; the next call compresses what can be read.
+            Stopped, OSError: as ``compact`` does; the segment stays as it is.
         """
-        with self._compacting:
-            if self._deleted or not self._waiting:
-                return False
-            segment, tail = self._waiting[0], self.manifest.tail
-            self.manifest.append(compact(segment, tail.checkpoint if tail else NONE, pace))
-            with self._lock:
-                self._waiting.remove(segment)
-            remove_plain(segment)
-            return True
+        with self.changing:
+            return self.compact_held(pace)
+
+    def compact_held(self, pace: Pace) -> bool:
+        """Do the same for whoever holds ``changing``."""
+        if self._deleted or not self._waiting:
+            return False
+        segment, tail = self._waiting[0], self.manifest.tail
+        try:
+            entry = compact(segment, tail.checkpoint if tail else NONE, pace)
+        except Damaged as error:
+            segment.damage = segment.damage or str(error)
+            raise
+        self.manifest.append(msgspec.structs.replace(entry, gone=self.manifest.gone_name))
+        with self._lock:
+            self._waiting.remove(segment)
+        put_away(segment)
+        return True
+
+    def rotate(self) -> None:
+        """Close the open segment now, if it has events."""
+        with self._writing:
+            if self._open is not None and self._open.last_seq >= self._open.first_seq:
+                self._close_segment()
 
     def _refusal(self) -> str:
         if self._deleted:
@@ -190,7 +227,7 @@ class PipelineLog:
             segment.opened_at = segment.opened_at or batch[0].received_at
             for place, packed in enumerate(batch):
                 size = len(buffers[2 * place]) + len(packed.block)
-                segment.grow(self.last_seq + 1, packed.count, size)
+                segment.grow(self.last_seq + 1, packed.count, size, microseconds(packed.received_at))
                 self.last_seq = segment.last_seq
                 if packed.checkpoint:
                     self._checkpoint = packed.checkpoint
@@ -236,6 +273,13 @@ class PipelineLog:
         if writer is not None:
             writer.close(self._open.end if self._open else 0)
             self._options.files.gone(id(self))
+
+    def _leave_notes(self, delivered_since: Callable[[int], list[Delivered]]) -> None:
+        segments = [one for one in (*self._waiting, self._open) if one and one.frames and one.damage is None]
+        delivered = delivered_since(segments[0].first_seq) if segments else []
+        for segment in segments:
+            within = [one for one in delivered if segment.first_seq <= one.first_seq <= segment.last_seq]
+            leave_rest(segment, self._checkpoint, within)
 
     def _seal(self) -> None:
         """End the segment where it is durable. What lies beyond was never acknowledged: recovery leaves it out."""

@@ -1,209 +1,203 @@
-"""Reading a pipeline's log across open, closed and compressed segments, while all three change."""
+"""Reading a pipeline's log across open, closed and compressed segments, while all three change and some are damaged."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from threading import Lock
+from typing import Any, Generic
 
+import msgspec
+
+from appliance.components.bronze import Quarantine
 from appliance.domain.event import Frame, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.errors import FatalError, NotFound
-from appliance.storage.bronze.frame import BRIEF, FULL, B, Brief, Damaged, Found, Header, literal_bytes, without_breaks
-from appliance.storage.bronze.manifest import Entry
+from appliance.errors import NotFound, TransientError
+from appliance.storage.bronze.blockstore import Blockstore
+from appliance.storage.bronze.corrections import Corrections
+from appliance.storage.bronze.frame import BRIEF, FULL, LOST, B, Damaged, Found, Header, literal_bytes, microseconds
+from appliance.storage.bronze.overlay import Overlay
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain
-from appliance.storage.bronze.segment import frames_in, walk
-from appliance.storage.bronze.sidecar import Block, Blocks, read_blocks, sidecar_path
-from appliance.storage.bronze.unpack import rebuild_blocks, unpack
+from appliance.storage.bronze.quarantine import Places
+from appliance.storage.bronze.segment import frames_in, read_at
+from appliance.storage.bronze.sidecar import Block
+from appliance.storage.bronze.survey import Gap, survey
+from appliance.storage.bronze.taken import Jump, Taken
 
-_ATTEMPTS = 3  # a segment is replaced by its compressed form once; more is another trouble
-_CACHED_BLOCKS = 8
-_CACHED_INDEXES = 64
-_LARGEST_CACHED = 4 << 20
-_HINT = "run `dash-appliance verify`; it names each damaged place and what can be done"
+_ATTEMPTS = 3  # a segment is replaced by its compressed form once, and seldom by another one: more is a missing file
+_RETRY_SECS = 5.0
 
 
-class Blockstore:
-    """Compressed blocks and indexes, the few used last kept in memory (at most 32 MiB of blocks)."""
+class _Source(msgspec.Struct, Generic[B], frozen=True):
+    """Where the wanted events should be. ``line``: of the first piece. ``received_us``: about."""
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._blocks: OrderedDict[tuple[Path, int], bytes] = OrderedDict()
-        self._indexes: OrderedDict[Path, Blocks] = OrderedDict()
-
-    def index(self, path: Path) -> Blocks:
-        """Return where the blocks of the compressed segment ``path`` begin."""
-        with self._lock:
-            known = self._indexes.get(path)
-        if known is None:
-            known = read_blocks(sidecar_path(path)) or rebuild_blocks(path)
-            with self._lock:
-                self._indexes[path] = known
-                if len(self._indexes) > _CACHED_INDEXES:
-                    self._indexes.popitem(last=False)
-        return known
-
-    def block(self, path: Path, block: Block) -> bytes:
-        """Return the Bronze frames of ``block``.
-
-        Raises:
-            Damaged: it does not decompress to what it was.
-        """
-        key = (path, block.packed_offset)
-        with self._lock:
-            known = self._blocks.get(key)
-        if known is None:
-            known = unpack(path, block)
-            if len(known) <= _LARGEST_CACHED:
-                with self._lock:
-                    self._blocks[key] = known
-                    if len(self._blocks) > _CACHED_BLOCKS:
-                        self._blocks.popitem(last=False)
-        return known
-
-    def forget(self, directory: Path) -> None:
-        """Drop what is remembered of the segments in ``directory``."""
-        with self._lock:
-            for path in [path for path in self._indexes if path.parent == directory]:
-                del self._indexes[path]
-            for key in [key for key in self._blocks if key[0].parent == directory]:
-                del self._blocks[key]
+    name: str
+    last_seq: int
+    received_us: int
+    line: int
+    pieces: Iterator[Found[B] | Gap | Damaged]
 
 
 class Reader:
     """Reads one pipeline's log."""
 
-    def __init__(self, log: PipelineLog, blocks: Blockstore) -> None:
+    def __init__(
+        self, log: PipelineLog, blocks: Blockstore, corrections: Corrections | None = None, places: Places | None = None
+    ) -> None:
         self._log = log
         self._blocks = blocks
+        self._places = places or Places(log.directory)
+        self._overlay = Overlay(log.manifest, corrections or Corrections(log.directory))
 
     def read(self, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
         """Return durable frames as ``BronzeLog.read`` promises."""
-        taken = _Taken(after_seq + 1, max_events, max_bytes)
+        taken = Taken(after_seq + 1, (max_events, max_bytes), self._overlay, self._places)
         attempt = 0
-        while taken.room and taken.want <= self._log.last_seq:
-            before = taken.want
-            self._fill(taken)
-            attempt = 0 if taken.want > before else attempt + 1
-            if attempt == _ATTEMPTS:
-                raise self._broken(taken.want, "its segment is missing or ends early")
+        try:
+            while taken.room and taken.want <= self._log.last_seq:
+                before = taken.want
+                self._fill(taken, attempt)
+                attempt = 0 if taken.want > before else attempt + 1
+        except OSError as error:
+            told = f"reading event {taken.want} of {self._log.directory.name} in {taken.segment}: {error}"
+            raise TransientError(told, _RETRY_SECS) from error
         return taken.frames
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
         """Return one event as ``BronzeLog.event`` promises."""
-        if not 1 <= seq <= self._log.last_seq:
-            raise NotFound(f"looking for event {seq} of {pipeline_id}: there are events 1 to {self._log.last_seq}")
-        for _ in range(_ATTEMPTS):
+        looking = f"looking for event {seq} of {pipeline_id}"
+        self._check(seq, looking)
+        attempt = 0
+        while True:
+            source, missing = self._source(seq, FULL), False
             try:
-                found = self._find(pipeline_id, seq)
+                return self._find(pipeline_id, seq, source)
             except FileNotFoundError:
-                continue  # compressed meanwhile
+                reason, missing = "the file is missing", True
             except Damaged as error:
-                raise self._broken(seq, str(error)) from error
-            if found is not None:
-                return found
-        raise self._broken(seq, "its segment is missing or ends early")
+                reason = str(error)
+            except OSError as error:
+                raise TransientError(f"{looking}: {error}", _RETRY_SECS) from error
+            if not self._again(seq, attempt, missing):
+                self._check(seq, looking)  # it may have expired meanwhile
+                self._places.found(Quarantine(source.name, seq, seq, reason))
+                raise NotFound(f"{looking}: it stands in quarantine: {source.name} is damaged ({reason})")
+            attempt += 1
 
-    def _fill(self, taken: "_Taken") -> None:
-        """Take what one segment has."""
+    def readable(self, place: Quarantine) -> bool:
+        """Return whether all events of ``place`` can be read by now, or are not there any more."""
+        want = max(place.first_seq, self._log.first_seq)
+        while want <= place.last_seq:
+            frames = self.read(want - 1, place.last_seq - want + 1, 1 << 22)
+            if not frames or any(frame.damaged for frame in frames):
+                return False
+            want = frames[-1].last_seq + 1
+        return True
+
+    def _fill(self, taken: Taken, attempt: int) -> None:
+        """Take what one segment has, or what it has up to a damaged place, or that place."""
+        first_seq = self._log.first_seq
+        if taken.want < first_seq:  # what is between has expired; an answer has no gaps
+            taken.room = not taken.frames
+            taken.want = first_seq if taken.room else taken.want
+            return
+        source = self._source(taken.want, BRIEF)
+        taken.segment, reason, end = source.name, "it is missing", source.last_seq
+        missing = False
         try:
-            _, _, frames = self._frames(taken.want, BRIEF)
-            for found in frames:
-                if not taken.take(found):
+            for piece in source.pieces:
+                if not isinstance(piece, Found):
+                    reason = str(piece)
+                elif not taken.take(piece):
                     return
+        except Jump as jump:
+            end = min(jump.last_seq, end)
         except FileNotFoundError:
-            return  # compressed meanwhile: the next attempt finds the new file
-        except Damaged as error:
-            if not taken.frames:
-                raise self._broken(taken.want, str(error)) from error
-            taken.room = False  # first hand over what is good; the next call meets the damage at once
+            missing, reason = True, "the file is missing"
+        if taken.want > end or self._again(taken.want, attempt, missing) or taken.want < self._log.first_seq:
+            return
+        taken.lose(end, reason, source.received_us)
 
-    def _find(self, pipeline_id: PipelineId, seq: int) -> StoredEvent | None:
-        name, line, frames = self._frames(seq, FULL)
-        for found in frames:
+    def _again(self, seq: int, attempt: int, missing: bool) -> bool:
+        """Return whether it is worth another look.
+
+        A file that is missing may have been compressed or have expired meanwhile; the index of a compressed one may
+        not fit, or be that of a file that was replaced.
+        """
+        if missing:
+            return attempt < _ATTEMPTS
+        where = self._log.locate(seq)
+        if where is None or isinstance(where, Plain):
+            return False
+        try:
+            return self._blocks.rebuild(self._log.directory / where.name)
+        except FileNotFoundError:
+            return attempt < _ATTEMPTS
+
+    def _check(self, seq: int, looking: str) -> None:
+        first, last = self._log.first_seq, self._log.last_seq
+        if not 1 <= seq <= last:
+            raise NotFound(f"{looking}: there are events 1 to {last}")
+        if seq < first:
+            raise NotFound(f"{looking}: it has expired; the oldest event still held is {first}")
+        if self._log.manifest.erased(seq, seq):
+            raise NotFound(f"{looking}: it was erased")
+
+    def _find(self, pipeline_id: PipelineId, seq: int, source: _Source[Header]) -> StoredEvent:
+        line, reason = source.line, Damaged(0, "it is missing")
+        for found in source.pieces:
+            if isinstance(found, Gap | Damaged):
+                reason = Damaged(found.offset, found.reason)
+                line += self._lines_in(found, source.name)
+                continue
             header = found.header
-            if header.seq <= seq < header.seq + header.n:
+            if header.seq <= seq <= header.last_seq and header.form == LOST:
+                raise Damaged(found.offset, header.damaged or "")
+            if header.seq <= seq <= header.last_seq:
+                if self._places:
+                    self._places.read(header.seq, header.last_seq)
                 nth = seq - header.seq
-                return StoredEvent(pipeline_id, seq, header.envelope(), _payload(found, nth), name, line + 1 + nth)
+                if nth in header.erased:
+                    raise NotFound(f"looking for event {seq} of {pipeline_id}: it was erased")
+                place = (source.name, line + 1 + nth)
+                return StoredEvent(pipeline_id, seq, header.envelope(), _payload(found, nth), *place)
             line += 1 + header.n
-        return None
+        raise reason
 
-    def _frames(self, seq: int, decode: Callable[[bytes], B]) -> tuple[str, int, Iterator[Found[B]]]:
-        """Return segment, line and frames from a place at or before ``seq`` to the end of its segment."""
+    def _lines_in(self, gap: Gap | Damaged, name: str) -> int:
+        if isinstance(gap, Damaged):
+            return 0  # a block that does not decompress: the next one has an index entry of its own
+        return read_at(self._log.directory / name, gap.offset, gap.end - gap.offset).count(b"\n")
+
+    def _source(self, seq: int, decode: Callable[[bytes], B]) -> _Source[B]:
+        """Return where ``seq`` should be, from a place at or before it to the end of its segment."""
         where = self._log.locate(seq)
         if where is None:
-            raise self._broken(seq, "no segment holds it")
+            last_seq, received_us = self._log.hole(seq)
+            return _Source("manifest.jsonl", last_seq, received_us, 1, iter([Damaged(0, "no segment holds it")]))
         if isinstance(where, Plain):
-            return where.path.name, where.place.line, walk(where.path, where.place.offset, where.end, decode)
-        path = self._log.directory / where.name
-        index = self._blocks.index(path)
+            walk = survey(where.path, where.place.offset, where.end, decode)
+            return _Source(where.path.name, where.last_seq, where.received_us, where.place.line, walk)
+        received_us = microseconds(where.newest_at)
+        try:
+            index = self._blocks.index(self._log.directory / where.name)
+        except FileNotFoundError:
+            return _Source(where.name, where.last_seq, received_us, 1, _missing(where.name))
         first = index.at_or_before(seq)
-        return where.name, index.blocks[first].line, self._unpacked(path, index.blocks[first:], decode)
+        line = index.blocks[first].line if index.blocks else 1
+        pieces = self._unpacked(where.name, index.blocks[first:], decode)
+        return _Source(where.name, where.last_seq, received_us, line, pieces)
 
-    def _unpacked(self, path: Path, blocks: tuple[Block, ...], decode: Callable[[bytes], B]) -> Iterator[Found[B]]:
+    def _unpacked(
+        self, name: str, blocks: tuple[Block, ...], decode: Callable[[bytes], B]
+    ) -> Iterator[Found[B] | Damaged]:
+        path = self._log.directory / name
         for block in blocks:
-            yield from frames_in(self._blocks.block(path, block), block.offset, decode)
-
-    def _broken(self, seq: int, reason: str) -> FatalError:
-        where = self._log.locate(seq)
-        name = where.path.name if isinstance(where, Plain) else where.name if isinstance(where, Entry) else "no segment"
-        return FatalError(f"reading event {seq} of {self._log.directory.name} in {name}: {reason}", hint=_HINT)
+            try:
+                yield from frames_in(self._blocks.block(path, block), block.offset, decode)
+            except Damaged as error:
+                yield error
 
 
-class _Taken:
-    """What ``read`` has got so far, and what it may still take."""
-
-    def __init__(self, want: int, max_events: int, max_bytes: int) -> None:
-        self.frames: list[Frame] = []
-        self.want = want
-        self._events = max(max_events, 1)
-        self._bytes = max_bytes
-        self.room = True
-
-    def take(self, found: Found[Brief]) -> bool:
-        """Take the frame, or its part that is wanted and fits; return whether there is room for more."""
-        header = found.header
-        lines = found.lines if header.form == "lines" else without_breaks(found.lines)
-        if header.seq != self.want or header.n > self._events or len(lines) > self._bytes:
-            return self._take_part(found, lines)
-        if header.n:
-            self._add(header, header.n, lines)
-        return self.room
-
-    def _take_part(self, found: Found[Brief], lines: bytes) -> bool:
-        header = found.header
-        skip = self.want - header.seq
-        if skip < 0:
-            raise Damaged(found.offset, f"expected sequence number {self.want}, found {header.seq}")
-        if skip < header.n:
-            part, count = self._part(lines, skip, header.n - skip)
-            if count:
-                self._add(header, count, part)
-            self.room = self.room and self.want == header.seq + header.n
-        return self.room
-
-    def _add(self, header: Brief, count: int, lines: bytes) -> None:
-        self.frames.append(Frame(self.want, count, header.received_us, lines))
-        self.want += count
-        self._events -= count
-        self._bytes -= len(lines)
-        self.room = self._events > 0 and self._bytes > 0
-
-    def _part(self, lines: bytes, skip: int, count: int) -> tuple[bytes, int]:
-        """Return what fits of ``lines`` after the first ``skip``, and how many lines that is."""
-        if skip:
-            lines = lines.split(b"\n", skip)[skip]
-        if count > self._events:
-            count = self._events
-            lines = b"\n".join(lines.split(b"\n", count)[:count])
-        if len(lines) > self._bytes:
-            cut = lines.rfind(b"\n", 0, self._bytes + 1)
-            if cut < 0 and not self.frames:
-                cut = lines.find(b"\n")
-            elif cut < 0:
-                return b"", 0
-            lines = lines if cut < 0 else lines[:cut]
-            count = lines.count(b"\n") + 1
-        return lines, count
+def _missing(name: str) -> Iterator[Found[Any]]:
+    yield from ()
+    raise FileNotFoundError(name)
 
 
 def _payload(found: Found[Header], nth: int) -> bytes:

@@ -1,14 +1,13 @@
 """What a start finds in a pipeline's directory, and how it makes it whole again.
 
 Only segments that are not compressed yet are scanned: after a crash the open one and those that were still waiting;
-after a good end the open one left a note of what is in it (see rest). A bad frame
-is a *torn tail* if nothing proves that the disk ever acknowledged it: it and what follows is cut off, kept beside the
-segment and counted. A later frame whose ``durable`` reaches it is such a proof: then it is *damage*, nothing is cut,
-no number is given out twice, reading stops there and ``verify`` names the place.
+after a good end each left a note of what is in it, which is believed (see rest). A bad frame is a *torn tail* if
+nothing proves that the disk ever acknowledged it: it and what follows is cut off, kept beside the segment and counted.
+A later frame whose ``durable`` reaches it is such a proof: then it is *damage*, nothing is cut, no number is given out
+twice, and reading goes on behind it.
 """
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,14 +15,16 @@ import msgspec
 
 from appliance.errors import FatalError
 from appliance.storage.bronze.disk import sync_directory, write_new
-from appliance.storage.bronze.frame import FULL, Damaged, Found, Header, parse
+from appliance.storage.bronze.expiry import sweep
+from appliance.storage.bronze.frame import FULL, Found, Header
 from appliance.storage.bronze.manifest import Manifest
-from appliance.storage.bronze.rest import REST, take_rest
-from appliance.storage.bronze.segment import Key, Segment, file_name, key_of, read_at, walk
+from appliance.storage.bronze.replacing import finish_replacing
+from appliance.storage.bronze.rest import REST, read_rest
+from appliance.storage.bronze.segment import Key, Segment, file_name, key_of, read_at
 from appliance.storage.bronze.sidecar import Delivered
+from appliance.storage.bronze.survey import Gap, survey
 
 _RESTORE = "restore manifest.jsonl of this pipeline from a backup, then start again"
-_FRAME_START = b'\n{"seq":'
 
 
 @dataclass
@@ -39,35 +40,22 @@ class Recovered:
     cut_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Gap:
-    """Bytes of a segment that are not frames, up to ``end``."""
-
-    offset: int
-    end: int
-    reason: str
-
-
 def recover(directory: Path) -> Recovered:
     """Read and repair ``directory``; what it answers is durable."""
-    for draft in directory.glob("*.tmp"):
-        draft.unlink()
-    manifest = _manifest(directory)
+    names = _names(directory)
+    manifest = _manifest(directory, names)
+    finish_replacing(manifest, names)
+    sweep(manifest, names)
     state = Recovered(manifest)
     if manifest.tail is not None:
         state.next_seq = manifest.tail.last_seq + 1
         state.checkpoint = manifest.tail.checkpoint
-    keys = _unfinished(directory, manifest)
+    keys = _unfinished(directory, manifest, names)
     for at, key in enumerate(keys):
-        limit = keys[at + 1][0] if at + 1 < len(keys) else None
-        segment = Segment(directory, key)
-        if limit is not None or not _rested(state, segment):
-            _Scan(state, segment, limit).run()
-        state.waiting.append(segment)
-    for note in directory.glob("*" + REST):
-        note.unlink()
+        _take(state, Segment(directory, key), keys[at + 1][0] if at + 1 < len(keys) else None)
     if keys and state.waiting[-1].damage is None:
         state.open = state.waiting.pop()
+        state.open.path.with_name(state.open.name + REST).unlink(missing_ok=True)  # it grows from now on
     for empty in [segment for segment in state.waiting if not segment.frames and segment.damage is None]:
         state.waiting.remove(empty)
         empty.path.unlink()
@@ -76,35 +64,36 @@ def recover(directory: Path) -> Recovered:
     return state
 
 
-def _rested(state: Recovered, segment: Segment) -> bool:
-    """Return whether ``segment`` was closed in good order, and go on from there."""
-    rest = take_rest(segment)
-    if rest is None:
-        return False
+def _names(directory: Path) -> list[str]:
+    """Return the names in ``directory``, after removing what was never finished."""
+    names = []
+    for name in os.listdir(directory):
+        if name.endswith(".tmp"):
+            (directory / name).unlink()
+        else:
+            names.append(name)
+    return names
+
+
+def _take(state: Recovered, segment: Segment, limit: int | None) -> None:
+    """Find out what is in ``segment``. ``limit``: first sequence number of the one after it; None: it is the newest."""
+    state.next_seq = max(state.next_seq, segment.first_seq)  # its name proves that there were events before it
+    state.waiting.append(segment)
+    rest = read_rest(segment)
+    if rest is not None and rest.end == segment.path.stat().st_size and limit in (None, rest.last_seq + 1):
+        rest.fill(segment)
+    else:
+        known = len(state.deliveries)
+        _Scan(state, segment, limit if rest is None else rest.last_seq + 1).run()
+        if rest is None:
+            return
+        del state.deliveries[known:]
     state.next_seq = rest.last_seq + 1
     state.checkpoint = rest.checkpoint or state.checkpoint
     state.deliveries += rest.deliveries
-    return True
 
 
-def survey(path: Path, end: int) -> Iterator[Found[Header] | Gap]:
-    """Yield the frames of a segment and the gaps between them."""
-    offset = 0
-    while offset < end:
-        try:
-            for found in walk(path, offset, end, FULL):
-                yield found
-                offset = found.offset + found.size
-            return
-        except Damaged as error:
-            following = _next_frame(path, offset, end)
-            yield Gap(offset, following or end, error.reason)
-            if following is None:
-                return
-            offset = following
-
-
-def _manifest(directory: Path) -> Manifest:
+def _manifest(directory: Path, names: list[str]) -> Manifest:
     """Return the manifest, after checking that it is not behind the files: else their numbers were given out again."""
     path = directory / "manifest.jsonl"
     try:
@@ -112,38 +101,27 @@ def _manifest(directory: Path) -> Manifest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FatalError(f"opening {path}: its last line is damaged ({error})", hint=_RESTORE) from error
     done = manifest.tail.key if manifest.tail else (0, 0)
-    for packed in directory.glob("*.jsonl.zst"):
-        key = key_of(packed.name)
-        if key is not None and key > done and not (directory / file_name(key)).exists():
-            raise FatalError(f"opening {path}: it does not list {packed.name}, which is there", hint=_RESTORE)
+    for name in names:
+        key = key_of(name) if name.endswith(".zst") else None
+        if key is not None and key > done and file_name(key) not in names:
+            raise FatalError(f"opening {path}: it does not list {name}, which is there", hint=_RESTORE)
     return manifest
 
 
-def _unfinished(directory: Path, manifest: Manifest) -> list[Key]:
-    """Return the keys of plain segments without a manifest line; remove those that have one."""
+def _unfinished(directory: Path, manifest: Manifest, names: list[str]) -> list[Key]:
+    """Return the keys of plain segments without a manifest line; remove those that have one.
+
+    A plain file of a segment that was damaged stays: it is the damaged one, or a copy that mends it (see mending).
+    """
     done = manifest.tail.key if manifest.tail else None
-    keys = sorted(key for path in directory.glob("*.jsonl") if (key := key_of(path.name)))
+    keys = sorted(key for name in names if name.endswith(".jsonl") and (key := key_of(name)))
     for key in keys:
         if done is not None and key <= done:
-            (directory / file_name(key)).unlink()
+            entry = manifest.named(file_name(key) + ".zst")
+            if entry is not None and not entry.damaged:
+                (directory / file_name(key)).unlink()
+                (directory / (file_name(key) + REST)).unlink(missing_ok=True)
     return [key for key in keys if done is None or key > done]
-
-
-def _next_frame(path: Path, offset: int, end: int) -> int | None:
-    rest = read_at(path, offset, end - offset)
-    at = rest.find(_FRAME_START)
-    while at >= 0:
-        if _is_frame(rest, at + 1):
-            return offset + at + 1
-        at = rest.find(_FRAME_START, at + 1)
-    return None
-
-
-def _is_frame(rest: bytes, at: int) -> bool:
-    try:
-        return parse(rest, at, at, FULL) is not None
-    except Damaged:
-        return False
 
 
 class _Scan:
@@ -158,7 +136,7 @@ class _Scan:
 
     def run(self) -> None:
         size = self._segment.path.stat().st_size
-        for step in survey(self._segment.path, size):
+        for step in survey(self._segment.path, 0, size, FULL):
             if isinstance(step, Gap):
                 self._gap = self._gap or step
             elif self._limit is not None and step.header.n and step.header.seq >= self._limit:
@@ -194,7 +172,7 @@ class _Scan:
         if found.offset != segment.end:
             segment.end = found.offset
             segment.index.gap()
-        segment.grow(header.seq, header.n, found.size)
+        segment.grow(header.seq, header.n, found.size, header.received_us)
         segment.opened_at = segment.opened_at or header.at
         state.next_seq = segment.last_seq + 1
         if header.checkpoint:

@@ -1,7 +1,8 @@
-"""What was known about the open segment when the log was closed in good order, so that the next start need not scan it.
+"""What was known about a plain segment when the log was closed in good order, so that the next start need not scan it.
 
-Used once, then recovery removes it: after a crash there is none, and the segment is scanned. One that does not fit the
-file to the byte is ignored.
+The note of a segment that goes on growing is used once, then recovery removes it: after a crash there is none, and the
+segment is scanned. Where a note does not fit the file, the segment is scanned too, and what the note says was there is
+missing: damage, not a torn tail.
 """
 
 from datetime import datetime
@@ -17,16 +18,23 @@ REST = ".rest"
 
 
 class Rest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """``index``: sequence numbers, offsets and lines. ``deliveries``: those in this segment, within the window."""
+    """``index``: its columns. ``deliveries``: those in this segment, within the window."""
 
     end: int
     last_seq: int
     lines: int
     frames: int
     opened_at: datetime | None
-    index: tuple[list[int], list[int], list[int]]
+    latest_us: int
+    index: tuple[list[int], list[int], list[int], list[int]]
     deliveries: list[Delivered]
     checkpoint: msgspec.Raw = NONE
+
+    def fill(self, segment: Segment) -> None:
+        """Tell ``segment`` what was left about it."""
+        segment.end, segment.last_seq, segment.lines, segment.frames = self.end, self.last_seq, self.lines, self.frames
+        segment.opened_at, segment.latest_us = self.opened_at, self.latest_us
+        segment.index = Index(*self.index)
 
 
 def leave_rest(segment: Segment, checkpoint: msgspec.Raw, deliveries: list[Delivered]) -> None:
@@ -37,6 +45,7 @@ def leave_rest(segment: Segment, checkpoint: msgspec.Raw, deliveries: list[Deliv
         lines=segment.lines,
         frames=segment.frames,
         opened_at=segment.opened_at,
+        latest_us=segment.latest_us,
         index=segment.index.columns(),
         deliveries=deliveries,
         checkpoint=checkpoint or NONE,
@@ -44,16 +53,10 @@ def leave_rest(segment: Segment, checkpoint: msgspec.Raw, deliveries: list[Deliv
     write_new(segment.path.with_name(segment.name + REST), msgspec.json.encode(rest))
 
 
-def take_rest(segment: Segment) -> Rest | None:
-    """Fill ``segment`` with what was left about it and return that; None: nothing was, or it does not fit."""
+def read_rest(segment: Segment) -> Rest | None:
+    """Return what was left about ``segment``; None: nothing was, or it is not readable."""
     path = segment.path.with_name(segment.name + REST)
     try:
-        rest = msgspec.json.decode(path.read_bytes(), type=Rest)
+        return msgspec.json.decode(path.read_bytes(), type=Rest)
     except (FileNotFoundError, msgspec.DecodeError, UnicodeDecodeError):
         return None
-    if rest.end != segment.path.stat().st_size:
-        return None
-    segment.end, segment.last_seq, segment.lines, segment.frames = rest.end, rest.last_seq, rest.lines, rest.frames
-    segment.opened_at = rest.opened_at
-    segment.index = Index(*rest.index)
-    return rest

@@ -1,9 +1,10 @@
 """An uncompressed segment: its name, where its frames are, and the walk over them."""
 
+import errno
 import os
 import re
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ _NAME = re.compile(r"(\d{20})(?:-(\d+))?\.jsonl")
 _GRAIN = 4096  # bytes between two places of the index: a read parses at most this much in vain
 _FIRST_CHUNK = 1 << 18
 _LARGEST_CHUNK = 1 << 22
+NEVER = -(1 << 63)  # a time before all others, in microseconds
 
 Key = tuple[int, int]  # first sequence number, turn: order of segments
 
@@ -39,25 +41,36 @@ class Place(NamedTuple):
 
 
 class Index:
-    """Some frames of a segment by sequence number, 24 bytes for every 4 KiB of segment."""
+    """Some frames of a segment by sequence number and time, 32 bytes for every 4 KiB of segment."""
 
-    def __init__(self, seqs: Sequence[int] = (0,), offsets: Sequence[int] = (0,), lines: Sequence[int] = (1,)) -> None:
+    def __init__(
+        self,
+        seqs: Sequence[int] = (0,),
+        offsets: Sequence[int] = (0,),
+        lines: Sequence[int] = (1,),
+        latest: Sequence[int] = (NEVER,),
+    ) -> None:
         self._seqs = array("q", seqs)
         self._offsets = array("q", offsets)
         self._lines = array("q", lines)
+        self._latest = array("q", latest)
         self._behind_gap = False
 
-    def columns(self) -> tuple[list[int], list[int], list[int]]:
-        """Return sequence numbers, offsets and lines."""
-        return self._seqs.tolist(), self._offsets.tolist(), self._lines.tolist()
+    def columns(self) -> tuple[list[int], list[int], list[int], list[int]]:
+        """Return sequence numbers, offsets, lines, and the latest receipt before each."""
+        return self._seqs.tolist(), self._offsets.tolist(), self._lines.tolist(), self._latest.tolist()
 
-    def add(self, seq: int, place: Place) -> None:
-        """Note the frame at ``place`` if the last one noted is far enough away, or beyond a gap."""
+    def add(self, seq: int, place: Place, latest_us: int) -> None:
+        """Note the frame at ``place`` if the last one noted is far enough away, or beyond a gap.
+
+        ``latest_us``: the latest receipt of the frames before it.
+        """
         if place.offset - self._offsets[-1] >= _GRAIN or self._behind_gap:
             self._behind_gap = False
             self._seqs.append(seq)
             self._offsets.append(place.offset)
             self._lines.append(place.line)
+            self._latest.append(latest_us)
 
     def gap(self) -> None:
         """Note that something unreadable lies before the next frame: who looks for that must not begin earlier."""
@@ -67,6 +80,10 @@ class Index:
         """Return a place at or before the frame that holds ``seq``."""
         at = bisect_right(self._seqs, seq) - 1
         return Place(self._offsets[at], self._lines[at])
+
+    def offset_at(self, moment_us: int) -> int:
+        """Return an offset before which no frame was received at or after ``moment_us``."""
+        return self._offsets[max(bisect_left(self._latest, moment_us) - 1, 0)]
 
 
 class Segment:
@@ -80,6 +97,7 @@ class Segment:
         self.lines = 0
         self.frames = 0
         self.opened_at: datetime | None = None  # when its first frame was received
+        self.latest_us = NEVER  # the latest receipt within
         self.index = Index()
         self.damage: str | None = None
 
@@ -95,9 +113,10 @@ class Segment:
     def first_seq(self) -> int:
         return self.key[0]
 
-    def grow(self, seq: int, count: int, size: int) -> None:
+    def grow(self, seq: int, count: int, size: int, received_us: int) -> None:
         """Take in a frame of ``count`` events and ``size`` bytes that lies at the end."""
-        self.index.add(seq, Place(self.end, self.lines + 1))
+        self.index.add(seq, Place(self.end, self.lines + 1), self.latest_us)
+        self.latest_us = max(self.latest_us, received_us)
         self.last_seq = seq + count - 1
         self.end += size
         self.lines += count + 1
@@ -105,12 +124,22 @@ class Segment:
 
 
 def read_at(path: Path, offset: int, size: int) -> bytes:
-    """Return up to ``size`` bytes of the file at ``offset``."""
-    fd = os.open(path, os.O_RDONLY)
+    """Return up to ``size`` bytes of the file at ``offset``.
+
+    Raises:
+        Damaged: the disk cannot read them.
+        FileNotFoundError: there is no such file.
+    """
     try:
-        return os.pread(fd, size, offset)
-    finally:
-        os.close(fd)
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            return os.pread(fd, size, offset)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno == errno.EIO:
+            raise Damaged(offset, f"the disk does not read it ({error.strerror})") from error
+        raise
 
 
 def walk(path: Path, start: int, end: int, decode: Callable[[bytes], B]) -> Iterator[Found[B]]:

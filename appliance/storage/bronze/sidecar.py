@@ -10,6 +10,8 @@ import msgspec
 
 from appliance.storage.bronze.disk import write_new
 
+UNKNOWN = (1 << 63) - 1  # the time in an index that an earlier version wrote: later than any, so that nothing is missed
+
 
 class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One zstd frame of whole Bronze frames."""
@@ -20,6 +22,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
     offset: int  # uncompressed
     size: int  # uncompressed
     line: int  # 1-based line of its first header
+    newest_us: int = UNKNOWN  # the latest receipt within
 
 
 class Delivered(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,14 +11,15 @@ import zstandard
 
 from appliance.domain.ids import PipelineId
 from appliance.errors import FatalError
+from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.compaction import Stopped
 from appliance.storage.bronze.frame import Damaged
 from appliance.storage.bronze.pipeline_log import PipelineLog
-from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.reader import Reader
 from appliance.storage.bronze.recovery import recover
 from appliance.storage.bronze.unpack import rebuild_blocks
 from appliance.storage.bronze.verify import Verification
-from tests.fakes.segments import compact_all, events, names, open_log, packed
+from tests.fakes.segments import compact_all, events, names, open_log, packed, reasons
 
 FIRST = "00000000000000000001"
 
@@ -165,16 +166,22 @@ def test_stopping_leaves_the_segment_for_the_next_start(tmp_path: Path) -> None:
     assert names(tmp_path / "pl") == ["1.idx", "1.jsonl.zst", "2.jsonl", "manifest.jsonl"]
 
 
-def test_a_damaged_segment_is_never_replaced(tmp_path: Path) -> None:
+def test_a_damaged_segment_is_kept_aside_and_what_can_be_read_of_it_goes_on(tmp_path: Path) -> None:
     log = three_segments(tmp_path / "pl")
     path = tmp_path / "pl" / f"{FIRST}.jsonl"
     path.write_bytes(path.read_bytes().replace(b'{"a":1}', b'{"a":7}'))
     with pytest.raises(Damaged, match="byte 0: the checksum is wrong"):
         log.compact_oldest(lambda worked: None)
     assert names(tmp_path / "pl") == ["1.jsonl", "3.jsonl", "5.jsonl"]
-    with pytest.raises(FatalError, match="the checksum is wrong"):
-        events(log)
-    assert events(log, 2) == [(3, b"3"), (4, b'" "'), (5, b"5")]
+    for _ in range(2):  # the second time compressed, with a frame that stands for what is lost
+        assert reasons(log) == [(1, 2, "byte 0: the checksum is wrong")]
+        assert events(log, 2) == [(3, b"3"), (4, b'" "'), (5, b"5")]
+        compact_all(log)
+    assert names(tmp_path / "pl") == [
+        "1.idx", "1.jsonl.damaged", "1.jsonl.zst", "3.idx", "3.jsonl.zst", "5.jsonl", "manifest.jsonl",
+        "quarantine.json",
+    ]  # fmt: skip
+    assert findings(log) == ["events 1 to 2 could not be read when it was compressed (byte 0: the checksum is wrong)"]
 
 
 def test_a_manifest_that_is_behind_the_files_is_not_trusted(tmp_path: Path) -> None:

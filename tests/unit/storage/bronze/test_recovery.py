@@ -1,20 +1,22 @@
 """What a start makes of the files that a crash, a bad disk or a person left behind."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from appliance.domain.ids import PipelineId
-from appliance.errors import FatalError
+from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.frame import header_line
 from appliance.storage.bronze.pipeline_log import PipelineLog
-from appliance.storage.bronze.reader import Blockstore, Reader
+from appliance.storage.bronze.reader import Reader
 from appliance.storage.bronze.recovery import recover
 from appliance.storage.bronze.sidecar import Delivered
 from appliance.storage.bronze.verify import Verification
-from tests.fakes.segments import compact_all, events, names, open_log, packed
+from tests.fakes.segments import compact_all, events, names, open_log, packed, reasons
 
+NOON_US = 1795348800000000  # date -u -d 2026-11-22T12:00:00Z +%s → 1795348800
 FIRST = "00000000000000000001.jsonl"
 
 
@@ -107,18 +109,22 @@ def test_damage_to_what_was_acknowledged_cuts_nothing_and_gives_no_number_twice(
     log.park()
     for after in (log, open_log(folder)):
         assert events(after, 3) == [(4, b"4"), (5, b"5")]
-        with pytest.raises(FatalError, match=rf"reading event 3 of pl in {FIRST}: byte {place - 2}: no frame begins"):
-            events(after)
+        assert events(after) == [(1, b"1"), (2, b"2"), (3, None), (4, b"4"), (5, b"5")]
+        ((first, last, reason),) = reasons(after)
+        assert (first, last) == (3, 3)
+        assert reason.startswith(f"byte {place - 2}: no frame begins here")
         assert [segment for segment, _ in messages(after)] == [FIRST]
-    assert names(folder) == ["1.jsonl", "5.jsonl"]
+    assert names(folder) == ["1.jsonl", "5.jsonl", "quarantine.json"]
 
 
-def test_good_events_before_the_damage_are_still_handed_out(folder: Path) -> None:
+def test_what_is_good_is_handed_out_before_and_behind_the_damage(folder: Path) -> None:
     flip(folder / FIRST, (folder / FIRST).read_bytes().index(b'{"seq":3,') + 2)
     reader = Reader(open_log(folder), Blockstore())
-    assert [frame.last_seq for frame in reader.read(0, 99, 99)] == [2]
-    with pytest.raises(FatalError):
-        reader.read(2, 99, 99)
+    frames = reader.read(0, 99, 99)
+    assert [(frame.last_seq, frame.lines, frame.damaged is None) for frame in frames] == [
+        (2, b"1\n2", True), (3, b"null", False), (4, b"4", True),
+    ]  # fmt: skip
+    assert frames[1].received_us == NOON_US
 
 
 def test_what_was_written_but_never_acknowledged_gives_way_to_the_next_segment(folder: Path) -> None:
@@ -158,9 +164,36 @@ def test_a_missing_segment_is_told(folder: Path) -> None:
     os.unlink(folder / "00000000000000000005.jsonl")
     log = open_log(folder)
     assert log.last_seq == 6
-    with pytest.raises(FatalError, match="reading event 5 of pl"):
-        events(log, 4)
-    assert messages(log) != []
+    assert reasons(log, 4) == [(5, 5, "it is missing")]
+    assert events(log, 4) == [(5, None), (6, b"6")]
+    assert messages(log) == [(FIRST, f"byte {(folder / FIRST).stat().st_size}: events 5 to 5 are not whole")]
+
+
+def test_events_that_a_good_end_vouched_for_are_missing_not_torn(folder: Path) -> None:
+    """Control: without the note the same cut is a torn tail, and the number is given out again."""
+    open_log(folder).close()
+    whole = (folder / FIRST).read_bytes()
+    (folder / FIRST).write_bytes(whole[: whole.rindex(b'{"seq"') + 9])
+    copy = folder.with_name("control")
+    shutil.copytree(folder, copy)
+    (copy / f"{FIRST}.rest").unlink()
+    assert open_log(copy).last_seq == 3
+    log = open_log(folder)
+    assert (log.last_seq, log.cut_bytes, log.commit([packed(b"5")])) == (4, 0, [5])
+    assert events(log) == [(1, b"1"), (2, b"2"), (3, b"3"), (4, None), (5, b"5")]
+
+
+def test_after_a_good_end_no_waiting_segment_is_read_again(folder: Path) -> None:
+    log = open_log(folder, segment_bytes=1)
+    for seq in (5, 6):
+        log.commit([packed(b"%d" % seq, delivery_id=f"d{seq}")])
+    log.close(lambda seq: [Delivered("a", 1, 2, 0), Delivered("d5", 5, 5, 0), Delivered("d6", 6, 6, 0)])
+    for path in folder.glob("*.jsonl"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    state = recover(folder)
+    assert [segment.last_seq for segment in state.waiting] == [4, 5]
+    assert (state.next_seq, [delivered.id for delivered in state.deliveries]) == (7, ["a", "d5", "d6"])
+    assert names(folder) == ["1.jsonl", "1.jsonl.rest", "5.jsonl", "5.jsonl.rest", "6.jsonl"]
 
 
 def test_after_a_good_end_the_segment_is_not_read_again(folder: Path) -> None:
