@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from appliance.components.letters import Amendment
 from appliance.components.silver import Batch, Column, Order, RecordQuery, SilverStore, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -69,7 +70,9 @@ def rows_in(silver: SilverStore, of: Table, *fields: str, **query: Any) -> list[
     return [tuple(one[field] for field in fields) for one in found]
 
 
-def batch(of: Table, first_seq: int, events: Sequence[Event]) -> Batch:
+def batch(
+    of: Table, first_seq: int, events: Sequence[Event], *, version: int = 1, day: date = date(1970, 1, 1)
+) -> Batch:
     """Return what the mapping would hand over for ``events``, numbered from ``first_seq``."""
     rows: dict[str, list[Any]] = {name: [] for name in _row_types(of)}
     letters: dict[str, list[Any]] = {name: [] for name in DEAD.names}
@@ -85,7 +88,14 @@ def batch(of: Table, first_seq: int, events: Sequence[Event]) -> Batch:
     )
     arrow = pa.table({name: pa.array(rows[name], kind) for name, kind in _row_types(of).items()})
     last_seq = first_seq + len(events) - 1
-    return Batch(of, 1, first_seq, last_seq, arrow, pa.Table.from_pydict(letters, DEAD), outcome)
+    return Batch(of, version, first_seq, last_seq, arrow, pa.Table.from_pydict(letters, DEAD), outcome, day)
+
+
+def amendment(of: Table, events: Mapping[int, Event], version: int = 2) -> Amendment:
+    """Return what refining ``events`` (by sequence number) again would hand over."""
+    one_each = [batch(of, seq, [event]) for seq, event in sorted(events.items())]
+    rows, letters = ([getattr(one, part) for one in one_each] for part in ("rows", "dead"))
+    return Amendment(of, version, sorted(events), pa.concat_tables(rows), pa.concat_tables(letters))
 
 
 DEAD = pa.schema(
