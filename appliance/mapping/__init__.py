@@ -15,7 +15,7 @@ How a mapping is read (the handbook page ``mapping.md`` tells it with examples):
 - An event with a top-level key twice is a dead letter; in objects further down the first of equal keys counts.
 """
 
-from appliance.mapping.compare import compare
+from appliance.mapping.comparison import compare
 from appliance.mapping.compiled import CompiledMapping, check, compile_mapping
 from appliance.mapping.mapper import Mapper
 
