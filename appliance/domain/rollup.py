@@ -5,9 +5,22 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from appliance.domain.mapping import FieldType
 from appliance.domain.quantity import parse_duration
 
-MEASURES = ("count", "sum", "min", "max", "avg", "last", "percentiles")
+_NUMBERS = frozenset({FieldType.INTEGER, FieldType.FLOAT, FieldType.DECIMAL})
+_ORDERED = frozenset(FieldType) - {FieldType.JSON}
+
+MEASURES = {
+    "count": frozenset(FieldType), "sum": _NUMBERS, "min": _ORDERED, "max": _ORDERED, "avg": _NUMBERS,
+    "last": frozenset(FieldType), "percentiles": _NUMBERS,
+}  # fmt: skip
+"""What a rollup can keep of a field, and of which types."""
+
+GROUPS = _ORDERED
+"""Types of fields to group by."""
+
+MOST_ROLLUPS, MOST_GROUPS = 10, 8
 
 
 class RollupMeasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

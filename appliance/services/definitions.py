@@ -1,6 +1,6 @@
 """Pipeline documents on their way in and out of the control plane: judged whole, secrets sealed, masked, put back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -10,8 +10,10 @@ from appliance.domain.mapping import Mapping as MappingDocument
 from appliance.domain.pipeline import PipelineDocument
 from appliance.domain.quantity import parse_duration, parse_size
 from appliance.domain.retention import FOREVER
+from appliance.domain.rollup import Rollup
 from appliance.errors import Invalid, Problem
 from appliance.services.ports import Catalog
+from appliance.services.rollup_rules import rollup_problems
 from appliance.services.views import SECRET_MASK
 from appliance.storage.control.vault import Vault
 
@@ -48,6 +50,8 @@ class Definitions:
         if not any(problem.pointer.startswith("/mapping") for problem in problems):
             mapping = msgspec.convert(document.get("mapping", {}), MappingDocument)
             problems += self._check_mapping(mapping, "/mapping")
+            if not any(problem.pointer.startswith(("/rollups", "/persist")) for problem in problems):
+                problems += _lint_rollups(document, mapping)
         return problems
 
     def _lint_source(self, source: Any) -> list[Problem]:
@@ -164,3 +168,9 @@ def lint_retention(retention: Any, pointer: str) -> list[Problem]:
             except ValueError as error:
                 problems.append(Problem(f"{pointer}/{name}", str(error), f"or {FOREVER!r}"))
     return problems
+
+
+def _lint_rollups(document: dict[str, Any], mapping: MappingDocument) -> Iterator[Problem]:
+    rollups = msgspec.convert(document.get("rollups", []), list[Rollup])
+    fields = {field.name: field.type for field in mapping.fields}
+    return rollup_problems(rollups, fields, persist=document.get("persist", True))

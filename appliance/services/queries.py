@@ -37,6 +37,7 @@ class Queries:
         def ask(span: Span) -> QueryAnswer:
             silver = self._engine.silver(who.organisation_id)
             rows = silver.aggregate(table, replace(asked, start=span.start, end=span.end))
-            return QueryAnswer(rows.column_names, public_rows(rows))
+            source: str = (rows.schema.metadata or {}).get(b"source", b"silver").decode()
+            return QueryAnswer(rows.column_names, public_rows(rows), source)
 
         return await self._engine.workers.run("read", answer, ask, span, problems, query.where)

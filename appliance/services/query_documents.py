@@ -58,6 +58,9 @@ class QueryDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
         Meta(description='Conditions that all hold, or in short {"device": "a1", "line": [1, 2]}'),
     ] = []
     limit: Annotated[int, Meta(ge=1, le=MOST_ROWS)] = 10_000
+    approximate: Annotated[
+        bool, Meta(description="Percentiles may be off by 1 % of their value, so that rollups can answer them")
+    ] = False
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -82,6 +85,7 @@ def aggregation(query: QueryDocument) -> Aggregation:
         bucket_us=parse_duration(query.bucket) // timedelta(microseconds=1) if query.bucket else None,
         where=conditions(query.where),
         limit=query.limit,
+        approximate=query.approximate,
     )
 
 

@@ -34,6 +34,7 @@ async def test_measures_by_time_and_group(api: Any, boilers: str) -> None:
             {"_time": "2026-01-31T08:00:00Z", "device": "b1", "t": 21.0, "count": 2},
             {"_time": "2026-01-31T09:00:00Z", "device": "b2", "t": 30.0, "count": 1},
         ],
+        "source": "silver",
     }
 
 
@@ -140,7 +141,8 @@ async def test_a_widget_of_a_pipeline_that_is_gone_has_no_data(api: Any, boilers
     widgets = [{"id": "n", "title": "", "type": "stat", "query": query}]
     created = (await api.post("/api/v1/dashboards", json={"name": "Boilers", "widgets": widgets})).json()
     await api.delete(f"/api/v1/pipelines/{boilers}")
-    assert (await api.get(f"/api/v1/dashboards/{created['id']}/data")).json() == {"n": {"columns": [], "rows": []}}
+    data = (await api.get(f"/api/v1/dashboards/{created['id']}/data")).json()
+    assert data == {"n": {"columns": [], "rows": [], "source": "silver"}}
 
 
 async def test_all_mistakes_of_a_dashboard(api: Any) -> None:
