@@ -69,8 +69,7 @@ class Replaying:
 
     def progress(self) -> ReplayProgress:
         """Return how far it is; costs no I/O."""
-        last = self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
-        total = max(0, last - self._first_seq + 1)
+        total = max(0, self._end_seq - self._first_seq + 1)
         at = self._rebuilder.at.seq if self._rebuilder else self._first_seq - 1
         done = min(total, max(0, at - self._first_seq + 1))
         rate = self._meter.rate()
@@ -187,10 +186,13 @@ class Replaying:
         """Refine until so few events are left that refining may be held for them; of a range until none is."""
         most = CLOSE_EVENTS if self.replay.whole else 0
         while not self._ending:
-            last = self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
-            if last - rebuilder.at.seq <= most:
+            await rebuilder.run(self._end_seq)
+            if self._end_seq - rebuilder.at.seq <= most:
                 return
-            await rebuilder.run(last)
+
+    @property
+    def _end_seq(self) -> int:
+        return self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
 
     async def _prepared(self) -> Rebuilder:
         """Return what refines into the shadow, which is made first where there is none."""
@@ -220,6 +222,7 @@ class Replaying:
         first = max(oldest, replay.first_seq or 1)
         if replay.last_seq is not None and first > replay.last_seq:
             raise Conflict(f"events {replay.first_seq} to {replay.last_seq} have expired from Bronze")
+        await self._until_live(silver, first - 1)
         table = engine.course_of(pipeline).table
         begin = silver.generations.begin
         shadow = await engine.workers.run("rebuild", lambda: begin(table, first, carry=replay.whole))
@@ -232,13 +235,23 @@ class Replaying:
         log.info("replay.begun", replay=replay.id, pipeline=replay.pipeline_id, generation=shadow.generation)
         return self.replay
 
+    async def _until_live(self, silver: SilverStore, seq: int) -> None:
+        """Wait until the rows in use reach ``seq``: what Bronze no longer has is taken over from them."""
+        engine, pipeline_id = self._tools.engine, self.replay.pipeline_id
+        while self.replay.whole and not self._ending:
+            at = await engine.workers.run("rebuild", silver.progress, pipeline_id)
+            if at.seq >= seq:
+                self._trouble = None
+                return
+            self._trouble = f"waiting until the rows in use are refined up to event {seq}: they are at {at.seq}"
+            await self._look_again(0.2)
+
     async def _until_told(self) -> None:
         """Follow the log until somebody says swap, or it ends."""
         rebuilder = self._rebuilder or await self._prepared()
         while not self._ending and not self.replay.swap:
-            last = self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
-            if self.replay.whole and last > rebuilder.at.seq:
-                await rebuilder.run(last)
+            if self._end_seq > rebuilder.at.seq:
+                await rebuilder.run(self._end_seq)
             await self._look_again(FOLLOW_SECS)
 
     async def _look_again(self, secs: float) -> None:

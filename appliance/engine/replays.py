@@ -79,9 +79,13 @@ class Replays:
         """Start a replay that the book has, or let it wait for its organisation's turn."""
         under = _Under(Replaying(replay, self._tools))
         self._under[replay.id] = under
-        work = under.way.run(self._slots[replay.organisation_id])
+        work = under.way.run(self.slot(replay.organisation_id))
         under.task = asyncio.create_task(work, name=f"replay {replay.id}")
         under.task.add_done_callback(lambda _: self._under.pop(replay.id, None))
+
+    def slot(self, organisation_id: OrganisationId) -> asyncio.Lock:
+        """Return what a replay of the organisation holds while it rebuilds: one at a time."""
+        return self._slots[organisation_id]
 
     def under_way(self) -> list[tuple[Replay, ReplayProgress]]:
         """Return every replay that is not finished, and how far it is."""

@@ -145,6 +145,10 @@ class Replaying(Protocol):
         """End every replay after what is under way; they go on at the next start."""
         ...
 
+    def slot(self, organisation_id: OrganisationId) -> AbstractAsyncContextManager[Any]:
+        """Return what a replay of the organisation holds while it rebuilds."""
+        ...
+
     def under_way(self) -> list[tuple[Replay, ReplayProgress]]:
         """Return every replay that is not finished, and how far it is."""
         ...
