@@ -30,6 +30,7 @@ from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
 from appliance.mapping import Mapper, check, compare
+from appliance.mapping.search import PayloadSearch
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
@@ -104,6 +105,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 compare=compare,
                 disk=disk,
                 watch=watch,
+                finder=PayloadSearch(),
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),

@@ -10,7 +10,7 @@ from appliance.api.app import build_api
 from appliance.api.feed import Feed
 from appliance.api.ingest import Bounds, Ingest
 from appliance.domain.clock import utc_now
-from appliance.engine.jobs import JobRunner
+from appliance.engine.jobs import JobRunner, Recurring
 from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
@@ -20,6 +20,7 @@ from appliance.observe.metrics import Metrics
 from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Goodbyes, Listener
+from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
 from appliance.services.retention import RetentionJob
@@ -67,15 +68,16 @@ async def run(
 
 def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> None:
     """Run what recurs and what was enqueued, two at a time: a long one holds up nobody."""
-    store, bell = Jobs(it.plane), asyncio.Event()
+    store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
     kinds.append(recurring_forgetting(it.services.replays.running))
-    it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, bell).changed)
+    kinds.append(Recurring(ERASURE, None, erasures.job.run))
+    it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     for number in range(JOBS_AT_A_TIME):
-        runner = JobRunner(store, kinds, it.engine.workers, utc_now, bell)
+        runner = JobRunner(store, kinds, it.engine.workers, utc_now, erasures.bell)
         stack.callback(asyncio.create_task(runner.run(), name=f"jobs {number}").cancel)
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
 

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.dashboards import DashboardController, QueryController
+from appliance.api.controllers.erasures import ErasureController
 from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.lineage import LineageController
@@ -50,6 +51,7 @@ CONTROLLERS: Final = (
     QueryController,
     DashboardController,
     StorageController,
+    ErasureController,
 )
 
 

@@ -112,6 +112,11 @@ class LogUpkeep(Protocol):
         """Return the newest correction of an event."""
         ...
 
+    def corrected(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[int]:
+        """Return the events from ``first_seq`` to ``last_seq`` that have a correction, ascending; ``read`` answers
+        these otherwise than they came."""
+        ...
+
     def quarantined(self, pipeline_id: PipelineId) -> list[Quarantine]:
         """Return what reading found damaged so far; a damaged place is left out of it once it reads again."""
         ...

@@ -1,7 +1,7 @@
 """The engine: starts, stops and shows the pipelines of this process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ import structlog
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
 from appliance.components.resources import Upstream
-from appliance.components.silver import RecordQuery, SilverStore, Table
+from appliance.components.silver import Progress, RecordQuery, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
@@ -241,6 +241,17 @@ class Engine:
         """Return what a new follower of the pipeline's topic is sent first."""
         run = self.run_of(pipeline_id)
         return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, run.stats(), snapshot=True)
+
+    def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: Progress | None = None) -> None:
+        """Show rows of these events no longer among the newest, and the ledger as it is without them."""
+        run = self._runs.get(pipeline_id)
+        if run is None:
+            return
+        if progress is not None:
+            run.refiner.amended(progress)
+        topic = pipeline_topic(pipeline_id)
+        if run.cache.forget(frozenset(seqs)) and self.hub.heard(topic):
+            self.hub.publish(topic, self.snapshot(pipeline_id))
 
     async def preview(self, mapping: Mapping, frames: Sequence[Frame]) -> Mapped:
         """Map ``frames``, or their beginning, without storing anything: see ``trial``."""

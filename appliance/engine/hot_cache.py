@@ -1,6 +1,7 @@
 """The last rows of each pipeline, kept in memory so that looking at what is new costs no query."""
 
 from collections import deque
+from collections.abc import Collection
 from typing import Any, Final
 
 import pyarrow as pa
@@ -24,6 +25,15 @@ class HotCache:
         newest = encode_rows(public_rows(rows.slice(max(0, rows.num_rows - KEPT_ROWS))), self._json)
         self._rows.extend(newest)
         return newest
+
+    def forget(self, seqs: Collection[int]) -> bool:
+        """Drop the rows of these events; return whether there were any."""
+        kept = [row for row in self._rows if row["_seq"] not in seqs]
+        dropped = len(kept) < len(self._rows)
+        if dropped:
+            self._rows.clear()
+            self._rows.extend(kept)
+        return dropped
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what is kept, oldest first."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
+    from appliance.services.erasures import Erasures
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
     from appliance.services.lineage import Lineages
@@ -52,5 +53,6 @@ class Services:
     lineages: "Lineages"
     dashboards: "Dashboards"
     answers: "Answers"
+    erasures: "Erasures"
     retention: "RetentionRules"
     storage: "Storage"

@@ -11,6 +11,8 @@ from appliance.services.answers import Answers
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
+from appliance.services.erasure_finding import Finding, PayloadFinder
+from appliance.services.erasures import Erasures
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
@@ -53,6 +55,7 @@ class Parts:
     replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
     disk: Disk
     watch: Watch
+    finder: PayloadFinder
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -91,6 +94,7 @@ def assemble(parts: Parts) -> Services:
         lineages=Lineages(plane, ownership, engine),
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),
+        erasures=Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock),
         retention=RetentionRules(plane, clock),
         storage=Storage(plane, engine, parts.disk, parts.watch, clock),
     )

@@ -1,6 +1,6 @@
 """What services need from the rest of the house. Compose hands it in; nobody here knows the concrete classes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from appliance.components.mapper import Mapped
-    from appliance.components.silver import SilverStore, Table
+    from appliance.components.silver import Progress, SilverStore, Table
 
 T = TypeVar("T")
 WorkKind = Literal["read", "refine", "control", "upkeep"]
@@ -72,6 +72,10 @@ class Engine(Protocol):
 
     def table(self, pipeline_id: PipelineId) -> "Table":
         """Return the pipeline's table. Raises NotFound."""
+        ...
+
+    def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: "Progress | None" = None) -> None:
+        """Show rows of these events no longer among the newest, and the ledger as it is without them."""
         ...
 
     async def preview(self, mapping: MappingDocument, frames: list[Frame]) -> "Mapped":

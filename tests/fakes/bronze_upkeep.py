@@ -128,6 +128,9 @@ class MemoryUpkeep:
     def correction(self, pipeline_id: PipelineId, seq: int) -> Correction | None:
         return self._corrections.get((pipeline_id, seq))
 
+    def corrected(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[int]:
+        return sorted(seq for owner, seq in self._corrections if owner == pipeline_id and first_seq <= seq <= last_seq)
+
     def quarantined(self, pipeline_id: PipelineId) -> list[Quarantine]:
         self._noted &= self._damaged.keys()
         seqs = sorted(seq for owner, seq in self._noted if owner == pipeline_id)

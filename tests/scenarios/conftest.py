@@ -80,6 +80,11 @@ class Scene:
         created = await self.it.services.pipelines.create(self.admin, BOILERS | changes)
         return created.pipeline.id
 
+    async def erasure(self, pipeline_id: str) -> str:
+        """Ask for a dry run and return its id."""
+        asked = {"pipelines": [pipeline_id], "seqs": [1], "reason": "a test", "dry_run": True}
+        return (await self.it.services.erasures.request(self.admin, asked)).id
+
     async def token(self, who: Principal, role: Role) -> str:
         return (await self.it.services.tokens.create(who, role.value, role)).token
 

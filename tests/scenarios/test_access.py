@@ -77,6 +77,9 @@ EXPECTED = {
     "DELETE /api/v1/tokens/{token_id}": "admin",
     "GET /api/v1/settings": "admin",
     "GET /api/v1/audit": "admin",
+    "GET /api/v1/erasures": "admin",
+    "POST /api/v1/erasures": "admin",
+    "GET /api/v1/erasures/{erasure_id}": "admin",
     "GET /api/v1/storage": "viewer",
     "POST /api/v1/storage/compact": "admin",
     "GET /api/v1/organisations/{organisation_id}/retention": "viewer",
@@ -100,6 +103,7 @@ async def ask(client: httpx.AsyncClient, route: str, ids: dict[str, str]) -> htt
 
 NOT_THERE = {
     "organisation_id": "org_none",
+    "erasure_id": "er_none",
     "pipeline_id": "pl_none",
     "dashboard_id": "db_none",
     "user_id": "user_none",
@@ -139,6 +143,7 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
     tokens = await scene.it.services.tokens.list(scene.admin)
     ids = {
         "organisation_id": scene.admin.organisation_id,
+        "erasure_id": await scene.erasure(pipeline_id),
         "pipeline_id": pipeline_id,
         "dashboard_id": dashboard.id,
         "user_id": scene.admin.user_id,

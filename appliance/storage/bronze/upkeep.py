@@ -46,6 +46,15 @@ class FileLogUpkeep:
             pipeline_id, f"looking for a correction of event {seq}", lambda keeper: keeper.corrections.find(seq), None
         )
 
+    def corrected(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[int]:
+        found: list[int] = self._asked(
+            pipeline_id,
+            f"looking for corrections of events {first_seq} to {last_seq}",
+            lambda keeper: keeper.corrections.between(first_seq, last_seq),
+            [],
+        )
+        return found
+
     def quarantined(self, pipeline_id: PipelineId) -> list[Quarantine]:
         return self._asked(pipeline_id, "looking at damaged places", lambda keeper: keeper.quarantined(), [])
 

@@ -1,7 +1,7 @@
 """The job queue on the control plane's table: the same code on SQLite and on PostgreSQL."""
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, and_, or_, select, update
@@ -14,6 +14,26 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import JobRow
 
 
+def enqueue(tx: Session, job: NewJob, now: datetime) -> str | None:
+    """Add ``job`` in the transaction of what it belongs to; see ``JobStore.enqueue``."""
+    if job.unique_key is not None and tx.scalar(select(JobRow.id).where(JobRow.unique_key == job.unique_key)):
+        return None
+    row = JobRow(
+        id=new_id("job"),
+        state=JobState.READY.value,
+        kind=job.kind,
+        payload=job.payload,
+        run_at=job.run_at or now,
+        priority=job.priority,
+        attempt=0,
+        max_attempts=job.max_attempts,
+        unique_key=job.unique_key,
+        created_at=now,
+    )
+    tx.add(row)
+    return row.id
+
+
 class Jobs:
     """Claims lock the row they take and skip locked ones; SQLite has one writer at a time instead."""
 
@@ -22,26 +42,7 @@ class Jobs:
         self._clock = clock
 
     def enqueue(self, job: NewJob) -> str | None:
-        return self._plane.write_now(lambda tx: self._enqueue(tx, job))
-
-    def _enqueue(self, tx: Session, job: NewJob) -> str | None:
-        if job.unique_key is not None and tx.scalar(select(JobRow.id).where(JobRow.unique_key == job.unique_key)):
-            return None
-        now = self._clock()
-        row = JobRow(
-            id=new_id("job"),
-            state=JobState.READY.value,
-            kind=job.kind,
-            payload=job.payload,
-            run_at=job.run_at or now,
-            priority=job.priority,
-            attempt=0,
-            max_attempts=job.max_attempts,
-            unique_key=job.unique_key,
-            created_at=now,
-        )
-        tx.add(row)
-        return row.id
+        return self._plane.write_now(lambda tx: enqueue(tx, job, self._clock()))
 
     def claim(self, owner: str, kinds: Collection[str], lease_secs: float) -> Job | None:
         return self._plane.write_now(lambda tx: self._claim(tx, owner, kinds, lease_secs))
