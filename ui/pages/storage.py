@@ -188,7 +188,7 @@ class RetentionForm:
             if editable:
                 with node("div", css="form-foot"):
                     icon("clock")
-                    node("span", "Counts from the next round on", "sub grow")
+                    node("span", "Counts from the next round on", "sub").style("margin-right:auto")
                     save = button("Save", "primary", type="submit")
                 form.on("submit.prevent", self._visit.act(self._save, busy=save), args=[])
 

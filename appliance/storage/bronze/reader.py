@@ -42,8 +42,8 @@ class Reader:
     ) -> None:
         self._log = log
         self._blocks = blocks
-        self._places = places or Places(log.directory)
-        self._overlay = Overlay(log.manifest, corrections or Corrections(log.directory))
+        self._places = Places(log.directory) if places is None else places
+        self._overlay = Overlay(log.manifest, Corrections(log.directory) if corrections is None else corrections)
 
     def read(self, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
         """Return durable frames as ``BronzeLog.read`` promises."""
