@@ -15,7 +15,7 @@ from appliance.errors import Invalid, NotFound, TransientError
 from appliance.services.lineage_views import Lineage, PointDocument, PointLineage
 
 EXAMPLE: Final = {
-    "pipeline": "pl_01k0",
+    "pipeline": "{pipeline}",
     "measures": [{"op": "avg", "field": "temp_c"}],
     "group_by": ["device"],
     "bucket": "1h",
