@@ -73,7 +73,21 @@ class Scene:
         for payload in payloads:
             request = InboundRequest({"content-type": "application/json"}, payload, "192.0.2.7", utc_now())
             await self.it.engine.receiver.post(PipelineId(pipeline_id), request)
-        await until(lambda: self.it.engine.stats(PipelineId(pipeline_id)).ledger.pending == 0)
+        await self.refined(pipeline_id)
+
+    async def refined(self, pipeline_id: str, received: int = 0) -> None:
+        """Return once so many events were received and none is pending."""
+
+        def done() -> bool:
+            ledger = self.it.engine.stats(PipelineId(pipeline_id)).ledger
+            return ledger.received >= received and ledger.pending == 0
+
+        await until(done)
+
+    async def closed_segments(self, pipeline_id: str) -> None:
+        """Return once every segment but an open one is compressed."""
+        self.it.bronze.tick()
+        await until(lambda: all(one.sha256 for one in self.it.bronze.segments(PipelineId(pipeline_id)) if one.closed))
 
     async def boilers(self, **changes: Any) -> str:
         """Create the pipeline ``boiler-room`` and return its id."""

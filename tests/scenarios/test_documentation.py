@@ -61,6 +61,7 @@ async def test_every_example_is_accepted(scene: Any) -> None:
             pipeline_id = await scene.boilers(name=f"for {route.method} {route.path}")
             example = _filled(route.operation.example, {"{pipeline}": pipeline_id})
             path = route.path.replace("{pipeline_id}", pipeline_id).replace("{number}", "1")
+            path = path.replace("{organisation_id}", scene.admin.organisation_id)
             if "{dashboard_id}" in path:
                 path = path.replace("{dashboard_id}", (await client.get("/api/v1/dashboards")).json()["items"][0]["id"])
             if "{user_id}" in path:

@@ -13,7 +13,7 @@ from appliance.services.erasure_documents import ErasureRequest, ErasureView
 from appliance.services.views import Page
 
 SUBJECT: Final[dict[str, Any]] = {
-    "pipelines": ["pl_01kaf0b6vhe9w5z3t7r8m2q4xy"],
+    "pipelines": ["{pipeline}"],
     "where": {"device": "boiler-0007"},
     "payload": [{"path": "$.user.email", "value": "ada@example.org"}],
     "reason": "request 4711 under GDPR article 17",
