@@ -94,11 +94,8 @@ def recompute(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, touc
     columns and repetitions do not matter. Rollups of the generation that ``table`` does not declare cannot be kept
     right and are dropped.
     """
-    if not table.rollups:
-        return
-    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
-    golds = [gold for gold in _each(table, number) if gold.main.name in there]
-    for name in there - _names(golds):
+    golds, others = _there(cursor, table, number)
+    for name in others:
         sheets.remove(cursor, name)
     rows = Rows(cursor, table, number)
     for place, gold in enumerate(golds):
@@ -116,13 +113,13 @@ def trim(
     ``up_to``: only rows of events up to this one are removed.
     """
     rows = Rows(cursor, table, number)
-    for gold in _each(table, number):
+    for gold in _there(cursor, table, number)[0]:
         keep(rows, gold, before, up_to)
 
 
 def restore(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, first_seq: int, last_seq: int) -> None:
     """Forget what ``trim`` kept of these events, whose rows have come back; ``recompute`` counts them."""
-    for gold in _each(table, number):
+    for gold in _there(cursor, table, number)[0]:
         give_up(cursor, gold, first_seq, last_seq)
 
 
@@ -145,6 +142,15 @@ def _each(table: Table, number: int) -> list[Gold]:
     if not table.rollups:
         return []
     return list({gold.main.name: gold for gold in golds_of(table, number)}.values())
+
+
+def _there(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> tuple[list[Gold], set[str]]:
+    """Return the rollups of ``table`` that have been made, and the names of other sheets of the generation."""
+    if not table.rollups:
+        return [], set()
+    there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
+    golds = [gold for gold in _each(table, number) if gold.main.name in there]
+    return golds, there - _names(golds)
 
 
 def _names(golds: Iterable[Gold]) -> set[str]:
