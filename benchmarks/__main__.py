@@ -6,7 +6,7 @@ import sys
 from benchmarks import machine
 from benchmarks.report import Figure, keep
 
-ALL = ("receive", "beside", "sustained", "latency", "browser", "under_load", "preview", "idle")
+ALL = ("receive", "many", "beside", "sustained", "latency", "browser", "under_load", "preview", "idle", "chain", "lineage")
 
 
 def main(names: list[str]) -> int:
