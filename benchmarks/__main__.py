@@ -6,7 +6,19 @@ import sys
 from benchmarks import machine
 from benchmarks.report import Figure, keep
 
-ALL = ("receive", "many", "beside", "sustained", "latency", "browser", "under_load", "preview", "idle", "chain", "lineage")
+ALL = (
+    "receive",
+    "many",
+    "beside",
+    "sustained",
+    "latency",
+    "browser",
+    "under_load",
+    "preview",
+    "idle",
+    "chain",
+    "lineage",
+)
 
 
 def main(names: list[str]) -> int:

@@ -1,5 +1,6 @@
 """From pipeline to pipeline: how many rows a second a reader takes, and how soon a row is two pipelines on."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,8 +46,11 @@ def figures() -> Iterator[Figure]:
         one.wait_refined(second, 120)
         refined = EVENTS / (time.perf_counter() - began)
         third = _create_reader(one, "third", second, start="now")
-        sender.post("wake", events[0])
-        _until(one, third, 1)
+        for number in itertools.count():  # until it has found its place: what came before that is not for it
+            sender.post(f"wake-{number}", events[0])
+            if one.wait_refined(third)["stored"]:
+                break
+            time.sleep(0.1)
         waits = [_through(sender, one, third, number) for number in range(ROUNDS)]
     share = read / orjson_rate(events[:10_000])
     yield Figure("rows read from another pipeline, durable", read, "/s", remark=f"{share:.2f} × orjson.loads")
