@@ -35,7 +35,7 @@ from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
-from appliance.services import Services
+from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import Settings
@@ -93,6 +93,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(mapper.close)
         disk = _disk(settings)
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
+        stack.push_async_callback(asyncio.to_thread, drift.save, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch = StorageWatch(engine)
         services = assemble(

@@ -15,11 +15,13 @@ from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
+from appliance.observe.drift_metrics import DriftMetrics
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Goodbyes, Listener
+from appliance.services.drift import recurring_saving
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
@@ -50,6 +52,7 @@ async def run(
         it.disk.look()
         root = await _dispatcher(it, stack, life, metrics, dashboards)
         await it.services.replays.running.recover()
+        await it.services.drift.load()
         await it.engine.start(await it.services.pipelines.stored())
         for pipeline_id, reason in it.services.pipelines.unreadable.items():
             it.engine.receiver.refuse(pipeline_id, reason)
@@ -71,10 +74,12 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
+    kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
+    metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     for number in range(JOBS_AT_A_TIME):
         runner = JobRunner(store, kinds, it.engine.workers, utc_now, erasures.bell)

@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.dashboards import DashboardController, QueryController
+from appliance.api.controllers.drift import DriftController
 from appliance.api.controllers.erasures import ErasureController
 from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.letters import LetterController
@@ -42,6 +43,7 @@ CONTROLLERS: Final = (
     PipelineController,
     SecretController,
     VersionController,
+    DriftController,
     ReplayController,
     AllReplaysController,
     RecordController,

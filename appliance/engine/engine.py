@@ -25,6 +25,7 @@ from appliance.domain.stats import LiveStats
 from appliance.engine.batches import Course
 from appliance.engine.bucket import TokenBucket
 from appliance.engine.disk_guard import DiskGuard
+from appliance.engine.drift import Drifts
 from appliance.engine.hot_cache import KEPT_ROWS, HotCache
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
@@ -65,6 +66,7 @@ class Engine:
         self.bronze = parts.bronze
         self.workers = parts.workers
         self.hub = Hub()
+        self.drifts = Drifts()
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
@@ -115,10 +117,11 @@ class Engine:
 
     def means_of(self, silver: SilverStore) -> Means:
         """Return what rows are refined into ``silver`` with."""
-        parts = self._parts
+        parts, watch = self._parts, self.drifts.offer
         if parts.disk is None:
-            return Means(parts.bronze, silver, parts.mapper, parts.workers)
-        return Means(parts.bronze, silver, parts.mapper, parts.workers, partial(parts.disk.check, ROOM_AGAIN_SECS))
+            return Means(parts.bronze, silver, parts.mapper, parts.workers, watch=watch)
+        room = partial(parts.disk.check, ROOM_AGAIN_SECS)
+        return Means(parts.bronze, silver, parts.mapper, parts.workers, room, watch)
 
     def check_startable(self, pipeline: Pipeline) -> None:
         """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""
@@ -200,6 +203,7 @@ class Engine:
         for leave in self.leaving:
             await leave(pipeline_id)
         await self.stop_pipeline(pipeline_id)
+        self.drifts.forget(pipeline_id)
         if run is not None:
             silver = self.silver(run.pipeline.organisation_id)
             await self.workers.run("control", silver.drop, pipeline_id)

@@ -40,6 +40,7 @@ class Means:
     mapper: Mapper
     workers: Workers
     room: Callable[[], None] = lambda: None  # raises TransientError while the disk has none
+    watch: Callable[[PipelineId, Sequence[Frame]], None] = lambda _pipeline_id, _frames: None  # looks at some of them
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -188,6 +189,7 @@ class Refiner:
         batch = self._gap(course, after_seq, frames)
         if batch is None:
             today = one_day(frames)
+            self._means.watch(course.pipeline_id, today)
             mapped = self._means.mapper.run(course.compiled, today, course.version)
             batch, rows = batch_of(course, mapped, today[0].received_us), mapped.rows
         else:

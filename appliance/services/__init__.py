@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
+    from appliance.services.drift import DriftFindings
     from appliance.services.erasures import Erasures
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
@@ -48,6 +49,7 @@ class Services:
     ledgers: "Ledgers"
     previews: "Previews"
     comparisons: "Comparisons"
+    drift: "DriftFindings"
     queries: "Queries"
     points: "Points"
     lineages: "Lineages"

@@ -11,6 +11,7 @@ from appliance.services.answers import Answers
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
 from appliance.services.definitions import CheckMapping, Definitions
+from appliance.services.drift import DriftFindings
 from appliance.services.erasure_finding import Finding, PayloadFinder
 from appliance.services.erasures import Erasures
 from appliance.services.ledgers import Ledgers
@@ -88,6 +89,7 @@ def assemble(parts: Parts) -> Services:
         dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
         ledgers=Ledgers(ownership, engine),
         previews=Previews(ownership, engine, parts.check_mapping, clock),
+        drift=DriftFindings(plane, engine, clock),
         comparisons=Comparisons(plane, engine, parts.check_mapping, parts.compare, clock),
         queries=queries,
         points=Points(ownership, engine, clock),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from appliance.components.mapper import Mapped
     from appliance.components.silver import Progress, SilverStore, Table
+    from appliance.engine.drift import Drifts
 
 T = TypeVar("T")
 WorkKind = Literal["read", "refine", "control", "upkeep"]
@@ -41,6 +42,9 @@ class Engine(Protocol):
 
     @property
     def workers(self) -> Workers: ...
+
+    @property
+    def drifts(self) -> "Drifts": ...
 
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in its state and version; one that runs already is replaced without losing an event."""

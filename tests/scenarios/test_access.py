@@ -37,6 +37,8 @@ EXPECTED = {
     "GET /api/v1/pipelines/{pipeline_id}/versions/{number}": "viewer",
     "GET /api/v1/pipelines/{pipeline_id}/versions/{number}/diff": "viewer",
     "POST /api/v1/pipelines/{pipeline_id}/versions/{number}/restore": "editor",
+    "GET /api/v1/pipelines/{pipeline_id}/drift": "viewer",
+    "POST /api/v1/pipelines/{pipeline_id}/drift/acknowledge": "editor",
     "GET /api/v1/pipelines/{pipeline_id}/secrets": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/secrets/rotate": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/secrets/drop": "editor",
