@@ -14,7 +14,7 @@ from appliance.components.upkeep import Compacted
 from appliance.errors import DashError, TransientError
 from appliance.storage.silver_duckdb import faults, set_aside
 from appliance.storage.silver_duckdb.database import Database
-from appliance.storage.silver_duckdb.occupied import file_bytes, open_here, used_bytes
+from appliance.storage.silver_duckdb.occupied import file_bytes, used_bytes
 from appliance.storage.silver_duckdb.opening import Opening
 from appliance.storage.silver_duckdb.rewrite import copy_tables
 from appliance.storage.silver_duckdb.writer import Writer
@@ -59,10 +59,10 @@ class Compaction:
 
     def _rewrite(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._go_on()
-        cursor.execute("CHECKPOINT")  # from now on the file is all there is, the log is empty
-        needed = used_bytes(cursor) + _SPARE
+        needed = used_bytes(cursor) + self._database.log_bytes() + _SPARE
         if (left := self._room(self._opening.path.parent)) < needed:
             raise self._refused(f"{needed} bytes of disk are needed and {left} are left; make room")
+        cursor.execute("CHECKPOINT")  # from now on the file is all there is, the log is empty
         try:
             self._write(cursor)
         except (duckdb.Error, OSError) as error:
@@ -96,8 +96,8 @@ class Compaction:
         left = [*set_aside.log_files(path), *set_aside.log_files(set_aside.rewritten(path))]
         if left:
             raise self._refused(f"{left[0].name} was not emptied; try again")
-        if open_here(path):
-            raise self._refused("somebody here still has it open; try again")
+        if set_aside.open_here(path):
+            raise self._refused("an answer of this process is not read to its end yet; try again")
         set_aside.put_in_place(path)
 
     def _go_on(self) -> None:

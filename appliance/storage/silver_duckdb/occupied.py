@@ -1,6 +1,5 @@
 """How much of the disk a database occupies, and how much of that holds nothing."""
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -34,18 +33,6 @@ def used_bytes(cursor: duckdb.DuckDBPyConnection) -> int:
 def free_bytes(folder: Path) -> int:
     """Return what the file system has left."""
     return shutil.disk_usage(folder).free
-
-
-def open_here(path: Path) -> bool:
-    """Return whether this process has the file open: a handle that somebody forgot would go on with the old one."""
-    own, descriptors = path.stat(), Path("/proc/self/fd")
-    for descriptor in os.listdir(descriptors) if descriptors.exists() else ():
-        try:
-            if os.path.samestat(own, os.stat(descriptors / descriptor)):
-                return True
-        except FileNotFoundError:  # closed since it was listed
-            continue
-    return False
 
 
 class Sizes:

@@ -57,6 +57,8 @@ class Opening:
             TransientError: another process has the file open, no permission, disk full, no memory.
             FatalError: a newer version wrote it.
         """
+        if self.path.exists() and set_aside.open_here(self.path):  # DuckDB would wait for it, for ever
+            raise TransientError(f"Opening {self.path}: an answer of this process is not read to its end yet.")
         try:
             connection = self._open()
             set_aside.drop_rewritten(self.path)  # not before it is open: the file may be somebody else's

@@ -23,6 +23,18 @@ def log_files(path: Path) -> list[Path]:
     return sorted(file for file in path.parent.glob(f"{path.name}.wal*") if file.stat().st_size > 0)
 
 
+def open_here(path: Path) -> bool:
+    """Return whether this process has the file open: a handle that somebody forgot would go on with the old one."""
+    own, descriptors = path.stat(), Path("/proc/self/fd")
+    for descriptor in os.listdir(descriptors) if descriptors.exists() else ():
+        try:
+            if os.path.samestat(own, os.stat(descriptors / descriptor)):
+                return True
+        except FileNotFoundError:  # closed since it was listed
+            continue
+    return False
+
+
 def copy_aside(path: Path, now: datetime) -> list[Path]:
     """Copy the write-ahead logs, and the database where that is cheap, beside ``path``; return the copies.
 
