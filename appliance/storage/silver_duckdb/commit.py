@@ -3,7 +3,6 @@
 from typing import Final, NamedTuple
 
 import duckdb
-import msgspec
 import pyarrow as pa
 
 from appliance.components.silver import Batch, Progress, Table
@@ -25,8 +24,7 @@ SELECT pipeline_id, seq, stored, filtered, duplicate, dead
 FROM _progress JOIN _generations USING (pipeline_id) WHERE live AND generation = number
 """
 _ADVANCE: Final = """
-UPDATE _progress SET seq = $seq, stored = stored + $stored, filtered = filtered + $filtered,
-    duplicate = duplicate + $duplicate, dead = dead + $dead, updated_at = now()
+UPDATE _progress SET seq = $seq{counts}
 WHERE pipeline_id = $id AND generation = $number AND seq = $before
 RETURNING seq, stored, filtered, duplicate, dead
 """
@@ -47,23 +45,20 @@ def read_live_progress(cursor: duckdb.DuckDBPyConnection) -> dict[PipelineId, Pr
 def commit(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, stored: Stored) -> Progress:
     """Store ``batch`` in generation ``number`` in one transaction.
 
-    ``stored``: the columns of its rows, which cover the batch's. Raises as ``SilverStore``, and duckdb.Error.
+    ``stored``: the columns of its rows, which cover the batch's. ``cursor`` is closed after this one commit, and the
+    views on it are gone then: unregistering each takes 0.1 ms. Raises as ``SilverStore``, and duckdb.Error.
     """
     _check_outcome(batch)
     rows = with_uuid(batch.table, batch.rows)
     views = {"batch_rows": rows} if rows.num_rows else {}
     if batch.dead.num_rows or batch.table.keyed:
         views["batch_dead"] = batch.dead
-    try:
-        with transaction(cursor):
-            for name, view in views.items():
-                cursor.register(name, view)
-            own, earlier = _store(cursor, batch, rows, Place(number, stored))
-            progress = _advance(cursor, batch, number, batch.outcome + own + earlier)
-            spans.add(cursor, batch, number, batch.outcome + own)
-    finally:
-        for name in views:
-            cursor.unregister(name)
+    with transaction(cursor):
+        for name, view in views.items():
+            cursor.register(name, view)
+        own, earlier = _store(cursor, batch, rows, Place(number, stored))
+        progress = _advance(cursor, batch, number, batch.outcome + own + earlier)
+        spans.add(cursor, batch, number, batch.outcome + own)
     return progress
 
 
@@ -98,8 +93,9 @@ def _store(cursor: duckdb.DuckDBPyConnection, batch: Batch, rows: pa.Table, plac
 def _advance(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, outcome: Outcome) -> Progress:
     """Move the progress on, where it stands right before the batch; one statement instead of reading it first."""
     own = {"id": batch.table.pipeline_id, "number": number}
-    values = {**own, "seq": batch.last_seq, "before": batch.first_seq - 1, **msgspec.structs.asdict(outcome)}
-    moved = cursor.execute(_ADVANCE, values).fetchall()
+    counts, values = spans.raised(outcome)
+    values |= {**own, "seq": batch.last_seq, "before": batch.first_seq - 1}
+    moved = cursor.execute(_ADVANCE.format(counts=counts), values).fetchall()
     if moved:
         return Progress(moved[0][0], Outcome(*moved[0][1:]))
     stored = read_progress(cursor, batch.table.pipeline_id, number) or Progress()

@@ -6,7 +6,7 @@ their sums are its progress.
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import msgspec
@@ -19,8 +19,7 @@ from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.sql.source import dead_table, rows_table
 
 _GROW: Final = """
-UPDATE _spans SET last_seq = $last, stored = stored + $stored, filtered = filtered + $filtered,
-    duplicate = duplicate + $duplicate, dead = dead + $dead
+UPDATE _spans SET last_seq = $last{counts}
 WHERE pipeline_id = $id AND generation = $number AND last_seq = $before AND day = $day AND version = $version
 """
 _APPEND: Final = """
@@ -73,17 +72,20 @@ WHERE pipeline_id = $id AND generation = $number ORDER BY first_seq
 
 def add(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int, outcome: Outcome) -> None:
     """Add the batch's events, of which ``outcome`` became, to the last span, or begin another one."""
-    values = {
-        "id": batch.table.pipeline_id,
-        "number": number,
-        "before": batch.first_seq - 1,
-        "last": batch.last_seq,
-        "day": batch.day,
-        "version": batch.version,
-        **msgspec.structs.asdict(outcome),
-    }
-    if cursor.execute(_GROW, values).fetchall()[0][0] == 0:
-        cursor.execute(_APPEND, values)
+    own = {"id": batch.table.pipeline_id, "number": number, "day": batch.day, "version": batch.version}
+    own |= {"before": batch.first_seq - 1, "last": batch.last_seq}
+    counts, values = raised(outcome)
+    if cursor.execute(_GROW.format(counts=counts), own | values).fetchall()[0][0] == 0:
+        cursor.execute(_APPEND, own | msgspec.structs.asdict(outcome))
+
+
+def raised(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    """Return SQL that adds ``outcome`` to the columns of that name, and its values.
+
+    Only what is not zero: a column more in an UPDATE is 0.1 ms more of a commit of one row.
+    """
+    changed = {name: count for name, count in msgspec.structs.asdict(outcome).items() if count}
+    return "".join(f", {name} = {name} + ${name}" for name in changed), changed
 
 
 def lose(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int, lost: str) -> None:
