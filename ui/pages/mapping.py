@@ -21,6 +21,7 @@ from ui.screens import Screens
 from ui.session import Visit
 from ui.toast import toast
 from ui.widgets.card import card
+from ui.widgets.change_preview import ChangeDialog
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.mapping_form import MappingForm
 from ui.widgets.mapping_preview import draw_preview
@@ -48,6 +49,7 @@ class MappingPage:
         self._draft = MappingDraft(mapping_document(view.mapping))
         self._waiting: asyncio.Task[None] | None = None
         self._as_json = False
+        self._change = ChangeDialog(visit, view.id, self._draft)
         editable = visit.may(Action.PIPELINE_WRITE)
         with node("div", css="split even"):
             with card("Mapping") as (head, _):
@@ -61,8 +63,10 @@ class MappingPage:
                 with self._json_holder:
                     self._json = JsonEditor(visit, self._json_changed, editable=editable)
             with node("div", css="sticky"), card("Preview") as (head, _):
-                with head:
+                with head, node("div", css="row"):
                     node("span", f"on the last {LAST_EVENTS} events", "sub")
+                    compare = button("Compare…", "small", title="With what runs, over stored events")
+                    on(compare, "click", visit.act(self._change.open, busy=compare))
                 self._preview = node("div", css="stack tight", aria_live="polite")
 
     def begin(self) -> None:

@@ -1,32 +1,27 @@
 """Creating a pipeline: choose a source, name it; then its secret once, and the command that sends to it."""
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from nicegui.element import Element
 
 from appliance.domain.access import Action, Principal, require
 from appliance.errors import Invalid
-from appliance.services.sample import THIS_HOST
-from appliance.services.views import CreatedPipeline
+from appliance.services.paging import MAX_ITEMS
+from appliance.services.views import CreatedPipeline, PipelineView
 from ui.commands import send_command
 from ui.examples import DEFAULT
 from ui.frame import Place
 from ui.markup import button, icon, link_button, node, on_value
+from ui.pipeline_draft import EMPTY, PLACES, SOURCES, Draft
 from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.card import card
 from ui.widgets.code_block import code_block, secret_line
-from ui.widgets.form import Field, select_field, text_field
+from ui.widgets.form import Field, area_field, select_field, text_field
 from ui.widgets.head import page_head
 from ui.widgets.problem_list import problem_list
 
-SOURCES = (
-    ("webhook", "webhook", "Webhook", "Other systems post signed events to an address of this appliance."),
-    ("http_poll", "poll", "HTTP poll", "Dash asks an API for new items, page by page, on a schedule."),
-    ("host_metrics", "host", "Host metrics", "CPU, memory, disk and network of this machine, every second."),
-)
 SIGNATURES = (
     ("standard_webhooks", "Standard Webhooks"),
     ("github", "GitHub"),
@@ -37,28 +32,7 @@ SIGNATURES = (
 )
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What was typed so far; ``values`` by field name."""
-
-    values: dict[str, str]
-
-    def document(self) -> dict[str, Any]:
-        """Return the pipeline document. Events of this host come with a mapping that fits; others get theirs later."""
-        kind = self.values["source"]
-        source: dict[str, Any] = {"type": kind}
-        if kind == "webhook":
-            source["signature"] = self.values["signature"]
-        if kind == "http_poll":
-            source["url"] = self.values["url"].strip()
-            source["cron" if self.values["pace"] == "cron" else "interval"] = self.values["when"].strip()
-            if self.values["items"].strip():
-                source["items"] = self.values["items"].strip()
-        return {
-            "name": self.values["name"].strip(),
-            "source": source,
-            "mapping": THIS_HOST["mapping"] if kind == "host_metrics" else {},
-        }
+STARTS = (("beginning", "With the oldest row there is"), ("now", "With the next row"))
 
 
 def register(screens: Screens) -> None:
@@ -70,22 +44,24 @@ def register(screens: Screens) -> None:
         with page_head("New pipeline", "Choose where events come from. How they become rows is settled next.",
                        ("Pipelines", "/pipelines")):  # fmt: skip
             pass
+        known = (await visit.services.pipelines.list(visit.who, limit=MAX_ITEMS)).items
         holder = node("div", css="stack").style("max-width:860px")
         with holder:
-            NewPipeline(visit, holder)
+            NewPipeline(visit, holder, known)
 
 
 class NewPipeline:
     """The form of one person. Fields of the chosen source are drawn again when another is chosen."""
 
-    def __init__(self, visit: Visit, holder: Element) -> None:
+    def __init__(self, visit: Visit, holder: Element, known: Sequence[PipelineView]) -> None:
         self._visit, self._holder = visit, holder
+        self._known = [(view.id, view.name) for view in known]
         asked = visit.request.query_params.get("source", "webhook")
-        kinds = [kind for kind, *_ in SOURCES]
-        self._draft = Draft({
-            "source": asked if asked in kinds else "webhook", "name": "", "signature": "standard_webhooks", "url": "",
-            "pace": "interval", "when": "1m", "items": "",
-        })  # fmt: skip
+        values = EMPTY | {
+            "source": asked if asked in [kind for kind, *_ in SOURCES] else "webhook",
+            "pipeline": visit.request.query_params.get("pipeline") or (known[0].id if known else ""),
+        }
+        self._draft = Draft(values, {view.id: view.mapping for view in known})
         self._fields: dict[str, Field] = {}
         with node("form", css="stack") as form:
             with node("div", css="choices", role="radiogroup", aria_label="Source"):
@@ -121,21 +97,47 @@ class NewPipeline:
             self._text(
                 "name", "Name", "Short and unique in your organisation.", placeholder="boiler-room", autofocus=True
             )
-            if values["source"] == "webhook":
-                hint = "How the sender proves who it is. The secret is made for you and shown once."
-                field = select_field("signature", "Signature", SIGNATURES, value=values["signature"], hint=hint)
-                self._remember("signature", field)
-            elif values["source"] == "http_poll":
-                self._text("url", "Address", "Asked with GET; more is in the settings.", type="url",
-                           placeholder="https://api.example.org/v1/readings")  # fmt: skip
-                with node("div", css="form-grid"):
-                    kinds = (("interval", "At a steady pace"), ("cron", "By a cron expression"))
-                    self._remember("pace", select_field("pace", "When", kinds, value=values["pace"]))
-                    self._text("when", "Pace or expression", "Such as 30s, 5m or */5 * * * *")
-                    self._text("items", "Path of the items", "Where the list stands in the answer; empty: all of it",
-                               placeholder="$.items")  # fmt: skip
-            else:
-                node("p", "Nothing else to settle: live data appear within a second.", "muted")
+            match values["source"]:
+                case "webhook":
+                    hint = "How the sender proves who it is. The secret is made for you and shown once."
+                    self._select("signature", "Signature", SIGNATURES, hint)
+                case "http_poll":
+                    self._text("url", "Address", "Asked with GET; more is in the settings.", type="url",
+                               placeholder="https://api.example.org/v1/readings")  # fmt: skip
+                    self._schedule("Where the list stands in the answer; empty: all of it", "$.items")
+                case "graphql_poll":
+                    self._draw_graphql()
+                case "pipeline":
+                    self._draw_upstream()
+                case _:
+                    node("p", "Nothing else to settle: live data appear within a second.", "muted")
+
+    def _schedule(self, hint: str, example: str) -> None:
+        with node("div", css="form-grid"):
+            kinds = (("interval", "At a steady pace"), ("cron", "By a cron expression"))
+            self._select("pace", "When", kinds)
+            self._text("when", "Pace or expression", "Such as 30s, 5m or */5 * * * *")
+            self._text("items", "Path of the items", hint, placeholder=example)
+
+    def _draw_graphql(self) -> None:
+        self._text("url", "Address", "Asked with POST; credentials and variables are in the settings.", type="url",
+                   placeholder="https://api.example.org/graphql")  # fmt: skip
+        hint = "For pages: a variable $after, and pageInfo { hasNextPage endCursor } in the connection."
+        self._remember("query", area_field("query", "Query", hint=hint, value=self._draft.values["query"]))
+        self._schedule("Where the list stands in the answer", "$.data.readings.nodes")
+        self._text("connection", "Path of the connection", "For pages; empty: the answer is whole",
+                   placeholder="$.data.readings")  # fmt: skip
+
+    def _draw_upstream(self) -> None:
+        if not self._known:
+            node("p", "There is no pipeline to read yet: create one with another source first.", "muted")
+            return
+        hint = "Its rows come as events. The mapping is made to take them as they are; change it as you like."
+        self._select("pipeline", "Pipeline", self._known, hint)
+        self._select("start", "Start", STARTS)
+
+    def _select(self, name: str, label: str, options: Sequence[tuple[str, str]], hint: str = "") -> None:
+        self._remember(name, select_field(name, label, options, value=self._draft.values[name], hint=hint))
 
     def _text(self, name: str, label: str, hint: str, **attributes: str | bool) -> None:
         self._remember(name, text_field(name, label, hint=hint, value=self._draft.values[name], **attributes))
@@ -156,11 +158,9 @@ class NewPipeline:
         try:
             made = await self._visit.services.pipelines.create(who, document)
         except Invalid as error:
-            places = {"/name": "name", "/source/url": "url", "/source/interval": "when", "/source/cron": "when",
-                      "/source/items": "items", "/source/signature": "signature"}  # fmt: skip
             rest = []
             for problem in error.problems:
-                field = self._fields.get(places.get(problem.pointer, ""))
+                field = self._fields.get(PLACES.get(problem.pointer, ""))
                 if field is None:
                     rest.append(problem)
                 else:

@@ -15,9 +15,8 @@ from ui.markup import icon, node
 from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.card import card
-from ui.widgets.code_block import code_block
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import moment
+from ui.widgets.lineage import draw_lineage
 from ui.widgets.pipeline_frame import pipeline_frame
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
@@ -108,25 +107,12 @@ def opens_events(visit: Visit, pipeline_id: PipelineId, holder: Element, box: El
 async def show_event(
     visit: Visit, who: Principal, pipeline_id: PipelineId, seq: int, place: tuple[Element, Element]
 ) -> None:
-    """Fill and open the dialog ``place`` (box, body) with one event as it was received. Raises NotFound."""
-    event = await visit.services.records.event(who, pipeline_id, seq)
+    """Fill and open the dialog ``place`` (box, body) with the whole way of one event. Raises NotFound."""
+    lineage = await visit.services.lineages.of(who, pipeline_id, seq)
     box, body = place
     body.clear()
     with body:
-        with node("dl", css="kv"):
-            node("dt", "Event")
-            node("dd", f"{event.seq:,}")
-            node("dt", "Received")
-            with node("dd"):
-                moment(event.envelope.received_at, "clock")
-            node("dt", "From")
-            node("dd", " · ".join(filter(None, (event.envelope.source, event.envelope.remote))))
-            if event.envelope.delivery_id:
-                node("dt", "Delivery id")
-                node("dd", event.envelope.delivery_id, "mono")
-            node("dt", "Place in Bronze")
-            node("dd", f"{event.segment}, line {event.line:,}", "mono")
-        code_block(readable(event.payload), "raw-event", wrap=True)
+        draw_lineage(lineage)
     show(box)
 
 

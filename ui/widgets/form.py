@@ -37,6 +37,15 @@ def text_field(name: str, label: str, *, hint: str = "", value: str = "", **attr
         return Field(control, _foot(name, hint))
 
 
+def area_field(name: str, label: str, *, hint: str = "", value: str = "", rows: int = 8) -> Field:
+    """Draw a labelled field of several lines, for code."""
+    with _field(name, label):
+        control = node("textarea", id=f"f-{name}", name=name, css="input mono", aria_describedby=f"e-{name}", rows=rows)
+        if value:
+            control.props[".value"] = value
+        return Field(control, _foot(name, hint))
+
+
 def password_field(name: str, label: str, *, hint: str = "", **attributes: Attribute) -> Field:
     """Draw a password input with a button that shows what was typed."""
     with _field(name, label):
