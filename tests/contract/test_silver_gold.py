@@ -210,3 +210,24 @@ def test_a_pipeline_that_is_dropped_leaves_none(silver: SilverStore) -> None:
     assert hours(silver, COUNTED, "silver") == []
     silver.commit(batch(COUNTED, 1, FOUR[:1]))
     assert hours(silver) == [(1, 1, 1)]
+
+
+def test_rollups_are_there_after_the_file_was_rewritten(silver: SilverStore) -> None:
+    silver.prepare(COUNTED)
+    silver.commit(batch(COUNTED, 1, FOUR))
+    silver.upkeep.trim(COUNTED, datetime(2026, 1, 1, 9, tzinfo=UTC))
+    silver.upkeep.compact()
+    silver.commit(batch(COUNTED, 5, [at("08:59:00", n=16)]))
+    assert hours(silver) == [(3, 19, 16), (1, 4, 4), (1, 8, 8)]
+    assert silver.upkeep.size().gold[COUNTED.pipeline_id] > 0
+
+
+def test_buckets_before_1970(silver: SilverStore) -> None:
+    silver.prepare(COUNTED)
+    moments = ("1969-12-31T22:59:59.999999Z", "1969-12-31T23:00:00Z", "1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z")
+    events = [row(_time=datetime.fromisoformat(moment), n=n) for n, moment in enumerate(moments)]
+    silver.commit(batch(COUNTED, 1, events))
+    assert hours(silver) == [(1, 0, 0), (2, 3, 2), (1, 3, 3)]
+    silver.upkeep.trim(COUNTED, datetime(1969, 12, 31, 23, 30, tzinfo=UTC))
+    silver.upkeep.erase(COUNTED, [3])
+    assert hours(silver) == [(1, 0, 0), (1, 1, 1), (1, 3, 3)]
