@@ -1,7 +1,7 @@
 """A new pipeline as it is typed: what fields each kind of source has, and the document they make."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,7 +73,7 @@ def _graphql(values: Mapping[str, str]) -> dict[str, Any]:
     return {**_polled(values), "query": values["query"].strip(), **pages}
 
 
-_SOURCES: Final = {
+_SOURCES: Final[dict[str, Callable[[Mapping[str, str]], dict[str, Any]]]] = {
     "webhook": lambda values: {"signature": values["signature"]},
     "http_poll": _polled,
     "graphql_poll": _graphql,

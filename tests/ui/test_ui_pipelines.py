@@ -145,3 +145,37 @@ def test_settings_rotate_save_and_delete(signed_in: Opens) -> None:
     sure.click()
     page.wait_for_url("**/pipelines")
     expect(page.get_by_role("link", name="short-lived")).to_have_count(0)
+
+
+def test_a_pipeline_that_reads_another(signed_in: Opens) -> None:
+    page = signed_in("/pipelines/new?source=pipeline")
+    page.wait_for_selector("[name=pipeline]")
+    page.select_option("[name=pipeline]", label="this-host")
+    page.select_option("[name=start]", "beginning")
+    page.fill("[name=name]", "of-this-host")
+    shoot(page, "pipeline-new-reader-light-1440")
+    page.get_by_role("button", name="Create pipeline").click()
+    page.wait_for_selector("text=of-this-host is running.")
+    page.get_by_role("link", name="Open the pipeline").click()
+    page.wait_for_selector("h1:text('of-this-host')")
+    page.goto(f"{page.url}/records")
+    expect(page.locator("tbody tr").first).to_be_visible()  # its mapping takes the rows as they are
+
+
+def test_a_pipeline_that_asks_a_graphql_server(signed_in: Opens) -> None:
+    page = signed_in("/pipelines/new?source=graphql_poll")
+    page.wait_for_selector("[name=query]")
+    page.fill("[name=name]", "asked-by-graphql")
+    page.fill("[name=url]", "https://graphql.invalid/graphql")
+    page.fill("[name=query]", "mutation { forget }")
+    page.get_by_role("button", name="Create pipeline").click()
+    expect(page.get_by_text("the query holds a mutation: only queries can be polled")).to_be_visible()
+    page.fill("[name=query]", "query ($after: String) { a(after: $after) { pageInfo { hasNextPage endCursor } } }")
+    page.fill("[name=items]", "data.a")
+    page.get_by_role("button", name="Create pipeline").click()
+    expect(page.locator("#e-items")).not_to_be_empty()
+    page.fill("[name=items]", "$.data.a.nodes")
+    page.fill("[name=connection]", "$.data.a")
+    shoot(page, "pipeline-new-graphql-light-1440")
+    page.get_by_role("button", name="Create pipeline").click()
+    page.wait_for_selector("text=asked-by-graphql is running.")
