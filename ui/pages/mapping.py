@@ -22,6 +22,7 @@ from ui.session import Visit
 from ui.toast import toast
 from ui.widgets.card import card
 from ui.widgets.change_preview import ChangeDialog
+from ui.widgets.drift_card import drift_card
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.mapping_form import MappingForm
 from ui.widgets.mapping_preview import draw_preview
@@ -38,7 +39,9 @@ def register(screens: Screens) -> None:
     @screens.page("/pipelines/{pipeline_id}/mapping", Place("Mapping", "pipelines"))
     async def mapping(visit: Visit) -> None:
         view = await pipeline_frame(visit, "mapping")
-        MappingPage(visit, view).begin()
+        with node("div", css="stack"):
+            await drift_card(visit, view.id)
+            MappingPage(visit, view).begin()
 
 
 class MappingPage:

@@ -1,4 +1,4 @@
-"""Settings of one pipeline: its document, signing secrets, versions, and its end."""
+"""Settings of one pipeline: its document, signing secrets, and its end."""
 
 from nicegui.element import Element
 
@@ -14,12 +14,9 @@ from ui.toast import go, toast
 from ui.widgets.card import card
 from ui.widgets.code_block import secret_line
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import moment
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.pipeline_frame import pipeline_frame
 from ui.widgets.problem_list import problem_list
-
-VERSIONS_SHOWN = 20
 
 
 def register(screens: Screens) -> None:
@@ -29,19 +26,11 @@ def register(screens: Screens) -> None:
     async def settings(visit: Visit) -> None:
         view = await pipeline_frame(visit, "settings")
         editable = visit.may(Action.PIPELINE_WRITE)
-        versions = await visit.services.versions.all(visit.who, view.id)
         with node("div", css="split"):
             _document(visit, view, editable)
             with node("div", css="stack"):
                 if editable and view.ingest_url and view.source.get("signature") != "none":
                     _secrets(visit, view)
-                with card("Versions"), node("ol", css="version-list"):
-                    for version in versions[:VERSIONS_SHOWN]:
-                        with node("li"):
-                            node("b", f"Version {version.version}")
-                            node("span", version.author, "muted")
-                            with node("span", css="faint"):
-                                moment(version.created_at)
                 if editable:
                     _delete(visit, view)
 

@@ -16,6 +16,13 @@ ORIGIN_LABELS = (("path", "Path"), ("expr", "Formula"))
 MORE = (("min", "Least"), ("max", "Most"), ("unit", "Unit"), ("enum", "Allowed values"), ("description", "Description"))
 LONGEST_HINT = 80
 _CODE = ("path", "expr", "where", "explode", "key", "format")
+CONTRACT_LABELS = (
+    ("", "as said here; a misfit is a dead letter"),
+    ("evolve", "evolve: keep the row and what does not fit"),
+    ("freeze", "freeze: stop refining until decided"),
+    ("discard_row", "discard row: a dead letter"),
+    ("discard_value", "discard value: keep the row without it"),
+)
 UNMAPPED_LABELS = {
     Unmapped.KEEP: "Keep in _extra",
     Unmapped.DROP: "Drop",
@@ -151,6 +158,10 @@ class MappingForm:
                 kinds = [(kind.value, label) for kind, label in UNMAPPED_LABELS.items()]
                 chosen = self._select(kinds, str(options.get("unmapped", "keep")), "What no field reads")
                 on_value(chosen, put("unmapped"))
+            with node("label", css="field"):
+                node("span", "Where events drift", "label")
+                chosen = self._select(CONTRACT_LABELS, str(options.get("contract") or ""), "Where events drift")
+                on_value(chosen, put("contract"))
 
     def _draw_option(self, pointer: str, label: str, value: Any, put: Callable[[Any], None], example: str) -> None:
         with node("label", css="field"):
