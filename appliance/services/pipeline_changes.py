@@ -114,6 +114,7 @@ class PipelineChanges:
 
         def save(tx: Session) -> None:
             store.check_name(tx, pipeline.organisation_id, pipeline.document.name, pipeline.id)
+            check_reading(tx, pipeline)
             store.add_version(tx, pipeline.id, self._edition(who, pipeline, note))
             record(tx, _deed(who, pipeline, "pipeline.save_version"), self._clock())
 

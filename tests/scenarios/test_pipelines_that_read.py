@@ -154,6 +154,37 @@ async def test_a_new_version_of_the_reader_goes_on_where_it_was(scene: Any, api:
     assert [row["_seq"] for row in found] == [1, 2, 3, 4, 5]
 
 
+async def test_a_dead_letter_that_is_fixed_goes_down_once(scene: Any, api: Any) -> None:
+    first = await create(api, BOILERS)
+    second = await create(api, reader("second", "boilers"))
+    await scene.receive(first, b'{"temp_c": 1}', b'{"device": "b2", "temp_c": 2}')
+    await arrived(api, second, 1)
+    fix = {"choose": {"seqs": [1]}, "payload": {"device": "b1", "temp_c": 1}, "reason": "no name"}
+    answer = await api.post(f"/api/v1/pipelines/{first}/dead-letters/fix", json=fix)
+    assert answer.status_code == 200, answer.text
+    found = await arrived(api, second, 2)
+    assert [row["device"] for row in found] == ["b1", "b2"]  # by their own time, which is that of receipt
+    hop = (await api.get(f"/api/v1/pipelines/{second}/records/2/lineage")).json()["upstream"][0]
+    assert (hop["seq"], hop["event"]["payload"], hop["correction"]["reason"]) == (1, {"temp_c": 1}, "no name")
+    await scene.receive(first, b'{"device": "b3"}')
+    assert len(await arrived(api, second, 3)) == 3
+
+
+async def test_a_replay_does_not_send_old_rows_again(scene: Any, api: Any) -> None:
+    first = await create(api, BOILERS)
+    second = await create(api, reader("second", "boilers"))
+    await scene.receive(first, b'{"device": "b1", "temp_c": 1}', b'{"device": "b2", "temp_c": 2}')
+    await arrived(api, second, 2)
+    replay = (await api.post(f"/api/v1/pipelines/{first}/replays", json={})).json()
+    deadline = time.monotonic() + 20
+    while (await api.get(f"/api/v1/pipelines/{first}/replays/{replay['id']}")).json()["state"] != "swapped":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    await scene.receive(first, b'{"device": "b3", "temp_c": 3}')
+    assert [row["device"] for row in await arrived(api, second, 3)] == ["b1", "b2", "b3"]
+    assert scene.it.engine.stats(second).ledger.received == 3
+
+
 @pytest.mark.parametrize("document", [{"type": "pipeline"}, {"type": "pipeline", "pipeline": "a", "pipelines": ["b"]}])
 async def test_wrong_documents_are_told(api: Any, document: dict[str, Any]) -> None:
     answer = await api.post("/api/v1/pipelines", json=reader("second") | {"source": document})
