@@ -33,14 +33,19 @@ class Hand:
         self.now += timedelta(**delta)
 
 
-def open_log(directory: Path, hand: Hand | None = None, **chosen: Any) -> PipelineLog:
-    """Return the log in ``directory``, recovered; options as in ``Options``, segments end at 64 KiB."""
+def options(hand: Hand | None = None, **chosen: Any) -> Options:
+    """Return options as chosen; segments end at 64 KiB."""
     hand = hand or Hand()
-    directory.mkdir(exist_ok=True)
     standard: dict[str, Any] = {
         "clock": hand, "monotonic": hand.monotonic, "segment_bytes": 1 << 16, "disk": Disk(), "files": OpenFiles(),
     }  # fmt: skip
-    return PipelineLog(directory, recover(directory), Options(**(standard | chosen)))
+    return Options(**(standard | chosen))
+
+
+def open_log(directory: Path, hand: Hand | None = None, **chosen: Any) -> PipelineLog:
+    """Return the log in ``directory``, recovered; options as chosen."""
+    directory.mkdir(exist_ok=True)
+    return PipelineLog(directory, recover(directory), options(hand, **chosen))
 
 
 def packed(*payloads: bytes, received_at: datetime = NOON, **envelope: Any) -> Packed:

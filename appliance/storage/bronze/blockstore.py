@@ -20,6 +20,14 @@ def signature(path: Path) -> Signature:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def signature_of(path: Path) -> Signature | None:
+    """Return the same; None where there is no file."""
+    try:
+        return signature(path)
+    except FileNotFoundError:
+        return None
+
+
 class Blockstore:
     """At most 32 MiB of blocks, for all pipelines of a log."""
 
@@ -32,6 +40,7 @@ class Blockstore:
         """Return where the blocks of the compressed segment ``path`` begin.
 
         Raises:
+            Unread: the disk refuses.
             FileNotFoundError: there is no such segment.
         """
         with self._lock:
@@ -49,6 +58,7 @@ class Blockstore:
         """Make the index from the segment as it is now; return False if it was made so already.
 
         Raises:
+            Unread: the disk refuses.
             FileNotFoundError: there is no such segment.
         """
         now = signature(path)

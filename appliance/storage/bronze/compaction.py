@@ -70,12 +70,12 @@ def pack_all(packer: Packer, frames: Iterator[Found[Header]], pace: Pace) -> Sum
         raise
 
 
-def put_away(segment: Segment) -> None:
+def put_away(segment: Segment, entry: Entry) -> None:
     """Remove the plain file of a segment that the manifest vouches for, or keep it aside if it is damaged.
 
-    Should it come back after a crash, recovery does it again.
+    Should it come back after a crash, recovery removes it, or mending finds it wanting.
     """
-    if segment.damage is None:
+    if not entry.damaged:
         segment.path.unlink(missing_ok=True)
     elif segment.path.exists():
         segment.path.rename(segment.path.with_name(segment.name + DAMAGED))

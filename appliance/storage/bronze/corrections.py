@@ -20,7 +20,6 @@ import msgspec
 from appliance.components.bronze import Correction
 from appliance.errors import Conflict
 from appliance.storage.bronze.disk import sync_directory, write_all, write_new
-from appliance.storage.bronze.segment import read_at
 
 FILE = "corrections.jsonl"
 MOST = 1_000_000
@@ -114,8 +113,7 @@ class Corrections:
             sound = not self._damaged and self.path.stat().st_size == self._end
             if sound and all(map(wanted, self._all())):
                 return
-            lines = [read_at(self.path, place, size) for place, size in self._spans(wanted)]
-            write_new(self.path, b"".join(lines))
+            write_new(self.path, b"".join(self._newest(wanted)))
             self._forget()
 
     def _all(self) -> Iterator[int]:
@@ -124,11 +122,12 @@ class Corrections:
             if (line := _parsed(content)) is not None:
                 yield line.seq
 
-    def _spans(self, wanted: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
+    def _newest(self, wanted: Callable[[int], bool]) -> Iterator[bytes]:
+        """Yield the newest line of each wanted event."""
         for place, content, _ in _lines(self.path, self._end):
             line = _parsed(content)
             if line is not None and wanted(line.seq) and self._place(line.seq) == place:
-                yield place, len(content) + 1
+                yield content + b"\n"
 
     def __len__(self) -> int:
         return len(self._seqs) + len(self._fresh)
@@ -192,10 +191,9 @@ class Corrections:
         return self._places[at] if at < len(self._seqs) and self._seqs[at] == seq else None
 
     def _read(self, place: int) -> Correction | None:
-        span = 1 << 12
-        while (end := (content := read_at(self.path, place, span)).find(b"\n")) < 0 and len(content) == span:
-            span *= 16
-        line = _parsed(content[:end])
+        with self.path.open("rb") as file:
+            file.seek(place)
+            line = _parsed(file.readline().removesuffix(b"\n"))
         if line is None:
             return None
         payload = None if line.payload is None else line.payload.encode()

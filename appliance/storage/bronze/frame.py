@@ -35,12 +35,16 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Damaged(Exception):
-    """The bytes at ``offset`` are not the frame that belongs there; becomes a FatalError or a Finding further up."""
+    """The bytes at ``offset`` are not the frame that belongs there; becomes a damaged Frame or a Finding further up."""
 
     def __init__(self, offset: int, reason: str) -> None:
         self.offset = offset
         self.reason = reason
         super().__init__(f"byte {offset}: {reason}")
+
+
+class Unread(Damaged):
+    """The disk does not hand out the bytes; it may do so another time."""
 
 
 class Brief(msgspec.Struct, frozen=True, gc=False):

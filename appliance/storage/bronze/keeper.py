@@ -3,18 +3,17 @@
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from appliance.components.bronze import Correction, Expired, Quarantine
 from appliance.errors import NotFound
-from appliance.storage.bronze.blockstore import Blockstore, Signature, signature
+from appliance.storage.bronze.blockstore import Blockstore, Signature, signature_of
 from appliance.storage.bronze.corrections import Corrections
 from appliance.storage.bronze.dedupe import WINDOW_US
 from appliance.storage.bronze.erasure import erase
 from appliance.storage.bronze.expiry import Rule, occupied, occupied_by, sweep, to_expire
 from appliance.storage.bronze.frame import Damaged
 from appliance.storage.bronze.manifest_lines import Entry, Expiry
-from appliance.storage.bronze.mending import mend
+from appliance.storage.bronze.mending import Tried, mend
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.pipeline_log import PipelineLog
 from appliance.storage.bronze.quarantine import Places
@@ -36,6 +35,7 @@ class Keeper:
         self._log = log
         self._options = options
         self._blocks = blocks
+        self._tried: Tried = {}
         self._looked: dict[str, tuple[Signature | None, ...]] = {}  # segment: what its files were when it was damaged
 
     @property
@@ -95,7 +95,8 @@ class Keeper:
 
     def mend(self) -> None:
         """Take in copies that somebody put back."""
-        mend(self._log, self._blocks, Why(why="mended", reason="a copy was put back", by="", at=self._options.clock()))
+        why = Why(why="mended", reason="a copy was put back", by="", at=self._options.clock())
+        mend(self._log, self._blocks, why, self._tried)
 
     def _look(self, entry: Entry) -> None:
         """Read a segment through, so that its damaged places are known."""
@@ -107,7 +108,7 @@ class Keeper:
     def _readable(self, place: Quarantine) -> bool:
         """Return whether ``place`` reads again; looks only if its file is another one, or the disk refused it."""
         stem = self._log.directory / place.segment.split(".")[0]
-        files = tuple(_signature(stem.with_name(stem.name + suffix)) for suffix in (".jsonl", ".jsonl.zst"))
+        files = tuple(signature_of(stem.with_name(stem.name + suffix)) for suffix in (".jsonl", ".jsonl.zst"))
         if self._looked.get(place.segment) == files and "does not read" not in place.reason:
             return False
         self._looked[place.segment] = files
@@ -134,13 +135,6 @@ class Keeper:
     def _size_of(self, entry: Entry) -> int:
         path = self._log.directory / entry.name
         return occupied([path, sidecar_path(path)])
-
-
-def _signature(path: Path) -> Signature | None:
-    try:
-        return signature(path)
-    except FileNotFoundError:
-        return None
 
 
 def _reason(before: datetime | None, keep_bytes: int | None) -> str:

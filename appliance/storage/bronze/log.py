@@ -199,7 +199,10 @@ class FileBronzeLog:
         return line
 
     def _open(self, directory: Path) -> _Line:
-        recovered = recover(directory)
+        try:
+            recovered = recover(directory)
+        except OSError as error:
+            raise TransientError(f"opening {directory}: the disk refuses ({error})", 5.0) from error
         log = PipelineLog(directory, recovered, self._options)
         window = DeliveryWindow()
         window.restore(recovered, microseconds(self._options.clock()))

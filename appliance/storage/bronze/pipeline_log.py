@@ -31,13 +31,17 @@ GRAVE = ".deleted-"  # what the directory of a deleted pipeline is called until 
 
 
 class Plain(msgspec.Struct, frozen=True):
-    """Where to read in an uncompressed segment. ``end``: what is durable of it."""
+    """Where to read in an uncompressed segment. ``end``: what is durable of it.
+
+    ``damaged``: a copy of the file may be put back, so all of it counts; what lies beyond ``last_seq`` does not.
+    """
 
     path: Path
     last_seq: int
     place: Place
     end: int
     received_us: int  # the latest within
+    damaged: bool = False
 
 
 class PipelineLog:
@@ -134,8 +138,7 @@ class PipelineLog:
             segments = [*self._waiting, self._open] if self._open else self._waiting
             for segment in reversed(segments):
                 if segment.first_seq <= seq <= segment.last_seq:
-                    place = segment.index.place(seq)
-                    return Plain(segment.path, segment.last_seq, place, segment.end, segment.latest_us)
+                    return _plain(segment, seq)
         return self.manifest.find(seq)
 
     def segments(self) -> list[SegmentInfo]:
@@ -190,7 +193,7 @@ class PipelineLog:
         self.manifest.append(msgspec.structs.replace(entry, gone=self.manifest.gone_name))
         with self._lock:
             self._waiting.remove(segment)
-        put_away(segment)
+        put_away(segment, entry)
         return True
 
     def rotate(self) -> None:
@@ -289,3 +292,11 @@ class PipelineLog:
             if empty is not None:
                 empty.unlink()
         self._close_segment()
+
+
+def _plain(segment: Segment, seq: int) -> Plain:
+    path, place = segment.path, segment.index.place(seq)
+    if segment.damage is None:
+        return Plain(path, segment.last_seq, place, segment.end, segment.latest_us)
+    end = path.stat().st_size if path.exists() else segment.end
+    return Plain(path, segment.last_seq, place, end, segment.latest_us, damaged=True)

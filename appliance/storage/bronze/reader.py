@@ -11,12 +11,23 @@ from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.corrections import Corrections
-from appliance.storage.bronze.frame import BRIEF, FULL, LOST, B, Damaged, Found, Header, literal_bytes, microseconds
+from appliance.storage.bronze.frame import (
+    BRIEF,
+    FULL,
+    LOST,
+    B,
+    Damaged,
+    Found,
+    Header,
+    Unread,
+    literal_bytes,
+    microseconds,
+)
 from appliance.storage.bronze.overlay import Overlay
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain
 from appliance.storage.bronze.quarantine import Places
 from appliance.storage.bronze.segment import frames_in, read_at
-from appliance.storage.bronze.sidecar import Block
+from appliance.storage.bronze.sidecar import Blocks
 from appliance.storage.bronze.survey import Gap, survey
 from appliance.storage.bronze.taken import Jump, Taken
 
@@ -129,6 +140,8 @@ class Reader:
             return self._blocks.rebuild(self._log.directory / where.name)
         except FileNotFoundError:
             return attempt < _ATTEMPTS
+        except Unread:
+            return False
 
     def _check(self, seq: int, looking: str) -> None:
         first, last = self._log.first_seq, self._log.last_seq
@@ -173,26 +186,36 @@ class Reader:
             return _Source("manifest.jsonl", last_seq, received_us, 1, iter([Damaged(0, "no segment holds it")]))
         if isinstance(where, Plain):
             walk = survey(where.path, where.place.offset, where.end, decode)
+            walk = _up_to(where.last_seq, walk) if where.damaged else walk
             return _Source(where.path.name, where.last_seq, where.received_us, where.place.line, walk)
         received_us = microseconds(where.newest_at)
         try:
             index = self._blocks.index(self._log.directory / where.name)
         except FileNotFoundError:
             return _Source(where.name, where.last_seq, received_us, 1, _missing(where.name))
+        except Unread as error:
+            return _Source(where.name, where.last_seq, received_us, 1, iter([error]))
         first = index.at_or_before(seq)
         line = index.blocks[first].line if index.blocks else 1
-        pieces = self._unpacked(where.name, index.blocks[first:], decode)
+        pieces = self._unpacked(where.name, index, first, decode)
         return _Source(where.name, where.last_seq, received_us, line, pieces)
 
     def _unpacked(
-        self, name: str, blocks: tuple[Block, ...], decode: Callable[[bytes], B]
+        self, name: str, index: Blocks, first: int, decode: Callable[[bytes], B]
     ) -> Iterator[Found[B] | Damaged]:
         path = self._log.directory / name
-        for block in blocks:
+        if index.missing is not None:
+            yield index.missing
+        for block in index.blocks[first:]:
             try:
                 yield from frames_in(self._blocks.block(path, block), block.offset, decode)
             except Damaged as error:
                 yield error
+
+
+def _up_to(last_seq: int, pieces: Iterator[Found[B] | Gap]) -> Iterator[Found[B] | Gap]:
+    """Leave out what was written, never acknowledged, and then written again to the next segment."""
+    return (piece for piece in pieces if isinstance(piece, Gap) or piece.header.last_seq <= last_seq)
 
 
 def _missing(name: str) -> Iterator[Found[Any]]:

@@ -9,6 +9,7 @@ twice, and reading goes on behind it.
 
 import os
 from dataclasses import dataclass, field
+from errno import EIO
 from pathlib import Path
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from appliance.errors import FatalError
 from appliance.storage.bronze.disk import sync_directory, write_new
 from appliance.storage.bronze.expiry import sweep
-from appliance.storage.bronze.frame import FULL, Found, Header
+from appliance.storage.bronze.frame import FULL, Found, Header, Unread
 from appliance.storage.bronze.manifest import Manifest
 from appliance.storage.bronze.replacing import finish_replacing
 from appliance.storage.bronze.rest import REST, read_rest
@@ -183,7 +184,10 @@ class _Scan:
     def _cut(self, size: int) -> None:
         """Keep what lies beyond the last good frame, zeros aside, then cut it off and make the rest durable."""
         segment = self._segment
-        beyond = read_at(segment.path, segment.end, size - segment.end).rstrip(b"\0")
+        try:
+            beyond = read_at(segment.path, segment.end, size - segment.end).rstrip(b"\0")
+        except Unread as error:  # what cannot be read now is not cut: it may be all that was acknowledged
+            raise OSError(EIO, f"{segment.name}: {error.reason}") from error
         if beyond:
             write_new(segment.path.with_name(f"{segment.name}.cut-{segment.end}"), beyond)
             self._state.cut_bytes += len(beyond)

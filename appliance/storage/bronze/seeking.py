@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from appliance.storage.bronze.blockstore import Blockstore
-from appliance.storage.bronze.frame import BRIEF, Brief, Damaged, Found, microseconds
+from appliance.storage.bronze.frame import BRIEF, Brief, Damaged, Found, Unread, microseconds
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.pipeline_log import PipelineLog
 from appliance.storage.bronze.segment import Segment, frames_in
@@ -52,7 +52,11 @@ def _late(frames: Iterator[Found[Brief]], wanted: int) -> Iterator[Found[Brief]]
 
 def _packed(log: PipelineLog, blocks: Blockstore, entry: Entry, wanted: int) -> Iterator[Found[Brief]]:
     path = log.directory / entry.name
-    for block in blocks.index(path).blocks:
+    try:
+        known = blocks.index(path).blocks
+    except Unread:
+        return
+    for block in known:
         if block.newest_us >= wanted:
             try:
                 yield from frames_in(blocks.block(path, block), block.offset, BRIEF)

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from appliance.storage.bronze.frame import B, Damaged, Found, parse
+from appliance.storage.bronze.frame import B, Damaged, Found, Unread, parse
 
 _NAME = re.compile(r"(\d{20})(?:-(\d+))?\.jsonl")
 _GRAIN = 4096  # bytes between two places of the index: a read parses at most this much in vain
@@ -127,7 +127,7 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
     """Return up to ``size`` bytes of the file at ``offset``.
 
     Raises:
-        Damaged: the disk cannot read them.
+        Unread: the disk refuses.
         FileNotFoundError: there is no such file.
     """
     try:
@@ -138,7 +138,7 @@ def read_at(path: Path, offset: int, size: int) -> bytes:
             os.close(fd)
     except OSError as error:
         if error.errno == errno.EIO:
-            raise Damaged(offset, f"the disk does not read it ({error.strerror})") from error
+            raise Unread(offset, f"the disk does not read it ({error.strerror})") from error
         raise
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.storage.bronze.disk import write_new
+from appliance.storage.bronze.frame import Damaged
 
 UNKNOWN = (1 << 63) - 1  # the time in an index that an earlier version wrote: later than any, so that nothing is missed
 
@@ -43,10 +44,11 @@ class _Deliveries(msgspec.Struct):
 
 
 class Blocks:
-    """The blocks of one segment, found by sequence number."""
+    """The blocks of one segment, found by sequence number. ``missing``: why some are not among them."""
 
-    def __init__(self, blocks: tuple[Block, ...]) -> None:
+    def __init__(self, blocks: tuple[Block, ...], missing: Damaged | None = None) -> None:
         self.blocks = blocks
+        self.missing = missing
         self._seqs = [block.first_seq for block in blocks]
 
     def at_or_before(self, seq: int) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import zstandard
 
-from appliance.storage.bronze.frame import BRIEF, B, Brief, Damaged, Found
+from appliance.storage.bronze.frame import BRIEF, B, Brief, Damaged, Found, Unread
 from appliance.storage.bronze.segment import frames_in, read_at
 from appliance.storage.bronze.sidecar import Block, Blocks
 
@@ -105,16 +105,21 @@ def rebuild_blocks(path: Path) -> Blocks:
     """Return the index of ``path`` from its content alone; what cannot be read is left out.
 
     Raises:
+        Unread: the disk refuses.
         FileNotFoundError: there is no such file.
     """
-    blocks = []
+    blocks: list[Block] = []
+    missing: Damaged | None = None
     for piece in survey_packed(path):
-        if isinstance(piece, Unpacked):
-            try:
-                blocks.append(block_of(piece, list(frames_in(piece.plain, piece.offset, BRIEF))))
-            except Damaged:
-                continue  # whoever reads on finds that its events are missing
-    return Blocks(tuple(blocks))
+        try:
+            if isinstance(piece, Damaged):
+                raise piece
+            blocks.append(block_of(piece, list(frames_in(piece.plain, piece.offset, BRIEF))))
+        except Unread:
+            raise
+        except Damaged as error:
+            missing = missing or error
+    return Blocks(tuple(blocks), missing)
 
 
 def _content(path: Path) -> bytes | Damaged:

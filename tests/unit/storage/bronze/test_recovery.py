@@ -1,5 +1,6 @@
 """What a start makes of the files that a crash, a bad disk or a person left behind."""
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -229,3 +230,19 @@ def test_a_good_end_keeps_everything(folder: Path) -> None:
     assert events(again) == [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4"), (5, b"5")]
     assert again.segments()[0].size_bytes == (folder / FIRST).read_bytes().rindex(b"\n") + 1
     assert messages(again) == []
+
+
+def test_a_disk_that_does_not_read_at_the_start_makes_nothing_be_cut(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (folder / FIRST).read_bytes()
+
+    def refuses(fd: int, size: int, offset: int) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", refuses)
+        with pytest.raises(OSError, match="the disk does not read it"):
+            open_log(folder)
+    assert (folder / FIRST).read_bytes() == whole
+    assert events(open_log(folder)) == [(1, b"1"), (2, b"2"), (3, b"3"), (4, b"4")]
