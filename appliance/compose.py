@@ -29,7 +29,7 @@ from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
-from appliance.mapping import Mapper, check, compare
+from appliance.mapping import Mapper, check, compare, suggest
 from appliance.mapping.search import PayloadSearch
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
@@ -104,6 +104,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 catalog=catalog,
                 check_mapping=check,
                 compare=compare,
+                suggest=suggest,
                 disk=disk,
                 watch=watch,
                 finder=PayloadSearch(),

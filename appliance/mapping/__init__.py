@@ -18,5 +18,6 @@ How a mapping is read (the handbook page ``mapping.md`` tells it with examples):
 from appliance.mapping.comparison import compare
 from appliance.mapping.compiled import CompiledMapping, check, compile_mapping
 from appliance.mapping.mapper import Mapper
+from appliance.mapping.suggestion import suggest
 
-__all__ = ["CompiledMapping", "Mapper", "check", "compare", "compile_mapping"]
+__all__ = ["CompiledMapping", "Mapper", "check", "compare", "compile_mapping", "suggest"]

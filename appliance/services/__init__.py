@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
     from appliance.services.storage import Storage
+    from appliance.services.suggestions import Suggestions
     from appliance.services.tokens import Tokens
     from appliance.services.users import Users
     from appliance.services.versions import Versions
@@ -49,6 +50,7 @@ class Services:
     ledgers: "Ledgers"
     previews: "Previews"
     comparisons: "Comparisons"
+    suggestions: "Suggestions"
     drift: "DriftFindings"
     queries: "Queries"
     points: "Points"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.components.comparison import Compare
+from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
 from appliance.services import Services
 from appliance.services.answers import Answers
@@ -34,6 +35,7 @@ from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
 from appliance.services.storage import Disk, Storage, Watch
+from appliance.services.suggestions import Suggestions
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
 from appliance.services.versions import Versions
@@ -51,6 +53,7 @@ class Parts:
     catalog: Catalog
     check_mapping: CheckMapping
     compare: Compare
+    suggest: Suggest
     exporter: Exporter
     amender: Amender
     replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
@@ -89,6 +92,7 @@ def assemble(parts: Parts) -> Services:
         dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
         ledgers=Ledgers(ownership, engine),
         previews=Previews(ownership, engine, parts.check_mapping, clock),
+        suggestions=Suggestions(ownership, engine, parts.suggest, clock),
         drift=DriftFindings(plane, engine, clock),
         comparisons=Comparisons(plane, engine, parts.check_mapping, parts.compare, clock),
         queries=queries,

@@ -58,7 +58,7 @@ class Previews:
         if problems := await self._engine.workers.run("read", self._check_mapping, decoded, "/mapping"):
             raise Invalid(problems)
         if samples is not None:
-            frames = _frames_of(samples)
+            frames = frames_of(samples)
         else:
             frames = await self._stored(who, pipeline_id, stretch)
         if not frames:
@@ -83,7 +83,7 @@ def _problems(samples: list[Any] | None, pipeline_id: PipelineId | None) -> list
     return []
 
 
-def _frames_of(samples: list[Any]) -> list[Frame]:
+def frames_of(samples: list[Any]) -> list[Frame]:
     lines = b"\n".join(msgspec.json.encode(sample) for sample in samples)
     return [Frame(1, len(samples), time.time_ns() // 1_000, lines)]
 

@@ -62,6 +62,7 @@ EXPECTED = {
     "POST /api/v1/pipelines/{pipeline_id}/dead-letters/fix": "editor",
     "POST /api/v1/pipelines/{pipeline_id}/dead-letters/drop": "editor",
     "POST /api/v1/mappings/preview": "viewer",
+    "POST /api/v1/mappings/suggest": "viewer",
     "POST /api/v1/query": "viewer",
     "POST /api/v1/query/lineage": "viewer",
     "GET /api/v1/dashboards": "viewer",

@@ -1,4 +1,4 @@
-"""``/api/v1/mappings/preview``: what a mapping would make of some events."""
+"""``/api/v1/mappings``: what a mapping would make of some events, what a change would change, a first suggestion."""
 
 from typing import Annotated, Any, Final
 
@@ -14,6 +14,7 @@ from appliance.domain.mapping import Mapping
 from appliance.errors import Invalid, NotFound, Problem, TransientError
 from appliance.services.comparisons import MOST_EVENTS, MOST_EVENTS_ASKED_FOR
 from appliance.services.stretches import Stretch
+from appliance.services.suggestions import SuggestionView
 from appliance.services.views import Preview
 
 EXAMPLE: Final = {
@@ -49,6 +50,14 @@ class PreviewDocument(PreviewRequest, frozen=True, forbid_unknown_fields=True, k
     mapping: Mapping  # type: ignore[assignment]
 
 
+class SuggestRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """``samples``: events; left out: the ``last`` events of the ``pipeline``."""
+
+    samples: list[Any] | None = None
+    pipeline: str | None = None
+    last: Annotated[int, Meta(ge=1, le=1000)] = 1000
+
+
 class MappingController(Controller):
     path = "/mappings"
     tags = ("mappings",)
@@ -79,3 +88,24 @@ class MappingController(Controller):
             raise Invalid([Problem("/compare", "expected a pipeline and no samples: stored events are compared")])
         found = await services.comparisons.compare(who, pipeline_id, given.mapping, stretch, given.limit)
         return await answered_at_length(found)
+
+    @post(
+        "/suggest",
+        **does(
+            Operation(
+                summary="Suggest a first mapping",
+                description="From samples, or from what a pipeline has received: types, time, units, an array to make "
+                "rows of, each with its reason. Nothing is stored.",
+                access=Action.PIPELINE_READ,
+                body=SuggestRequest,
+                example={"samples": EXAMPLE["samples"]},
+                answer=SuggestionView,
+                errors=(NotFound, Invalid, TransientError),
+            )
+        ),
+    )
+    async def suggest(self, request: AnyRequest) -> Response[bytes]:
+        services, who = asked(request)
+        given = await read_body(request, SuggestRequest)
+        pipeline_id = PipelineId(given.pipeline) if given.pipeline is not None else None
+        return answered(await services.suggestions.suggest(who, given.samples, pipeline_id, given.last))
