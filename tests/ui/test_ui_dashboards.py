@@ -133,3 +133,21 @@ def test_a_hidden_tab_pauses(signed_in: Opens) -> None:
     expect(page.locator(".live")).to_have_attribute("data-state", "paused", timeout=10_000)
     page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange'))}", False)
     expect(page.locator(".live")).to_have_attribute("data-state", "live")
+
+
+def test_a_point_leads_to_its_raw_event(signed_in: Opens, appliance: RunningAppliance) -> None:
+    with appliance.client() as client:
+        boards = client.get("/api/v1/dashboards").raise_for_status().json()["items"]
+    board = next(one["id"] for one in boards if one["name"] == "This host")
+    page = signed_in(f"/dashboards/{board}")
+    chart = page.locator("section.widget.timeseries").first
+    expect(chart.locator("canvas")).to_be_visible()
+    expect(chart.locator(".skeleton")).to_have_count(0)
+    canvas = chart.locator("canvas").bounding_box()
+    assert canvas is not None
+    page.mouse.click(canvas["x"] + canvas["width"] - 40, canvas["y"] + canvas["height"] / 2)
+    box = page.get_by_role("dialog", name="Behind this point")
+    box.get_by_role("button", name="Event").first.click()
+    expect(box.locator("#raw-event")).to_contain_text("{")
+    expect(box).to_contain_text("Place in Bronze")
+    shoot(page, "point-light-1440")

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from nicegui import ui
+from nicegui.element import Element
 
 from appliance.domain.ids import DashboardId
 from appliance.services.live_dashboards import RANGES
@@ -14,6 +15,7 @@ from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.empty import notice
 from ui.widgets.head import live_mark, page_head
+from ui.widgets.point_dialog import PointDialog
 
 SPANS = {"timeseries": 2, "stat": 1, "table": 2}
 
@@ -35,9 +37,12 @@ def register(screens: Screens) -> None:
             with node("div", css="card"):
                 notice("gauge", "This dashboard is empty", "Give it widgets by the API: PUT /api/v1/dashboards/…")
             return
+        behind = PointDialog(visit)
         with node("div", css="board"):
             for widget in board.widgets:
-                _widget(board, widget, chosen)
+                drawn = _widget(board, widget, chosen)
+                if widget["type"] == "timeseries":
+                    behind.opens_from(drawn, _question(widget, chosen))
 
 
 def _ranges(board: DashboardView, chosen: str | None) -> None:
@@ -49,7 +54,13 @@ def _ranges(board: DashboardView, chosen: str | None) -> None:
             node("a", name, href=href, aria_current="true" if name == current else None)
 
 
-def _widget(board: DashboardView, widget: dict[str, Any], chosen: str | None) -> None:
+def _question(widget: dict[str, Any], chosen: str | None) -> dict[str, Any]:
+    """Return the query of ``widget`` as it is shown: over the range that was chosen for the page."""
+    query = dict(widget.get("query", {}))
+    return query | {"range": chosen, "bucket": _bucket(widget, chosen)} if chosen else query
+
+
+def _widget(board: DashboardView, widget: dict[str, Any], chosen: str | None) -> Element:
     kind = str(widget["type"])
     topic = f"dashboard:{board.id}" + (f"@{chosen}" if chosen else "")
     span = int(widget.get("span") or SPANS.get(kind, 2))
@@ -57,7 +68,7 @@ def _widget(board: DashboardView, widget: dict[str, Any], chosen: str | None) ->
         "section", css=f"widget {kind}", aria_label=str(widget["title"]), data_live="widget", data_topic=topic,
         data_range=chosen,
         data_bucket=_bucket(widget, chosen), data_widget=json.dumps(widget),
-    ).style(f"--span:{span}"):  # fmt: skip
+    ).style(f"--span:{span}") as made:  # fmt: skip
         with node("div", css="widget-head"):
             node("h2", str(widget["title"]))
             node("span", "", "now", data_now="")
@@ -71,6 +82,7 @@ def _widget(board: DashboardView, widget: dict[str, Any], chosen: str | None) ->
                     _stat()
                 case _:
                     node("div", data_table="")
+    return made
 
 
 def _bucket(widget: dict[str, Any], chosen: str | None) -> str | None:

@@ -1,6 +1,6 @@
 // The widgets of a dashboard, drawn from the feed: all of them at first, then those whose pipeline committed.
 import { feed } from "./feed.js";
-import { drawn, forget, option, seriesColour, withGaps } from "./charts.js";
+import { drawn, forget, option, seriesColour, whenChart, withGaps } from "./charts.js";
 import { duration, measure, text, NONE } from "./format.js";
 import { define, h, inFrame } from "./live.js";
 import { cell } from "./rows.js";
@@ -16,7 +16,10 @@ export function lines({ columns, rows }, query) {
     const group = groups.map((place) => row[place] ?? NONE).join(" · ");
     for (const { name, place } of measures) {
       const key = measures.length > 1 || !group ? [group, name].filter(Boolean).join(" · ") : group;
-      if (!found.has(key)) found.set(key, { name: key, place: found.size, points: [] });
+      if (!found.has(key)) {
+        const group = Object.fromEntries(groups.map((place, i) => [query.group_by[i], row[place]]));
+        found.set(key, { name: key, place: found.size, points: [], group });
+      }
       found.get(key).points.push([time < 0 ? 0 : Date.parse(row[time]), row[place] === null ? null : Number(row[place])]);
     }
   }
@@ -43,6 +46,13 @@ function timeseries(el, spec, state) {
       unit: spec.unit, window: [now - windowMs, now], thresholds: spec.thresholds,
     });
   });
+  whenChart(chartEl, (chart) => chart.getZr().on("click", ({ offsetX, offsetY }) => {
+    const shown = lines(state.data, spec.query).filter((line) => !hidden.has(line.name));
+    const found = nearest(shown, chart.convertFromPixel({ gridIndex: 0 }, [offsetX, offsetY]));
+    if (!found || !bucketMs) return;
+    const { line, at } = found;
+    el.dispatchEvent(new CustomEvent("point", { detail: { _time: new Date(at).toISOString(), ...line.group } }));
+  }));
   const drawLegend = (shown) => {
     const latest = (line) => text(line.points.findLast((point) => point[1] !== null)?.[1], spec.unit);
     if (shown.length === 1) {
@@ -55,6 +65,15 @@ function timeseries(el, spec, state) {
         h("i", { style: `background:${seriesColour(line.place)}` }), h("span", {}, line.name), h("b", {}, latest(line)))));
   };
   return { draw, leave: () => forget(chartEl) };
+}
+
+/** Return the line and the time that were meant by a click at [ms, value]: the nearest bucket, then the nearest value. */
+export function nearest(shown, [ms, value]) {
+  const times = shown.flatMap((line) => line.points.filter((point) => point[1] !== null).map((point) => point[0]));
+  if (!times.length) return null;
+  const at = times.reduce((best, time) => (Math.abs(time - ms) < Math.abs(best - ms) ? time : best));
+  const here = shown.flatMap((line) => line.points.filter((point) => point[0] === at && point[1] !== null).map((point) => ({ line, at, off: Math.abs(point[1] - value) })));
+  return here.reduce((best, one) => (one.off < best.off ? one : best));
 }
 
 function stat(el, spec, state) {
