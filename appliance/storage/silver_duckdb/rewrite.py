@@ -33,6 +33,7 @@ def copy_tables(
             f"Rewriting the row store: expected nothing but tables, got {others[0][0]!r}.",
             hint="the file is as it was; report this with the support bundle",
         )
+    target.execute("BEGIN")  # one transaction: many small tables would each wait for the disk
     for table, statement, uuids in source.execute(_TABLES).fetchall():
         go_on()
         target.execute(statement)
@@ -42,6 +43,7 @@ def copy_tables(
                 f"Rewriting the row store: the copy of {table!r} is not the same.",
                 hint="the file is as it was; report this with the support bundle",
             )
+    target.execute("COMMIT")
 
 
 def _copy(source: duckdb.DuckDBPyConnection, target: duckdb.DuckDBPyConnection, table: str, uuids: list[str]) -> None:
