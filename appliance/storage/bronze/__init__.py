@@ -6,10 +6,14 @@ What does not: judging payloads (sources), understanding them (mapping), decidin
 ```
 <root>/<pipeline_id>/00000000000000000001.jsonl.zst   closed: independent zstd frames, `zstd -d` reads the file
                      00000000000000000001.idx         where each of them begins; the delivery ids within (derived)
-                     00000000000000065537.jsonl       open: plain lines; may end in zeros (space taken ahead)
+                     00000000000000065537.jsonl       open, or closed and not yet compressed: plain lines
                      00000000000000065537.jsonl.rest  after a good end: what the next start need not scan
                      00000000000000065537.jsonl.cut-4711   bytes that a crash left unfinished, kept for a person
-                     manifest.jsonl                   one line a closed segment; each names the link of the one before
+                     00000000000000065537.jsonl.damaged    what was closed and could not be read as a whole, likewise
+                     manifest.jsonl                   a line for each segment that closed, was replaced, or expired;
+                                                      each names the link of the one before
+                     corrections.jsonl                what is refined instead of an event; see corrections
+                     quarantine.json                  places that could not be read (derived)
 ```
 """
 
