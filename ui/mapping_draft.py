@@ -1,13 +1,11 @@
 """A mapping while it is being edited: tolerant of half-written fields, turned into a document when asked."""
 
 import json
-import re
 from typing import Any
 
 ORIGINS = ("path", "expr")
 _NUMBERS = ("min", "max")
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_MOST_SUGGESTED = 40
+_UNSET: tuple[Any, ...] = (None, "", [], "keep")
 
 
 class MappingDraft:
@@ -51,19 +49,19 @@ class MappingDraft:
         """Say where the event's own time stands; an empty path: the moment of receipt."""
         self.options["time"] = {"path": path, "format": format_ or "auto"} if path else None
 
-    def suggest(self, event: Any) -> int:
-        """Add a field for each top-level value of ``event`` (and one level below) that no field reads yet."""
-        known = {field.get("path") for field in self.fields}
-        names = {field.get("name") for field in self.fields}
-        added = 0
-        for path, value in _leaves(event):
-            name = "_".join(_IDENTIFIER.findall(path)).lower()[:63]
-            if path in known or name in names or not name or added == _MOST_SUGGESTED:
-                continue
-            self.fields.append({"name": name, "type": _type(value), "path": path})
-            names.add(name)
-            added += 1
-        return added
+    def take(self, suggested: dict[str, Any]) -> int:
+        """Add what a suggested mapping has and this one lacks; return how many fields that were.
+
+        Options (time, explode) are taken over only where no field stands yet: they change what every path means.
+        """
+        if not self.fields:
+            self.load({**suggested, **{name: value for name, value in self.options.items() if value not in _UNSET}})
+            return len(self.fields)
+        paths, names = ({field.get(key) for field in self.fields} for key in ("path", "name"))
+        wanted = suggested.get("fields", [])
+        added = [field for field in wanted if field.get("path") not in paths and field["name"] not in names]
+        self.fields += [dict(field) for field in added]
+        return len(added)
 
 
 def origin_of(field: dict[str, Any]) -> str:
@@ -96,29 +94,3 @@ def _number(text: str) -> float | str:
     except ValueError:
         return text  # the check names it
     return int(number) if number.is_integer() else number
-
-
-def _leaves(event: Any, path: str = "$", depth: int = 0) -> list[tuple[str, Any]]:
-    if isinstance(event, dict) and depth < 2:
-        return [leaf for name, value in event.items() for leaf in _leaves(value, path + _step(name), depth + 1)]
-    return [(path, event)] if depth else []
-
-
-def _step(name: str) -> str:
-    return f".{name}" if _IDENTIFIER.fullmatch(name) else "[" + json.dumps(name) + "]"
-
-
-def _type(value: Any) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case int():
-            return "integer"
-        case float():
-            return "float"
-        case str() if re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d", value):
-            return "timestamp"
-        case dict() | list():
-            return "json"
-        case _:
-            return "string"

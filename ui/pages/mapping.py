@@ -1,10 +1,9 @@
 """The mapping editor: a form and a JSON view of one draft, tried on the last real events at every change."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
-from typing import Any
 
+import msgspec
 from nicegui import background_tasks
 from nicegui.element import Element
 from nicegui.events import ValueChangeEventArguments
@@ -87,7 +86,7 @@ class MappingPage:
                 setattr(self, f"_{label.lower()}_button", made)
         if not editable:
             return
-        suggest = button("Suggest", "small", glyph="spark", title="Add fields for what the last event holds")
+        suggest = button("Suggest", "small", glyph="spark", title="Add fields for what the last events hold")
         on(suggest, "click", self._visit.act(self._suggest, busy=suggest))
         self._save_button = button(f"Save as version {self._version + 1}", "primary small")
         on(self._save_button, "click", self._visit.act(self._save, busy=self._save_button))
@@ -167,17 +166,13 @@ class MappingPage:
         if not ledger.received:
             toast(self._visit.client, "There is no event yet to learn from: send one first", "bad")
             return
-        event = await self._visit.services.records.event(who, self._view.id, ledger.received)
-        try:
-            sample: Any = json.loads(event.payload)
-        except ValueError:
-            sample = None
-        added = self._draft.suggest(sample)
+        found = await self._visit.services.suggestions.suggest(who, None, self._view.id)
+        added = self._draft.take(msgspec.to_builtins(found.mapping))
         self._switch(False)
-        toast(
-            self._visit.client,
-            f"Added {added} fields from the last event" if added else "Every value is mapped already",
+        told = (
+            f"Added {added} fields, learned from {found.samples:,} events" if added else "Every value is mapped already"
         )
+        toast(self._visit.client, " · ".join([told, *found.notes[:2]]))
 
     async def _save(self, who: Principal) -> None:
         pipelines = self._visit.services.pipelines

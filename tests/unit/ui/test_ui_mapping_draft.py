@@ -58,29 +58,27 @@ def test_time_is_set_and_taken_away() -> None:
     assert "time" not in draft.document()
 
 
-def test_fields_are_suggested_from_an_event() -> None:
-    draft = MappingDraft({"fields": [{"name": "id", "type": "string", "path": "$.id"}]})
-    event = {
-        "id": "a", "ok": True, "n": 3, "x": 1.5, "at": "2026-01-31T12:00:00Z", "who": {"name": "Ada"}, "tags": ["a"],
-        "odd key": 1, "none": None,
-    }  # fmt: skip
-    assert draft.suggest(event) == 8
-    assert draft.fields[1:] == [
-        {"name": "ok", "type": "boolean", "path": "$.ok"},
-        {"name": "n", "type": "integer", "path": "$.n"},
-        {"name": "x", "type": "float", "path": "$.x"},
-        {"name": "at", "type": "timestamp", "path": "$.at"},
-        {"name": "who_name", "type": "string", "path": "$.who.name"},
-        {"name": "tags", "type": "json", "path": "$.tags"},
-        {"name": "odd_key", "type": "integer", "path": '$["odd key"]'},
-        {"name": "none", "type": "string", "path": "$.none"},
-    ]
-    assert draft.suggest(event) == 0
+SUGGESTED: dict[str, Any] = {
+    "fields": [
+        {"name": "temp", "type": "float", "path": "$.temp"},
+        {"name": "device", "type": "string", "path": "$.device"},
+    ],
+    "time": {"path": "$.ts", "format": "unix_ms"},
+}
 
 
-@pytest.mark.parametrize("event", [None, 3, "text", [1, 2], {}])
-def test_nothing_is_suggested_from_what_has_no_names(event: object) -> None:
-    assert MappingDraft({}).suggest(event) == 0
+def test_an_empty_draft_takes_a_suggestion_whole() -> None:
+    draft = MappingDraft({"unmapped": "keep", "where": "temp > 0"})
+    assert draft.take(SUGGESTED) == 2
+    assert draft.document() == {**SUGGESTED, "where": "temp > 0"}
+
+
+def test_a_draft_takes_the_fields_it_lacks_and_keeps_its_own() -> None:
+    own = {"name": "celsius", "type": "integer", "path": "$.temp"}
+    draft = MappingDraft({"fields": [own]})
+    assert draft.take(SUGGESTED) == 1
+    assert draft.document() == {"fields": [own, SUGGESTED["fields"][1]]}
+    assert draft.take(SUGGESTED) == 0
 
 
 @pytest.mark.parametrize("wrong", [{"fields": "x"}, {"fields": [1, {"name": "a"}]}, {"fields": None}])
