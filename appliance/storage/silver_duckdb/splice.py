@@ -20,9 +20,9 @@ _DIALECT: Final = DuckDb()
 _OWN: Final = ("_time", "_seq", "_item", "_key", "_extra")
 _WITHIN: Final = "BETWEEN $first AND $last"
 _REACH: Final = """
-SELECT min(seq), max(first_seq) FILTER (number = $other)
-FROM _generations JOIN _progress ON _progress.pipeline_id = _generations.pipeline_id AND generation = number
-WHERE _generations.pipeline_id = $id AND number IN ($live, $other)
+SELECT min(seq), coalesce((SELECT max(begun) FROM (SELECT min(first_seq) AS begun FROM _spans
+    WHERE pipeline_id = $id AND generation IN ($live, $other) GROUP BY generation)), 1)
+FROM _progress WHERE pipeline_id = $id AND generation IN ($live, $other)
 """
 _TOUCHED: Final = """
 CREATE OR REPLACE TEMP TABLE spliced_times AS
