@@ -24,8 +24,9 @@ local body = io.open(os.getenv("DASH_BENCH_BODY"), "rb"):read("*a")
 local at = 0
 function request()
   at = at % #signed + 1
-  local id, stamp, signature = signed[at]:match("(%S+) (%S+) (%S+)")
-  return wrk.format("POST", nil, {["content-type"] = os.getenv("DASH_BENCH_TYPE"), ["webhook-id"] = id,
+  local id, stamp, signature, path = signed[at]:match("(%S+) (%S+) (%S+) ?(%S*)")
+  if path == "" then path = nil end
+  return wrk.format("POST", path, {["content-type"] = os.getenv("DASH_BENCH_TYPE"), ["webhook-id"] = id,
     ["webhook-timestamp"] = stamp, ["webhook-signature"] = signature}, body)
 end
 """
@@ -46,7 +47,8 @@ class Load:
 class Plan:
     """What to send where: ``body`` again and again over ``connections``; ``most`` requests are signed beforehand.
 
-    ``secret``: empty where nobody checks signatures.
+    ``secret``: empty where nobody checks signatures. ``spread``: (path, secret) of each of many pipelines, instead of
+    the one that ``url`` and ``secret`` name; each request goes to the next.
     """
 
     url: str
@@ -55,6 +57,7 @@ class Plan:
     connections: int
     seconds: int
     most: int
+    spread: tuple[tuple[str, str], ...] = ()
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def running(plan: Plan) -> Iterator["Running"]:
         folder = Path(directory)
         (folder / "script.lua").write_text(SCRIPT)
         (folder / "body").write_bytes(plan.body)
-        (folder / "signed").write_text(_signed(plan.body, plan.secret, plan.most))
+        (folder / "signed").write_text(_signed(plan))
         command = [
             "wrk",
             "-t1",
@@ -104,15 +107,18 @@ def _latency(said: str, percent: int) -> float:
     return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] if found else 0.0
 
 
-def _signed(body: bytes, secret: str, most: int) -> str:
-    """Return ``most`` lines of id, timestamp and signature."""
-    if not secret:
+def _signed(plan: Plan) -> str:
+    """Return ``plan.most`` lines of id, timestamp, signature and, where requests are spread, path."""
+    if not plan.secret and not plan.spread:
         return "unsigned 0 none\n"
-    key = base64.b64decode(secret.removeprefix("whsec_"))
+    targets = [
+        (path, base64.b64decode(secret.removeprefix("whsec_"))) for path, secret in plan.spread or (("", plan.secret),)
+    ]
     stamp, name = str(int(time.time())), uuid.uuid4().hex
     lines = []
-    for number in range(most):
+    for number in range(plan.most):
+        path, key = targets[number % len(targets)]
         message_id = f"msg_{name}{number}"
-        digest = hmac.digest(key, f"{message_id}.{stamp}.".encode() + body, hashlib.sha256)
-        lines.append(f"{message_id} {stamp} v1,{base64.b64encode(digest).decode()}")
+        digest = hmac.digest(key, f"{message_id}.{stamp}.".encode() + plan.body, hashlib.sha256)
+        lines.append(f"{message_id} {stamp} v1,{base64.b64encode(digest).decode()} {path}".rstrip())
     return "\n".join(lines) + "\n"

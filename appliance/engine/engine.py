@@ -24,6 +24,7 @@ from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 from appliance.engine.batches import Course
 from appliance.engine.bucket import TokenBucket
+from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
 from appliance.engine.hot_cache import KEPT_ROWS, HotCache
@@ -66,6 +67,7 @@ class Engine:
         self.bronze = parts.bronze
         self.workers = parts.workers
         self.hub = Hub()
+        self._crowd = Crowd()
         self.drifts = Drifts()
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
@@ -119,9 +121,9 @@ class Engine:
         """Return what rows are refined into ``silver`` with."""
         parts, watch = self._parts, self.drifts.offer
         if parts.disk is None:
-            return Means(parts.bronze, silver, parts.mapper, parts.workers, watch=watch)
+            return Means(parts.bronze, silver, parts.mapper, parts.workers, watch=watch, crowd=self._crowd)
         room = partial(parts.disk.check, ROOM_AGAIN_SECS)
-        return Means(parts.bronze, silver, parts.mapper, parts.workers, room, watch)
+        return Means(parts.bronze, silver, parts.mapper, parts.workers, room, self._crowd, watch)
 
     def check_startable(self, pipeline: Pipeline) -> None:
         """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,14 +16,10 @@ from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
+from appliance.engine.crowd import MAX_EVENTS, Crowd
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, TransientError
 
-MAX_EVENTS: Final = 100_000
-MAX_BYTES: Final = 24 << 20
-REST_SHARE: Final = 2.0  # of a batch's own duration, before the next: batches grow, receiving keeps its share
-REST_MOST_SECS: Final = 0.25
-HURRY_AFTER_SECS: Final = 2.0  # behind by more than this, there is no rest: a burst is absorbed first, refined next
 RETRY_SECS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 T = TypeVar("T")
@@ -40,6 +36,7 @@ class Means:
     mapper: Mapper
     workers: Workers
     room: Callable[[], None] = lambda: None  # raises TransientError while the disk has none
+    crowd: Crowd = field(default_factory=Crowd)
     watch: Callable[[PipelineId, Sequence[Frame]], None] = lambda _pipeline_id, _frames: None  # looks at some of them
 
 
@@ -103,16 +100,21 @@ class Refiner:
         while not self._stopping.is_set():
             await self._more.wait()
             self._more.clear()
-            while not self._stopping.is_set() and self.lag_events > 0:
-                commit = await self._patiently(self._refine_once, self.course, self.progress.seq)
-                if commit is None:
-                    break
-                if isinstance(commit, Progress):
-                    self._go_back(commit)
-                    continue
-                self._done(commit)
-                if not self._behind():
-                    await self._rest(min(REST_MOST_SECS, commit.took_secs * REST_SHARE))
+            with self._means.crowd.joined():
+                await self._refine_all()
+
+    async def _refine_all(self) -> None:
+        """Refine batch by batch until nothing is left, or it cannot go on."""
+        while not self._stopping.is_set() and self.lag_events > 0:
+            commit = await self._patiently(self._refine_once, self.course, self.progress.seq)
+            if commit is None:
+                return
+            if isinstance(commit, Progress):
+                self._go_back(commit)
+                continue
+            self._done(commit)
+            if not self._behind():
+                await self._rest(self._means.crowd.rest_secs(commit.took_secs))
 
     def _go_back(self, stored: Progress) -> None:
         """Go on from where the store stands: its file was set aside and begun anew, and Bronze has it all."""
@@ -120,17 +122,21 @@ class Refiner:
         self.progress = stored
 
     def _behind(self) -> bool:
-        return self.waiting_since is not None and time.monotonic() - self.waiting_since > HURRY_AFTER_SECS
+        hurry_after = self._means.crowd.hurry_after_secs
+        return self.waiting_since is not None and time.monotonic() - self.waiting_since > hurry_after
 
     def _done(self, commit: Commit) -> None:
         self.progress = commit.progress
         if self.lag_events <= 0:
             self.waiting_since = None
-        elif commit.whole and commit.events < self._batch_events:
+        elif commit.whole and commit.events < min(self._batch_events, self._means.crowd.most_events):
             # All that was there was taken: what waits now came meanwhile.
             self.waiting_since = time.monotonic() - commit.took_secs
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
-        self._told(commit)
+        try:
+            self._told(commit)
+        except Exception as error:  # noqa: BLE001 - whoever is told: rows are stored, and refining goes on
+            log.error("refine.not_told", pipeline=self.course.pipeline_id, error=str(error), exc_info=error)
 
     async def _patiently(self, work: Callable[..., T], *args: object) -> T | None:
         """Run ``work`` in a thread until it succeeds; None: the pipeline stops, or its state cannot be trusted."""
@@ -185,7 +191,9 @@ class Refiner:
         """Read, map and commit one batch; Progress: the store does not stand at ``after_seq`` but there."""
         began = time.monotonic()
         self._means.room()
-        frames = self._means.bronze.read(course.pipeline_id, after_seq, self._batch_events, MAX_BYTES)
+        crowd = self._means.crowd
+        most = min(self._batch_events, crowd.most_events)
+        frames = self._means.bronze.read(course.pipeline_id, after_seq, most, crowd.most_bytes)
         batch = self._gap(course, after_seq, frames)
         if batch is None:
             today = one_day(frames)

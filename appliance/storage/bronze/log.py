@@ -30,7 +30,7 @@ from appliance.storage.bronze.upkeep import FileLogUpkeep
 from appliance.storage.bronze.verify import Verification
 from appliance.storage.bronze.writer import OpenFiles
 
-_COMMIT_THREADS = 4
+_COMMIT_THREADS = 16  # mostly waiting for the disk, which makes several files durable together
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
