@@ -93,7 +93,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(mapper.close)
         disk = _disk(settings)
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
-        stack.push_async_callback(asyncio.to_thread, drift.save, plane, engine.drifts)
+        stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch = StorageWatch(engine)
         services = assemble(

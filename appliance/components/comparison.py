@@ -59,5 +59,9 @@ class Compare(Protocol):
     """Blocking: called in threads."""
 
     def __call__(self, before: "Mapped", after: "Mapped", most_examples: int, /) -> Comparison:
-        """Compare what two mappings made of the same events, up to the last that both came to."""
+        """Compare what two mappings made of the same events, up to the last that both came to.
+
+        Raises:
+            TooLarge: that needs more memory than it may have.
+        """
         ...

@@ -11,14 +11,14 @@ from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping
 from appliance.engine.batches import after
 
-MOST_ROW_BYTES: Final = 256 << 20
+MOST_ROW_BYTES: Final = 128 << 20
 PIECE_FRAMES_BYTES: Final = 16 << 20
 
 
 def trial(mapper: Mapper, mapping: Mapping, frames: Sequence[Frame]) -> Mapped:
     """Return what ``mapping`` makes of ``frames`` (consecutive, not empty), or of their beginning; blocking.
 
-    ``last_seq`` of the answer says how far it goes: rows beyond 256 MiB are not made.
+    ``last_seq`` of the answer says how far it goes: rows beyond 128 MiB are not made.
 
     Raises:
         Invalid: the mapping does not compile.

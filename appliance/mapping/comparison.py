@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from appliance.components.comparison import Cause, ChangedRow, Comparison, Rows
 from appliance.components.mapper import Mapped
 from appliance.components.rows import public_rows
+from appliance.errors import TooLarge
 from appliance.mapping import sandbox, sql
 
 _THREADS: Final = 2
@@ -52,6 +53,16 @@ class _Sides:
 
 def compare(before: Mapped, after: Mapped, most_examples: int) -> Comparison:
     """See ``components.comparison.Compare``."""
+    try:
+        return _compared(before, after, most_examples)
+    except duckdb.OutOfMemoryException as error:
+        told = (
+            f"comparing {before.rows.num_rows:,} rows with {after.rows.num_rows:,} needs more than {_MEMORY} of memory"
+        )
+        raise TooLarge(f"{told}: choose a smaller range") from error
+
+
+def _compared(before: Mapped, after: Mapped, most_examples: int) -> Comparison:
     last = min(before.last_seq, after.last_seq)
     sides = _Sides(*(_up_to(one.rows, "_seq", last) for one in (before, after)))
     with sandbox.connect(_THREADS, _MEMORY) as connection:

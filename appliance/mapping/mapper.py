@@ -126,7 +126,9 @@ def _mapped(
         lost = lost.filter(pc.less(lost.column("seq"), end))
         dead = pa.concat_tables([dead, lost]).sort_by([("seq", "ascending"), ("item", "ascending")])
         dead_seqs = pc.unique(dead.column("seq"))
-    total = sum(min(frame.count, max(0, end - frame.first_seq)) for frame in frames)
+    total = sum(frame.count for frame in frames)
+    if reason is not None:
+        total = sum(min(frame.count, max(0, end - frame.first_seq)) for frame in frames)
     outcome = _outcome(compiled, rows, dead_seqs, total)
     return Mapped(rows.cast(compiled.schema), dead, outcome, frames[0].first_seq, end - 1, reason)
 

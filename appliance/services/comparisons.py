@@ -86,8 +86,7 @@ class Comparisons:
             return Preview(columns=columns_of(after), rows=[], dead=[], filtered=0, events=0, comparison=none)
         tried = await self._try(before, after, found.frames)
         change = _change((before, after), found, tried, (time.perf_counter() - began, stored))
-        newest = preview_of(after, _newest(tried.after), change.events)
-        return msgspec.structs.replace(newest, filtered=change.after.filtered, comparison=change)
+        return msgspec.structs.replace(preview_of(after, _newest(tried.after)), comparison=change)
 
     async def _find(self, pipeline_id: PipelineId, stretch: Stretch, most: int, now: datetime) -> Found:
         bronze = self._engine.bronze

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -15,7 +16,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.schedule import Every
 from appliance.engine.drift import Drifts
 from appliance.engine.jobs import Recurring
-from appliance.errors import NotFound
+from appliance.errors import DashError, NotFound
 from appliance.services.ports import Engine
 from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
@@ -23,6 +24,8 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import DriftRow, PipelineRow
 
 SAVE_EVERY: Final = timedelta(minutes=1)
+
+log = structlog.get_logger("drift")
 
 
 class SeenPath(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,8 +120,22 @@ def save(plane: ControlPlane, drifts: Drifts, clock: Clock = utc_now) -> None:
         for pipeline_id, drift in changed.items():
             _put(tx, pipeline_id, drift, clock())
 
-    if changed:
+    if not changed:
+        return
+    try:
         plane.write_now(put)
+    except DashError:
+        for pipeline_id in changed:
+            drifts.of(pipeline_id).changed = True
+        raise
+
+
+def save_at_the_end(plane: ControlPlane, drifts: Drifts) -> None:
+    """Keep it once more; that it cannot be kept holds up no end."""
+    try:
+        save(plane, drifts)
+    except DashError as error:
+        log.warning("drift.not_kept", error=str(error))
 
 
 def recurring_saving(plane: ControlPlane, drifts: Drifts) -> Recurring:

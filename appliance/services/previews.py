@@ -63,7 +63,7 @@ class Previews:
             frames = await self._stored(who, pipeline_id, stretch)
         if not frames:
             return Preview(columns=columns_of(decoded), rows=[], dead=[], filtered=0, events=0)
-        return preview_of(decoded, await self._engine.preview(decoded, frames), sum(frame.count for frame in frames))
+        return preview_of(decoded, await self._engine.preview(decoded, frames))
 
     async def _stored(self, who: Principal, pipeline_id: PipelineId | None, stretch: Stretch) -> list[Frame]:
         if pipeline_id is None:
@@ -92,12 +92,13 @@ def columns_of(mapping: Mapping) -> list[PreviewColumn]:
     return [PreviewColumn(field.name, field.type.value) for field in mapping.fields]
 
 
-def preview_of(mapping: Mapping, mapped: "Mapped", events: int) -> Preview:
+def preview_of(mapping: Mapping, mapped: "Mapped") -> Preview:
     json_fields = frozenset({"_extra"} | {field.name for field in mapping.fields if field.type is FieldType.JSON})
     return Preview(
         columns=columns_of(mapping),
         rows=encode_rows(public_rows(mapped.rows), json_fields),
         dead=dead_letters_of(mapped.dead),
         filtered=mapped.outcome.filtered,
-        events=events,
+        stopped=mapped.stopped,
+        events=mapped.outcome.total,
     )

@@ -12,7 +12,7 @@ from appliance.domain.ids import PipelineId
 from appliance.errors import Invalid, Problem
 from appliance.services.moments import parse_moment
 
-MOST_BYTES: Final = 128 << 20  # of lines, in one look
+MOST_BYTES: Final = 64 << 20  # of lines, in one look
 _READ_BYTES: Final = 16 << 20
 _KINDS: Final = "'from' and 'to', or 'first_seq' and 'last_seq', or 'last'"
 

@@ -183,6 +183,7 @@ class Preview(msgspec.Struct, frozen=True, kw_only=True):
     filtered: int
     events: int
     problems: list[Problem] = []
+    stopped: str | None = None  # why a frozen mapping went no further
     comparison: ChangePreview | None = None  # with the mapping that runs, where it was asked for
 
 

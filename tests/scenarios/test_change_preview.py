@@ -89,8 +89,11 @@ async def test_mistakes_of_the_question_are_told_all_at_once(api: Any, boilers: 
 
 
 async def test_a_frozen_mapping_says_where_it_would_stop(api: Any, boilers: str) -> None:
-    body = {"pipeline": boilers, "mapping": mapping(DEVICE, TEMP, TAGS, contract="freeze"), "compare": True}
-    change = (await api.post("/api/v1/mappings/preview", json=body)).json()["comparison"]
+    body = {"pipeline": boilers, "mapping": mapping(DEVICE, TEMP, TAGS, contract="freeze")}
+    plain = (await api.post("/api/v1/mappings/preview", json=body)).json()
+    assert (plain["events"], len(plain["rows"]), len(plain["dead"])) == (2, 1, 1)
+    assert plain["stopped"].endswith("the event has keys that no field reads: fw")
+    change = (await api.post("/api/v1/mappings/preview", json=body | {"compare": True})).json()["comparison"]
     assert (change["events"], change["last_seq"]) == (2, 2)
     assert change["stopped"].startswith("the new mapping stops: event 3 differs from the mapping")
 
