@@ -83,15 +83,17 @@ class DuckDbSilver:
     def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
         if generation is None:
             return self.counts((pipeline_id,))[pipeline_id]
-        with self._database.reading("reading progress", _COUNTING_SECS) as cursor:
-            found = read_progress(cursor, pipeline_id, generation)
+
+        def work(cursor: duckdb.DuckDBPyConnection) -> Progress | None:
+            return read_progress(cursor, pipeline_id, generation)
+
+        found = self._database.read("reading progress", _COUNTING_SECS, work)
         if found is None:
             raise no_such(pipeline_id, generation)
         return found
 
     def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
-        with self._database.reading("reading progress", _COUNTING_SECS) as cursor:
-            found = read_live_progress(cursor)
+        found = self._database.read("reading progress", _COUNTING_SECS, read_live_progress)
         return {pipeline_id: found.get(pipeline_id, Progress()) for pipeline_id in pipeline_ids}
 
     def commit(self, batch: Batch) -> Progress:
@@ -121,9 +123,8 @@ class DuckDbSilver:
         return self._reads.dead_letters(pipeline_id, query)
 
     def recount(self, table: Table) -> Outcome:
-        number = self._writer.number(table)
-        with self._database.reading(f"counting the rows of {table.pipeline_id}", _COUNTING_SECS) as cursor:
-            return recount(cursor, table.pipeline_id, number)
+        number, doing = self._writer.number(table), f"counting the rows of {table.pipeline_id}"
+        return self._database.read(doing, _COUNTING_SECS, lambda cursor: recount(cursor, table.pipeline_id, number))
 
     def drop(self, pipeline_id: PipelineId) -> None:
         def work(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -1,7 +1,10 @@
-"""Dead letters of a pipeline, newest first."""
+"""Dead letters of a pipeline: those that are meant, newest first."""
+
+from typing import Any
 
 from sqlglot import exp
 
+from appliance.components.letters import LetterFilter
 from appliance.components.silver import DeadLetterQuery
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.dialect import Dialect
@@ -16,16 +19,48 @@ DEAD_COLUMNS = (
 
 def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect, generation: int = 1) -> Statement:
     """Return the statement that answers ``query`` with the columns of ``DEAD_COLUMNS``."""
-    scope = Scope(dict.fromkeys(DEAD_COLUMNS, FieldType.STRING))
-    conditions: list[exp.Expr] = [
-        exp.EQ(this=column(field), expression=scope.bind(value))
-        for field, value in (("reason", query.reason), ("field", query.field))
-        if value is not None
-    ]
+    scope = letter_scope()
+    conditions = letter_conditions(scope, LetterFilter(reason=query.reason, field=query.field))
     if query.before_seq is not None:
-        conditions.append(exp.LT(this=column("seq"), expression=scope.bind(query.before_seq)))
-    source = exp.Table(this=name(dead_table(pipeline_id, generation)), alias=exp.TableAlias(this=name(ALIAS)))
-    tree = exp.select(*(exp.alias_(column(field), name(field)) for field in DEAD_COLUMNS)).from_(source)
+        conditions.append(compared("seq", exp.LT, scope, query.before_seq))
+    tree = exp.select(*(exp.alias_(column(field), name(field)) for field in DEAD_COLUMNS))
     newest = [exp.Ordered(this=column("seq"), desc=True), exp.Ordered(this=column("item"), desc=True)]
-    tree = tree.where(*conditions).order_by(*newest).limit(integer(query.limit))
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    tree = tree.from_(letters_of(pipeline_id, generation)).where(*conditions).order_by(*newest)
+    return Statement(tree.limit(integer(query.limit)).sql(dialect.sqlglot_name), scope.values)
+
+
+def letter_scope() -> Scope:
+    """Return an empty scope of dead letters."""
+    return Scope(dict.fromkeys(DEAD_COLUMNS, FieldType.STRING))
+
+
+def letters_of(pipeline_id: str, generation: int) -> exp.Table:
+    """Return what to select from, under the alias ``r``."""
+    return exp.Table(this=name(dead_table(pipeline_id, generation)), alias=exp.TableAlias(this=name(ALIAS)))
+
+
+def letter_conditions(scope: Scope, chosen: LetterFilter) -> list[exp.Expr]:
+    """Return one expression for each thing that ``chosen`` asks for."""
+    wanted: list[tuple[str, type[exp.Binary], Any]] = [
+        ("reason", exp.EQ, chosen.reason),
+        ("field", exp.EQ, chosen.field),
+        ("message", exp.EQ, chosen.message),
+        ("version", exp.EQ, chosen.version),
+        ("seq", exp.GTE, chosen.first_seq),
+        ("seq", exp.LTE, chosen.last_seq),
+        ("received_at", exp.GTE, chosen.received_from),
+        ("received_at", exp.LT, chosen.received_to),
+    ]
+    conditions = [compared(field, how, scope, value) for field, how, value in wanted if value is not None]
+    return [*conditions, _one_of(scope, chosen.seqs)] if chosen.seqs else conditions
+
+
+def compared(field: str, how: type[exp.Binary], scope: Scope, value: Any) -> exp.Expr:
+    """Return the comparison of a column with a bound value."""
+    return how(this=column(field), expression=scope.bind(value))
+
+
+def _one_of(scope: Scope, seqs: tuple[int, ...]) -> exp.Expr:
+    """Return the condition as a join with one bound list: thousands of single values would be planned one by one."""
+    listed = exp.select(exp.Anonymous(this="unnest", expressions=[scope.bind(list(seqs))]))
+    return exp.In(this=column("seq"), query=exp.Subquery(this=listed))
