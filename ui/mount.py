@@ -80,6 +80,7 @@ def _add_pages(screens: "Screens") -> None:
         dashboard,
         dashboards,
         dead_letters,
+        erasures,
         ledger,
         mapping,
         new_pipeline,
@@ -94,7 +95,7 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, ledger, mapping, new_pipeline, pipeline)
+    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
     for page in (*pages, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
         page.register(screens)
 

@@ -21,6 +21,7 @@ SCREENS = {
     "dashboards": "/dashboards",
     "dashboard": "/dashboards/{board}",
     "storage": "/storage",
+    "erasures": "/erasures",
     "versions": "/pipelines/{host}/versions",
     "tokens": "/tokens",
     "account": "/account",

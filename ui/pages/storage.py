@@ -10,7 +10,7 @@ from appliance.errors import Invalid
 from appliance.services.retention_rules import Round
 from appliance.services.storage import DiskView, PipelineStorage, StorageView
 from ui.frame import Place
-from ui.markup import button, icon, node, on, on_value
+from ui.markup import button, icon, link_button, node, on, on_value
 from ui.screens import Screens
 from ui.session import Visit
 from ui.toast import go, toast
@@ -34,8 +34,10 @@ def register(screens: Screens) -> None:
     @screens.page("/storage", Place("Storage", "storage"))
     async def storage(visit: Visit) -> None:
         view = await visit.services.storage.overview(visit.who)
-        with page_head("Storage", "What the data occupies, how it grows, and how long it is kept"):
-            pass
+        lead = "What the data occupies, how it grows, and how long it is kept"
+        with page_head("Storage", lead) as actions, actions:
+            if visit.may(Action.DATA_ERASE):
+                link_button("Erase somebody's data…", "/erasures", glyph="trash")
         with node("div", css="stack"):
             _disk(view.disk)
             _figures(view)

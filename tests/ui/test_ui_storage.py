@@ -1,0 +1,66 @@
+"""Storage on screen: how long data is kept, and somebody's data erased after it was counted."""
+
+import re
+import time
+from typing import Any
+
+import httpx
+from playwright.sync_api import Page, expect
+
+from tests.running import RunningAppliance
+from tests.ui.browsing import NARROW, Opens, shoot
+
+MAPPING: dict[str, Any] = {"fields": [{"name": "who", "path": "$.who", "type": "string"}]}
+
+
+def test_wrong_durations_are_told_beside_their_field(signed_in: Opens, appliance: RunningAppliance) -> None:
+    page = signed_in("/storage")
+    page.wait_for_selector("html[data-ready]")
+    page.locator("[name=silver]").fill("a fortnight")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#e-silver")).to_contain_text("a duration such as")
+    page.locator("[name=silver]").fill("400d")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.locator("[name=silver]")).to_have_value("400d")
+    page.get_by_role("button", name="Give free space back").click()
+    expect(page.get_by_text("given back in")).to_be_visible(timeout=15_000)
+
+
+def look_again(page: Page, state: str) -> None:
+    """Draw the page anew until the newest erasure is in ``state`` (a pattern)."""
+    deadline = time.monotonic() + 30
+    while not re.search(state, page.locator("tbody").inner_text() if page.locator("tbody").count() else ""):
+        assert time.monotonic() < deadline, f"not {state} in time"
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+
+
+def test_somebody_is_counted_and_erased(signed_in: Opens, appliance: RunningAppliance) -> None:
+    source = {"type": "webhook", "signature": "none"}
+    pipeline_id, _ = appliance.create_pipeline("erased-on-screen", MAPPING, source=source)
+    events = [{"who": "ada"}, {"who": "grace"}, {"who": "ada"}]
+    httpx.post(f"{appliance.url}/in/{pipeline_id}", json=events).raise_for_status()
+    appliance.wait_refined(pipeline_id)
+    page = signed_in("/erasures", viewport=NARROW, theme="dark")
+    page.wait_for_selector("html[data-ready]")
+    page.locator("[name=pipeline]").select_option(pipeline_id)
+    page.get_by_role("button", name="Count").click()
+    expect(page.locator(".problems")).to_contain_text("reason")
+    page.locator("[name=path]").fill("$.who")
+    page.locator("[name=value]").fill("ada")
+    page.locator("[name=reason]").fill("request 4711")
+    page.get_by_role("button", name="Count").click()
+    look_again(page, "counted")
+    expect(page.locator("tbody tr").first).to_contain_text("request 4711")
+    page.locator("[name=pipeline]").select_option(pipeline_id)
+    page.locator("[name=path]").fill("$.who")
+    page.locator("[name=value]").fill("ada")
+    page.locator("[name=reason]").fill("request 4711")
+    page.get_by_role("button", name="Erase", exact=True).click()
+    look_again(page, "confirming|done")
+    shoot(page, "erasures-done-dark-390")
+    with appliance.client() as client:
+        rows = client.get(f"/api/v1/pipelines/{pipeline_id}/records").raise_for_status().json()["items"]
+    assert [row["who"] for row in rows] == ["grace"]

@@ -1,0 +1,143 @@
+"""Erasing somebody's events: what to look for, a dry run that counts, and every erasure with how far it is."""
+
+import json
+from functools import partial
+from typing import Any, Final
+
+from nicegui.element import Element
+
+from appliance.domain.access import Action, Principal, require
+from appliance.domain.erasure import ErasureState
+from appliance.errors import Invalid, Problem
+from appliance.services.erasure_documents import ErasureView
+from appliance.services.views import PipelineView
+from ui.frame import Place
+from ui.markup import button, icon, node, on, on_value
+from ui.screens import Screens
+from ui.session import Visit
+from ui.toast import go
+from ui.widgets.card import card
+from ui.widgets.empty import notice
+from ui.widgets.figures import moment
+from ui.widgets.form import select_field, text_field
+from ui.widgets.head import page_head
+from ui.widgets.problem_list import problem_list
+
+SHOWN: Final = 50
+
+
+def register(screens: Screens) -> None:
+    """Register ``/erasures``."""
+
+    @screens.page("/erasures", Place("Erasures", "storage"))
+    async def erasures(visit: Visit) -> None:
+        require(visit.who, Action.DATA_ERASE)
+        pipelines = (await visit.services.pipelines.list(visit.who, limit=500)).items
+        found = (await visit.services.erasures.list(visit.who, limit=SHOWN)).items
+        lead = "Events of one person or thing, removed for good: from Bronze and from everything made of them"
+        with page_head("Erasures", lead, ("Storage", "/storage")) as actions, actions:
+            again = button("Look again", glyph="refresh")
+            on(again, "click", lambda _: go(visit.client, None, "As of now"))
+        with node("div", css="split"):
+            _list(found, {one.id: one.name for one in pipelines})
+            ErasureForm(visit, pipelines).draw()
+
+
+class ErasureForm:
+    """Says whose events; they are counted first, and erased only when that was asked for."""
+
+    def __init__(self, visit: Visit, pipelines: list[PipelineView]) -> None:
+        self._visit, self._pipelines = visit, pipelines
+        first = pipelines[0].id if pipelines else ""
+        self._values = {"pipeline": first, "path": "", "value": "", "reason": ""}
+
+    def draw(self) -> None:
+        """Draw the form."""
+        with card("Whose events"), node("div", css="form"):
+            if not self._pipelines:
+                notice("flow", "No pipelines", "There is nothing to erase yet.", ("New", "/pipelines/new"))
+                return
+            node("p", "Pipelines that read the one you name follow by themselves.", "muted")
+            options = [(one.id, one.name) for one in self._pipelines]
+            chosen = select_field("pipeline", "Pipeline", options, value=self._values["pipeline"])
+            path = text_field("path", "Where the event has", placeholder="$.user.email", spellcheck="false")
+            value = text_field("value", "the value", placeholder="ada@example.org", autocomplete="off")
+            reason = text_field("reason", "Reason", placeholder="request 4711", hint="The audit trail keeps it.")
+            for name, field in (("pipeline", chosen), ("path", path), ("value", value), ("reason", reason)):
+                on_value(field.control, partial(self._values.__setitem__, name))
+            self._told = node("div")
+            with node("div", css="callout warn"):
+                icon("alert")
+                node("span", "What is erased cannot be brought back. Count first.", "grow")
+            with node("div", css="form-foot"):
+                count = button("Count", "primary")
+                erase = button("Erase", "danger")
+            on(count, "click", self._visit.act(partial(self._ask, dry_run=True), busy=count))
+            on(erase, "click", self._visit.act(partial(self._ask, dry_run=False), busy=erase))
+
+    async def _ask(self, who: Principal, *, dry_run: bool) -> None:
+        given = self._values
+        document = {
+            "pipelines": [given["pipeline"]],
+            "payload": [{"path": given["path"].strip(), "value": _value(given["value"])}],
+            "reason": given["reason"].strip(),
+            "dry_run": dry_run,
+        }
+        try:
+            await self._visit.services.erasures.request(who, document)
+        except Invalid as error:
+            self._complain(error.problems)
+            return
+        told = "Counting: look again in a moment" if dry_run else "Erasing: look again in a moment"
+        go(self._visit.client, None, told)
+
+    def _complain(self, problems: tuple[Problem, ...]) -> None:
+        self._told.clear()
+        with self._told:
+            problem_list(problems)
+
+
+def _value(text: str) -> Any:
+    """Return a number, true or false where that is what was typed, else the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float | bool) else text
+
+
+def _list(found: list[ErasureView], names: dict[str, str]) -> None:
+    with card("Erasures", tight=True):
+        if not found:
+            notice("check", "None yet", "What was asked for stands here, with how far it is.").classes("slim")
+            return
+        with node("div", css="table-wrap"), node("table", css="table cards"):
+            with node("thead"), node("tr"):
+                for label in ("Asked", "State", "Reason", "Events", "Rows"):
+                    node("th", label, "num" if label in ("Events", "Rows") else "", scope="col")
+            with node("tbody"):
+                for one in found:
+                    _row(one, names)
+
+
+def _row(one: ErasureView, names: dict[str, str]) -> Element:
+    with node("tr") as made:
+        with node("td", css="first"):
+            moment(one.created_at)
+            node("span", one.created_by, "sub")
+        with node("td", css="corner"):
+            state = "counted" if one.state is ErasureState.FOUND else one.state.value
+            node("span", state, f"badge plain {'ok' if one.state is ErasureState.DONE else 'accent'}")
+        with node("td", css="full"):
+            node("span", one.reason)
+            where = ", ".join(names.get(each.pipeline_id, each.pipeline_id) for each in one.pipelines)
+            if where:
+                node("span", f"in {where}", "sub")
+            for told in (*one.notes, *([one.error] if one.error else [])):
+                node("span", told, "sub")
+        if one.searched_events < one.total_events:
+            node("td", f"{one.searched_events:,} of {one.total_events:,} searched", "num", data_label="Events")
+        else:
+            node("td", f"{sum(each.events for each in one.pipelines):,}", "num", data_label="Events")
+        node("td", f"{sum(each.rows for each in one.pipelines):,}", "num", data_label="Rows")
+    return made
