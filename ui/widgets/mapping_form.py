@@ -17,11 +17,11 @@ MORE = (("min", "Least"), ("max", "Most"), ("unit", "Unit"), ("enum", "Allowed v
 LONGEST_HINT = 80
 _CODE = ("path", "expr", "where", "explode", "key", "format")
 CONTRACT_LABELS = (
-    ("", "as said here; a misfit is a dead letter"),
-    ("evolve", "evolve: keep the row and what does not fit"),
-    ("freeze", "freeze: stop refining until decided"),
-    ("discard_row", "discard row: a dead letter"),
-    ("discard_value", "discard value: keep the row without it"),
+    ("", "Misfits are dead letters"),
+    ("evolve", "Evolve: keep all of it"),
+    ("freeze", "Freeze: stop and wait"),
+    ("discard_row", "Discard the row"),
+    ("discard_value", "Discard the value"),
 )
 UNMAPPED_LABELS = {
     Unmapped.KEEP: "Keep in _extra",
