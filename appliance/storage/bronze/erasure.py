@@ -11,7 +11,7 @@ from appliance.storage.bronze.frame import BRIEF, FULL, LOST, Brief, Damaged, Fo
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain
 from appliance.storage.bronze.replacing import Why, finish_replacing, replace
-from appliance.storage.bronze.runs import Run, runs_of
+from appliance.storage.bronze.runs import Run, cut, members, runs_of
 from appliance.storage.bronze.unpack import survey_frames
 
 _CUT = ".jsonl.cut-"
@@ -75,13 +75,12 @@ def _still_has(log: PipelineLog, entry: Entry, runs: Sequence[Run]) -> bool:
     if not path.exists():
         return False
     headers = (found.header for found in survey_frames(path, BRIEF) if isinstance(found, Found))
-    return any(header.form != LOST and _payloads(header, run) for header in headers for run in runs)
+    return any(header.form != LOST and _payloads(header, cut(runs, header.seq, header.last_seq)) for header in headers)
 
 
-def _payloads(header: Brief, run: Run) -> bool:
-    """Return whether the frame has a payload of one of the events of ``run``."""
-    seqs = range(max(run[0], header.seq), min(run[1], header.last_seq) + 1)
-    return any(seq - header.seq not in header.erased for seq in seqs)
+def _payloads(header: Brief, runs: Sequence[Run]) -> bool:
+    """Return whether the frame has a payload of one of the events of ``runs``, all of which are in it."""
+    return any(seq - header.seq not in header.erased for seq in members(runs))
 
 
 def _frames(log: PipelineLog, entry: Entry) -> Iterator[Found[Header]]:

@@ -67,7 +67,7 @@ class Keeper:
             )  # fmt: skip
             freed += self._sweep()
         self.corrections.keep(lambda seq: seq > last.last_seq)
-        self.places.read(0, last.last_seq)
+        self.places.gone(last.last_seq)
         return Expired(len(entries), events, freed)
 
     def erase(self, seqs: Sequence[int], reason: str, by: str) -> int:

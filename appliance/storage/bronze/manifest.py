@@ -22,7 +22,7 @@ from appliance.storage.bronze.manifest_lines import (
     renewed,
     seal,
 )
-from appliance.storage.bronze.runs import add_run
+from appliance.storage.bronze.runs import add_run, cut
 from appliance.storage.bronze.segment import Key, file_name, key_of
 
 _TAIL = 1 << 16
@@ -115,12 +115,7 @@ class Manifest:
         """Return the runs of erased events within the two."""
         with self._lock:
             self._load()
-            at = bisect_left(self._erased, first_seq, key=lambda run: run[1])
-            found = []
-            while at < len(self._erased) and self._erased[at][0] <= last_seq:
-                found.append((max(self._erased[at][0], first_seq), min(self._erased[at][1], last_seq)))
-                at += 1
-            return found
+            return cut(self._erased, first_seq, last_seq)
 
     def next_erased(self, seq: int) -> int | None:
         """Return the first erased event from ``seq`` on."""

@@ -1,9 +1,8 @@
 """What reading answers instead of an event: its newest correction, or nothing because it was dropped or erased."""
 
-from itertools import chain
-
 from appliance.storage.bronze.corrections import Corrections
 from appliance.storage.bronze.manifest import Manifest
+from appliance.storage.bronze.runs import members
 
 
 class Overlay:
@@ -20,8 +19,7 @@ class Overlay:
 
     def answers(self, first_seq: int, last_seq: int) -> dict[int, bytes | None]:
         """Return what is answered instead of the events within the two, ascending; None: nothing, it is withdrawn."""
-        runs = self._manifest.erased(first_seq, last_seq)
-        erased = dict.fromkeys(chain.from_iterable(range(first, last + 1) for first, last in runs))
+        erased = dict.fromkeys(members(self._manifest.erased(first_seq, last_seq)))
         changed: dict[int, bytes | None] = {}
         for seq in self._corrections.between(first_seq, last_seq):
             if seq not in erased and (correction := self._corrections.find(seq)) is not None:

@@ -63,8 +63,15 @@ class Places:
                 last_seq=place.last_seq, reason=place.reason, remedy="put a copy of the segment back",
             )  # fmt: skip
 
+    def gone(self, last_seq: int) -> None:
+        """Forget what has expired."""
+        with self._lock:
+            left = [one for one in self._places if one.last_seq > last_seq]
+            if left != self._places:
+                self._replace(left)
+
     def read(self, first_seq: int, last_seq: int) -> None:
-        """Note that these events can be read, or need not be any more."""
+        """Note that these events can be read."""
         with self._lock:
             hit = [one for one in self._places if one.first_seq <= last_seq and first_seq <= one.last_seq]
             if not hit:

@@ -5,7 +5,7 @@ new index → directory fsync. Up to the manifest line nothing has happened; fro
 file with the sums that the manifest names takes its place, another one is removed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,7 @@ from appliance.storage.bronze.frame import Found, Header
 from appliance.storage.bronze.manifest import Manifest
 from appliance.storage.bronze.manifest_lines import Entry, Rewritten, Run
 from appliance.storage.bronze.packer import Packer
+from appliance.storage.bronze.runs import add_run, cut, members
 from appliance.storage.bronze.sidecar import sidecar_path, write_sidecar
 from appliance.storage.bronze.tombstone import without
 
@@ -42,9 +43,13 @@ def replace(manifest: Manifest, entry: Entry, frames: Iterable[Found[Header]], w
     """
     target = manifest.path.with_name(entry.name)
     packer = Packer(target.with_name(target.name + NEW), entry.checkpoint)
+    erased = manifest.erased(entry.first_seq, entry.last_seq)
+    for run in why.seqs:
+        add_run(erased, run)
     try:
         for found in frames:
-            packer.add(found, _erased(manifest, found, why.seqs))
+            runs = cut(erased, found.header.seq, found.header.last_seq)
+            packer.add(found, without(found, members(runs)) if runs else None)
         sums = packer.finish()
         sync_directory(target.parent)
     except BaseException:
@@ -82,15 +87,3 @@ def _put_in_place(target: Path) -> None:
     """Rename the new file. Its index goes first: it does not fit, and is made again when it is missing."""
     sidecar_path(target).unlink(missing_ok=True)
     target.with_name(target.name + NEW).rename(target)
-
-
-def _erased(manifest: Manifest, found: Found[Header], runs: Iterable[Run]) -> bytes | None:
-    """Return the frame without its erased events, those of ``runs`` among them; None: there are none."""
-    header = found.header
-    seqs = set(_within((*manifest.erased(header.seq, header.last_seq), *runs), header.seq, header.last_seq))
-    return without(found, seqs) if seqs else None
-
-
-def _within(runs: Iterable[Run], first_seq: int, last_seq: int) -> Iterator[int]:
-    for first, last in runs:
-        yield from range(max(first, first_seq), min(last, last_seq) + 1)

@@ -1,7 +1,7 @@
 """Sets of sequence numbers as sorted runs that neither touch nor overlap."""
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 Run = tuple[int, int]  # first and last sequence number
 
@@ -27,6 +27,22 @@ def take_run(runs: list[Run], run: Run) -> bool:
         end += 1
     runs[at:end] = rest
     return end > at
+
+
+def cut(runs: Sequence[Run], first: int, last: int) -> list[Run]:
+    """Return what of ``runs`` lies within the two."""
+    at = bisect_left(runs, first, key=lambda run: run[1])
+    found = []
+    while at < len(runs) and runs[at][0] <= last:
+        found.append((max(runs[at][0], first), min(runs[at][1], last)))
+        at += 1
+    return found
+
+
+def members(runs: Iterable[Run]) -> Iterator[int]:
+    """Yield each sequence number in ``runs``."""
+    for first, last in runs:
+        yield from range(first, last + 1)
 
 
 def runs_of(seqs: Iterable[int]) -> list[Run]:
