@@ -47,6 +47,7 @@ class Compaction:
                 self._database.exchange(self._put, _PATIENCE_SECS)
             except OSError as error:
                 raise self._refused(f"the new file could not be put in place ({error})") from error
+            set_aside.drop_copies(path)  # made after a crash, of a file that opened well: they may hold erased rows
         done = Compacted(before, file_bytes(path), time.monotonic() - began)
         log.info("silver.compacted", file=str(path), before=done.before_bytes, after=done.after_bytes)
         return done
