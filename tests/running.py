@@ -32,7 +32,7 @@ class RunningAppliance:
         self.url = ""
         self.start_secs = 0.0
         self._program = program
-        self._environment = {**os.environ, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
+        self.environment = {**os.environ, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
         self._child: subprocess.Popen[str] | None = None
 
     @property
@@ -48,7 +48,7 @@ class RunningAppliance:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of the appliance to its end."""
         return subprocess.run(
-            [*self._program, *arguments], env=self._environment, cwd=REPOSITORY, capture_output=True, text=True,
+            [*self._program, *arguments], env=self.environment, cwd=REPOSITORY, capture_output=True, text=True,
             check=False, timeout=120,
         )  # fmt: skip
 
@@ -70,7 +70,7 @@ class RunningAppliance:
         with self.log.open("a") as log:
             self._child = subprocess.Popen(
                 [*self._program, "serve", "--port", str(free_port()), *arguments],
-                env=self._environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, text=True,
+                env=self.environment, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log, text=True,
             )  # fmt: skip
         line = self._child.stdout.readline() if self._child.stdout else ""
         if not line.startswith("ready "):
@@ -82,6 +82,14 @@ class RunningAppliance:
     def kill(self) -> None:
         """End the process as a power cut would end it: without asking."""
         self._end(signal.SIGKILL)
+
+    def wait_dead(self, seconds: float) -> None:
+        """Return when the process has ended by itself; none running: at once."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.wait(timeout=seconds)
+            if child.stdout:
+                child.stdout.close()
 
     def stop(self) -> int:
         """End it as a service manager does and return its exit code; not running: 0."""
@@ -123,10 +131,10 @@ class RunningAppliance:
         return ledger
 
 
-def standard_headers(secret: str, delivery_id: str, body: bytes) -> dict[str, str]:
-    """Return the headers of Standard Webhooks 1.0.0 for ``body``, signed now."""
+def standard_headers(secret: str, delivery_id: str, body: bytes, at: float | None = None) -> dict[str, str]:
+    """Return the headers of Standard Webhooks 1.0.0 for ``body``, signed now; ``at``: by another clock."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
-    stamp = str(int(time.time()))
+    stamp = str(int(time.time() if at is None else at))
     digest = hmac.digest(key, f"{delivery_id}.{stamp}.".encode() + body, hashlib.sha256)
     return {
         "content-type": "application/json",

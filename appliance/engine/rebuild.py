@@ -141,6 +141,7 @@ class Rebuilder:
                     return
                 batch = await self._next(ahead)
                 self.at = await self._run(self._means.silver.commit, batch)
+                log.debug("replay.committed", first=batch.first_seq, last=batch.last_seq, pieces_ahead=len(ahead))
                 self._told(batch.last_seq - batch.first_seq + 1)
                 if not ahead or ahead[0].frames[0].first_seq != self.at.seq + 1:
                     read_to = await self._forget(ahead)  # the mapper stopped early: the rest of it comes first

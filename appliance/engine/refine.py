@@ -135,7 +135,8 @@ class Refiner:
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
         try:
             self._told(commit)
-        except Exception as error:  # noqa: BLE001 - whoever is told: rows are stored, and refining goes on
+        except Exception as error:
+            # The rows are stored, and refining goes on, whatever becomes of those who are told.
             log.error("refine.not_told", pipeline=self.course.pipeline_id, error=str(error), exc_info=error)
 
     async def _patiently(self, work: Callable[..., T], *args: object) -> T | None:

@@ -129,6 +129,21 @@ async def test_refining_stops_before_an_event_that_differs_from_a_frozen_mapping
     assert store.numbers == [1, 2]
 
 
+async def test_whoever_fails_when_told_does_not_stop_refining() -> None:
+    bronze, store = MemoryBronzeLog(), Store()
+    await append(bronze, b"1")
+
+    def fail(commit: Commit) -> None:
+        raise ZeroDivisionError("a bug of a follower")
+
+    async with refining(bronze, store, told=fail) as refiner:
+        await until(lambda: refiner.progress.seq == 1)
+        await append(bronze, b"2")
+        refiner.poke()
+        await until(lambda: refiner.progress.seq == 2)
+    assert store.numbers == [1, 2]
+
+
 async def test_a_store_that_was_begun_anew_is_filled_again_from_bronze() -> None:
     bronze, store = MemoryBronzeLog(), Store()
     await append(bronze, b"1", b"2")
