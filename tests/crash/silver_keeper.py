@@ -1,4 +1,4 @@
-"""A row store on which one piece of upkeep is done, in a process of its own: ``test_silver_upkeep`` disturbs it."""
+"""A row store on which one piece of upkeep is done, in a process of its own: ``test_silver_upkeep_disturbed`` disturbs it."""
 
 import os
 import sys
