@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import duckdb
@@ -12,9 +11,9 @@ from appliance.errors import TransientError
 from appliance.storage.silver_duckdb import faults, set_aside
 from appliance.storage.silver_duckdb.deadline import Deadline
 from appliance.storage.silver_duckdb.opening import IncidentKind, Opening
+from appliance.storage.silver_duckdb.schema import Known
 
 _ASK_AGAIN_SECS = 0.25
-_COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 
@@ -30,6 +29,11 @@ class Database:
         self._root: duckdb.DuckDBPyConnection | None = opening.open()
         self._closed = False
         self._turning = False  # the file is being exchanged: who comes waits
+
+    @property
+    def known(self) -> Known:
+        """The generations of every pipeline, as they were when the file was opened."""
+        return self._opening.known
 
     @contextmanager
     def reading(self, doing: str, timeout_secs: float) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -76,11 +80,6 @@ class Database:
             yield cursor, generation
         finally:
             self._leave(cursor)
-
-    def numbers_above(self) -> int:
-        """Return what numbers given from now on must be greater than, so that none that was lost comes again."""
-        moved = set_aside.last_moved(self._opening.path)
-        return max(1, int((moved - _COUNTED_FROM).total_seconds())) if moved is not None else 1
 
     def log_bytes(self) -> int:
         """Return how large the write-ahead log is."""

@@ -1,6 +1,6 @@
 """From a path to an open database, whatever the last owner left behind. What was done about damage is told."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import msgspec
 import structlog
 
 from appliance.domain.clock import Clock
-from appliance.errors import TransientError
-from appliance.storage.silver_duckdb import faults, probe, set_aside
+from appliance.errors import FatalError, TransientError
+from appliance.storage.silver_duckdb import faults, probe, schema, set_aside
 from appliance.storage.silver_duckdb.connect import connect
 
 _LEAST_MEMORY = 64 << 20  # rewriting 1.7 M rows of nine fields needs no more
+_COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger("silver")
 
@@ -44,6 +45,7 @@ class Opening:
     def __init__(self, path: Path, memory_limit: int, threads: int, clock: Clock) -> None:
         self.path = path
         self.incidents: list[Incident] = []
+        self.known: schema.Known = {}  # the generations there were when it was opened
         self._memory_limit = memory_limit
         self._threads = threads
         self._clock = clock
@@ -85,6 +87,11 @@ class Opening:
                 raise faults.opening_failed(error, self.path) from error
             return self._without(faults.first_line(error))
 
+    def set_aside(self, reason: str) -> None:
+        """Move the file aside, which nobody has open; the next opening begins a new one."""
+        moved = set_aside.move_aside([self.path, *set_aside.log_files(self.path)], self.path, self._clock())
+        self.note(IncidentKind.SET_ASIDE, f"was set aside ({reason}); a new one is filled from Bronze", moved)
+
     def note(self, kind: IncidentKind, message: str, files: list[Path]) -> None:
         """Remember an incident and log it."""
         incident = Incident(self._clock(), kind, f"{self.path.name} {message}", tuple(file.name for file in files))
@@ -112,4 +119,16 @@ class Opening:
             raise faults.opening_failed(error, self.path) from error
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        return connect(self.path, self._memory_limit, self._threads)
+        """Connect and bring the schema up to date, which is the first that is read: damage shows itself here."""
+        connection = connect(self.path, self._memory_limit, self._threads)
+        try:
+            self.known = schema.begin(connection.cursor(), self._numbers_above())
+        except (duckdb.Error, FatalError):
+            connection.close()
+            raise
+        return connection
+
+    def _numbers_above(self) -> int:
+        """Return what numbers given from now on must be greater than, so that none that was lost comes again."""
+        moved = set_aside.last_moved(self.path)
+        return max(1, int((moved - _COUNTED_FROM).total_seconds())) if moved is not None else 1

@@ -152,6 +152,15 @@ class DuckDbSilver:
         self._writer.learn(table.pipeline_id, number, stored)
         return stored
 
+    def begin_anew(self, reason: str) -> None:
+        """Set the file aside and begin an empty one: the way out of damage that was found while reading.
+
+        Refiners find the progress at zero and refine everything again that Bronze still has. What only this file had
+        is in the file set aside.
+        """
+        with self._writer.alone():
+            self._database.exchange(lambda: self._opening.set_aside(reason), patience_secs=0.0)
+
     def close(self) -> None:
         self.upkeep.stop()
         self._writer.close()

@@ -114,15 +114,15 @@ class Writer:
     def _of(self, pipeline_id: PipelineId) -> schema.Generations:
         """Return what is known of a pipeline; never changed in place, so that readers need no lock."""
         if self._generation != self._database.generation:
-            with self._database.writing() as (cursor, generation):
-                self._refresh(cursor, generation)
+            with self._database.writing() as (_, generation):
+                self._refresh(generation)
         return self._known.get(pipeline_id) or schema.Generations()
 
     def _work(self, doing: str, work: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         generation = -1
         try:
             with self._database.writing() as (cursor, generation):
-                self._refresh(cursor, generation)
+                self._refresh(generation)
                 return work(cursor)
         except duckdb.Error as error:
             if not faults.is_dead(error):
@@ -130,13 +130,13 @@ class Writer:
             self._database.reopen(generation)
             raise faults.reopened(doing) from error
 
-    def _refresh(self, cursor: duckdb.DuckDBPyConnection, generation: int) -> None:
-        """Read the schema where the file was opened again since."""
+    def _refresh(self, generation: int) -> None:
+        """Take over the schema where the file was opened again since."""
         if self._generation == generation:
             return
         with self._learning:
             if self._generation != generation:
-                self._known = schema.begin(cursor, self._database.numbers_above())
+                self._known = self._database.known
                 self._generation = generation
 
     def _relieve(self) -> None:
