@@ -15,6 +15,7 @@ ALL = (
     "browser",
     "under_load",
     "preview",
+    "replay",
     "gold",
     "idle",
     "chain",
