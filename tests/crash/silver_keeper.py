@@ -1,4 +1,4 @@
-"""A row store on which one piece of upkeep is done, in a process of its own: ``test_silver_upkeep_disturbed`` disturbs it."""
+"""A row store on which one piece of upkeep is done, in a process of its own, for test_silver_upkeep_disturbed."""
 
 import os
 import sys

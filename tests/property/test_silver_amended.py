@@ -121,6 +121,8 @@ class Amended(RuleBasedStateMachine):
         except Conflict:
             assert unsure & events.keys()
             return
+        for seq in events:  # all of them go first: a row that is about to go is no rival
+            self.model.put(seq, Event())
         for seq in sorted(events):
             self.model.put(seq, events[seq])
         self.model.sure |= events.keys()
