@@ -18,7 +18,7 @@ from appliance.storage.sql.source import Stored
 
 T = TypeVar("T")
 
-_LOG_BOUND: Final = 128 << 20  # emptying that much holds up commits for half a second
+_LOG_BOUND: Final = 96 << 20  # emptying that much holds up commits for a third of a second
 
 
 class Writer:
