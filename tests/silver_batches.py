@@ -70,6 +70,12 @@ def rows_in(silver: SilverStore, of: Table, *fields: str, **query: Any) -> list[
     return [tuple(one[field] for field in fields) for one in found]
 
 
+def number(of: Table) -> int:
+    """Return the generation that a table names."""
+    assert of.generation is not None
+    return of.generation
+
+
 def batch(
     of: Table, first_seq: int, events: Sequence[Event], *, version: int = 1, day: date = date(1970, 1, 1)
 ) -> Batch:
