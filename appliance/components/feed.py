@@ -34,6 +34,13 @@ class Feed(Protocol):
         """
         ...
 
+    def again(self, table: Table, first_seq: int, last_seq: int) -> int:
+        """Hand the rows of these events out once more, to readers that have passed them; return how many rows.
+
+        After a replay whose new rows shall go downstream. Done again, they are handed out again.
+        """
+        ...
+
 
 class Reading(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far one pipeline has read another: all of ``place``, but for events up to ``began``, which came before it."""

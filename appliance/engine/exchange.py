@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from appliance.components.generations import Generation
 from appliance.components.replays import ReplayBook
-from appliance.components.silver import SilverStore
+from appliance.components.silver import SilverStore, Table
 from appliance.domain.clock import Clock
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.replay import Replay, ReplayState
@@ -105,6 +105,8 @@ class Exchange:
             version = replay.version
         if replay is begun:
             return replay
+        if done and replay.resend and replay.state is ReplayState.SWAPPED:
+            await self._hand_on(silver, replay)
         if done:
             await self._book.finish(replay, version if replay.whole else None, f"replay.{replay.state.value}")
         else:
@@ -154,6 +156,13 @@ class Exchange:
         table, splice = await self._compared.table(replay), silver.generations.splice
         first, last = replay.first_seq, replay.last_seq
         await self._engine.workers.run("rebuild", splice, table, number_of(replay), first, last)
+
+    async def _hand_on(self, silver: SilverStore, replay: Replay) -> None:
+        """Hand the rows that were brought in to downstream readers, those that have read the former ones included."""
+        last = replay.last_seq or self._engine.bronze.last_seq(replay.pipeline_id)
+        live = Table(replay.pipeline_id, ())
+        rows = await self._engine.workers.run("rebuild", silver.feed.again, live, replay.first_seq or 1, last)
+        log.info("replay.handed_on", replay=replay.id, pipeline=replay.pipeline_id, rows=rows)
 
     def _swapped(self, replay: Replay) -> Replay:
         now = self._clock()

@@ -22,7 +22,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     first_seq: Annotated[int, Meta(description="Only events from this one on", ge=1)] | None = None
     last_seq: Annotated[int, Meta(description="Only events up to this one", ge=1)] | None = None
     swap: Annotated[bool, Meta(description="False: it waits, rebuilt, until told to swap")] = True
-    resend: Annotated[bool, Meta(description="Hand the new rows to downstream readers too")] = False
+    resend: Annotated[bool, Meta(description="Hand the new rows to downstream readers too, as new events")] = False
     dry_run: Annotated[bool, Meta(description="Say what would happen and change nothing")] = False
 
 

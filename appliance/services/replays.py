@@ -89,6 +89,7 @@ class Replays:
             first_seq=None if wish.whole else wish.first_seq,
             last_seq=None if wish.whole else wish.last_seq,
             swap=request.swap,
+            resend=request.resend,
             former_version=wish.before.version,
         )
 
@@ -202,8 +203,8 @@ class Replays:
         return await self._plane.read(lambda tx: store.find(tx, who.organisation_id, replay_id, pipeline_id))
 
     def _note(self, tx: Session, who: Principal, replay: Replay, action: str) -> None:
-        detail = {"replay": replay.id, "version": replay.version}
-        detail |= {"first_seq": replay.first_seq, "last_seq": replay.last_seq, "swap": replay.swap}
+        told = ("version", "first_seq", "last_seq", "swap", "resend")
+        detail = {"replay": replay.id, **{name: getattr(replay, name) for name in told}}
         deed = Deed(
             organisation_id=who.organisation_id, who=who.name, action=action, target=replay.pipeline_id, detail=detail
         )
@@ -215,9 +216,6 @@ class Replays:
 
 def _problems(request: ReplayRequest) -> list[Problem]:
     problems = []
-    if request.resend:
-        told = "rows that downstream readers have read are not handed out again"
-        problems.append(Problem("/resend", told, "leave it out, and replay the pipelines that read this one"))
     now = utc_now()
     for name, text in (("from", request.start), ("to", request.end)):
         if text is not None:

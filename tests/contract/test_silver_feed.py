@@ -184,3 +184,16 @@ def test_after_an_undo_nothing_is_handed_out_again(silver: SilverStore) -> None:
     silver.generations.swap(PipelineId("pl_test"), former)
     silver.commit(batch(PLAIN, 2, [row(n=2), row(n=3)]))
     assert (seen, place.seq, drained(silver, PLAIN, place)[0]) == ([10, 20], 2, [3])
+
+
+@pytest.mark.parametrize("limit", [1, 3, 1000])
+def test_rows_are_handed_out_again_when_asked(silver: SilverStore, limit: int) -> None:
+    filled(silver)
+    behind = drained(silver, PLAIN, START_OF_ALL, 1000)[1]
+    midway = FeedPlace(4, 0)
+    assert silver.feed.again(PLAIN, 3, 6) == 4
+    assert drained(silver, PLAIN, behind, limit)[0] == [3, 4, 5, 6]
+    assert drained(silver, PLAIN, midway, limit)[0] == [3, 4, 5, 6, 7, 8, 9, 10]  # those not read yet come once
+    assert drained(silver, PLAIN, START_OF_ALL, limit)[0] == list(range(1, 11))
+    silver.commit(batch(PLAIN, 11, [row(n=11)]))
+    assert drained(silver, PLAIN, silver.feed.end(PLAIN), limit)[0] == []

@@ -189,3 +189,24 @@ async def test_a_replay_does_not_send_old_rows_again(scene: Any, api: Any) -> No
 async def test_wrong_documents_are_told(api: Any, document: dict[str, Any]) -> None:
     answer = await api.post("/api/v1/pipelines", json=reader("second") | {"source": document})
     assert (answer.status_code, answer.json()["problems"][0]["pointer"]) == (422, "/source")
+
+
+@pytest.mark.parametrize(("resend", "expected"), [(False, [1.0, 2.0]), (True, [1.0, 2.0, 1.0, 2.0])])
+async def test_a_replay_hands_old_rows_on_only_when_asked(
+    scene: Any, api: Any, resend: bool, expected: list[float]
+) -> None:
+    first = await create(api, BOILERS)
+    second = await create(api, reader("second", first))
+    await scene.receive(first, b'{"device": "b1", "temp_c": 1}', b'{"device": "b2", "temp_c": 2}')
+    await arrived(api, second, 2)
+    begun = await api.post(f"/api/v1/pipelines/{first}/replays", json={"resend": resend})
+    assert begun.status_code in (201, 202), begun.text
+    path = f"/api/v1/pipelines/{first}/replays/{begun.json()['id']}"
+    deadline = time.monotonic() + 20
+    while (await api.get(path)).json()["state"] != "swapped":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+    await scene.receive(first, b'{"device": "b3", "temp_c": 3}')
+    found = await arrived(api, second, len(expected) + 1)
+    assert sorted(row["temp_c"] for row in found) == sorted([*expected, 3.0])
+    assert (await api.get(f"/api/v1/pipelines/{second}/ledger")).json()["received"] == len(expected) + 1

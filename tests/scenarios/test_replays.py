@@ -167,7 +167,6 @@ async def test_a_range_is_exchanged_by_itself_and_undone(api: httpx.AsyncClient,
     ("wish", "status", "told"),
     [
         ({"version": 9}, 404, "has no version 9"),
-        ({"resend": True}, 422, "not handed out again"),
         ({"from": "yesterday"}, 422, "expected a time"),
         ({"from": "now+1d"}, 422, "Bronze holds no events there"),
         ({"first_seq": 6}, 422, "it has 1 to 5"),

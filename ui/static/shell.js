@@ -140,14 +140,18 @@ define("health", (el) => {
     if (document.hidden) return;
     let state = "bad";
     let words = "Not reachable";
+    let why = "";
     try {
       const answer = await fetch("/readyz", { headers: { accept: "application/json" } });
+      const parts = Object.entries((await answer.json()).parts);
       state = answer.ok ? "ok" : "warn";
       words = answer.ok ? "All systems ready" : "Not ready";
+      why = parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
     } catch {
       state = "bad";
     }
     el.dataset.state = state;
+    el.title = why;
     el.lastElementChild.textContent = words;
   };
   look();

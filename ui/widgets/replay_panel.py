@@ -147,6 +147,13 @@ class ReplayPanel:
             checked=self._request.swap,
         )
         on_value(swap, partial(self._set, "swap"), checked=True)
+        resend = check(
+            "resend",
+            "Hand the new rows on",
+            hint="Pipelines that read this one are not sent rows of the past again unless you say so.",
+            checked=self._request.resend,
+        )
+        on_value(resend, partial(self._set, "resend"), checked=True)
 
     def _set(self, name: str, value: object) -> None:
         given = value.strip() or None if isinstance(value, str) else value

@@ -7,12 +7,15 @@ import pyarrow as pa
 
 from appliance.components.feed import Feed, FeedPlace
 from appliance.components.silver import Table
+from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_duckdb import answers
 from appliance.storage.silver_duckdb.commit import read_progress
 from appliance.storage.silver_duckdb.database import Database
+from appliance.storage.silver_duckdb.journal import hand_on_again
 from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.silver_duckdb.tables import check
+from appliance.storage.silver_duckdb.transaction import transaction
 from appliance.storage.silver_duckdb.writer import Writer
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.records import field_types
@@ -45,8 +48,9 @@ class DuckDbFeed:
     read as they are now, with whatever has been amended since.
     """
 
-    def __init__(self, database: Database, writer: Writer, timeout_secs: float) -> None:
-        self._database, self._writer, self._timeout_secs = database, writer, timeout_secs
+    def __init__(self, database: Database, writer: Writer, timeout_secs: float, clock: Clock) -> None:
+        self._database, self._writer = database, writer
+        self._timeout_secs, self._clock = timeout_secs, clock
 
     def end(self, table: Table) -> FeedPlace:
         number = self._writer.number(table)
@@ -70,6 +74,15 @@ class DuckDbFeed:
             return _Reading(cursor, table, number, stored).run(after, max(1, limit))
 
         return self._database.read(f"reading new rows of {table.pipeline_id}", self._timeout_secs, work)
+
+    def again(self, table: Table, first_seq: int, last_seq: int) -> int:
+        rows = quoted(rows_table(table.pipeline_id, self._writer.number(table)))
+
+        def work(cursor: duckdb.DuckDBPyConnection) -> int:
+            with transaction(cursor):
+                return hand_on_again(cursor, table.pipeline_id, rows, (first_seq, last_seq), self._clock())
+
+        return self._writer.run(f"handing on rows of {table.pipeline_id} again", work)
 
 
 class _Reading:

@@ -37,6 +37,14 @@ _FORGOTTEN: Final = """
 DELETE FROM _amendments WHERE pipeline_id = $id
 AND (seq, item) IN (SELECT (_seq, _item) FROM added_rows UNION ALL SELECT (_seq, _item) FROM removed_rows)
 """
+_NOTED: Final = "SELECT count(*) FROM _amendments WHERE pipeline_id = $id AND seq BETWEEN $first AND $last"
+_PASSED_OVER: Final = "DELETE FROM _amendments WHERE pipeline_id = $id AND seq BETWEEN $first AND $last"
+# Numbered by event without a sort: a whole history may be handed on, and gaps between numbers mean nothing.
+_AGAIN: Final = """
+INSERT INTO _amendments SELECT $id, _seq - $first + greatest($now, 1 + coalesce(
+        (SELECT max(number) FROM _amendments WHERE pipeline_id = $id), 0)), _seq, _item
+FROM {rows} WHERE _seq BETWEEN $first AND $last
+"""
 _KEPT: Final = """
 DELETE FROM _amended WHERE pipeline_id = $id AND generation = $number AND seq IN (SELECT seq FROM changed)
 """
@@ -63,6 +71,16 @@ def hand_on(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, now: dat
     """Note the rows of the view ``added_rows`` (``_seq``, ``_item``) for the feed, forget those of ``removed_rows``."""
     cursor.execute(_FORGOTTEN, {"id": pipeline_id})
     cursor.execute(_NUMBERED, {"id": pipeline_id, "now": micros(now)})
+
+
+def hand_on_again(
+    cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, rows: str, span: Span, now: datetime
+) -> int:
+    """Note all rows of the events of ``span`` in the table ``rows`` (quoted) for the feed; return how many."""
+    own = {"id": pipeline_id, "first": span[0], "last": span[1]}
+    cursor.execute(_PASSED_OVER, own)
+    cursor.execute(_AGAIN.format(rows=rows), {**own, "now": micros(now)})
+    return int(cursor.execute(_NOTED, own).fetchall()[0][0])
 
 
 def remember(

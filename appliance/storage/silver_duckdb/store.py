@@ -66,7 +66,7 @@ class DuckDbSilver:
         self._reads = Reads(self._database, self._writer, timeout_secs)
         self.generations = DuckDbGenerations(self._database, self._writer)
         self.letters = DuckDbLetters(self._database, self._writer, self._place_of, timeout_secs, clock)
-        self.feed = DuckDbFeed(self._database, self._writer, timeout_secs)
+        self.feed = DuckDbFeed(self._database, self._writer, timeout_secs, clock)
         self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
 
     @property
