@@ -15,6 +15,7 @@ from appliance.errors import Conflict
 from appliance.storage.silver_duckdb import gold, spans, splice, tables
 from appliance.storage.silver_duckdb.carry import carry_over
 from appliance.storage.silver_duckdb.database import Database
+from appliance.storage.silver_duckdb.lanes import LONG
 from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
 from appliance.storage.silver_duckdb.writer import Writer, no_such
 from appliance.storage.sql.checksum import select_checksum
@@ -22,7 +23,6 @@ from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, rows_of
 
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
-_BEGINNING: Final = "begin"  # the lane in which generations are made: what they carry over may take a while
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEXT: Final = "UPDATE _numbers SET last = last + 1 RETURNING last"
 _ALL: Final = """
@@ -66,7 +66,7 @@ class DuckDbGenerations:
 
         doing = f"beginning a generation of {table.pipeline_id}"
         self._writer.run(doing, make_live)  # for there is always one that is live
-        return self._writer.run(doing, work, _BEGINNING)
+        return self._writer.run(doing, work, LONG)  # what is carried over may be a lot
 
     def all(self, pipeline_id: PipelineId) -> list[Generation]:
         def work(cursor: duckdb.DuckDBPyConnection) -> list[Generation]:

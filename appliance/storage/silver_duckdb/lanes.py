@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LIVE = "live"  # everything but the filling of shadows
+LONG = "long"  # work of minutes, for which nobody else is kept waiting
 
 
 class Lanes:
@@ -29,12 +30,15 @@ class Lanes:
 
     @contextmanager
     def one(self, lane: str) -> Iterator[None]:
-        """Wait until nobody is in ``lane`` or alone; stay in it until leaving."""
+        """Wait until nobody is in ``lane`` or alone; stay in it until leaving.
+
+        Who waits to be alone goes first, unless long work keeps them waiting anyway.
+        """
         if self.inside:
             yield
             return
         with self._gate:
-            self._gate.wait_for(lambda: not self._alone and not self._waiting and lane not in self._inside)
+            self._gate.wait_for(lambda: self._open(lane))
             self._inside.add(lane)
         try:
             with self._marked():
@@ -43,6 +47,11 @@ class Lanes:
             with self._gate:
                 self._inside.discard(lane)
                 self._gate.notify_all()
+
+    def long_work(self) -> bool:
+        """Return whether somebody is in the lane for long work, so that being alone may take minutes."""
+        with self._gate:
+            return LONG in self._inside
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -67,6 +76,10 @@ class Lanes:
             with self._gate:
                 self._alone = False
                 self._gate.notify_all()
+
+    def _open(self, lane: str) -> bool:
+        waits = self._waiting > 0 and LONG not in self._inside
+        return not self._alone and not waits and lane not in self._inside
 
     @contextmanager
     def _marked(self) -> Iterator[None]:

@@ -43,7 +43,7 @@ class Writer:
         """
         with self._lanes.one(lane):
             answer = self._work(doing, work)
-        if not self._lanes.inside:
+        if not self._lanes.inside and not self._lanes.long_work():
             self._relieve()
         return answer
 
