@@ -29,7 +29,7 @@ from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
 from appliance.storage_metrics import StorageMetrics
-from appliance.vitals import EngineNumbers, Vitals
+from appliance.vitals import EngineNumbers, Stores, Vitals
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
@@ -102,7 +102,7 @@ async def _dispatcher(
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    vitals = Vitals(it.engine, it.disk, it.bronze.health, it.silvers.incidents)
+    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents))
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"

@@ -1,7 +1,10 @@
 """Whether the parts work: what ``/readyz`` answers, each with a reason in one sentence."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
 
+from appliance.components.bronze import Quarantine
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
 from appliance.engine.disk_guard import DiskGuard
@@ -10,21 +13,24 @@ from appliance.engine.letter_watch import LetterWatch
 from appliance.observe.metrics import PipelineNumbers
 
 Check = tuple[bool, str]
-Ailing = Callable[[], dict[PipelineId, str]]  # pipelines whose Bronze cannot be written, and why
+TOLD: Final = 3  # of places, and of incidents the newest: a disk that goes on failing has thousands
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What the stores say of themselves: pipelines whose log cannot be written and why, places of logs that cannot be
+    read, and what happened to files of rows since the start, oldest first."""
+
+    ailing: Callable[[], dict[PipelineId, str]]
+    damaged: Callable[[], dict[PipelineId, list[Quarantine]]]
+    incidents: Callable[[], list[str]]
 
 
 class Vitals:
     """Looks at the running parts; cheap, and never waits for any of them."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        disk: DiskGuard,
-        ailing: Callable[[], dict[PipelineId, str]],
-        incidents: Callable[[], list[str]],
-    ) -> None:
-        self._engine, self._guard = engine, disk
-        self._ailing, self._incidents = ailing, incidents
+    def __init__(self, engine: Engine, disk: DiskGuard, stores: Stores) -> None:
+        self._engine, self._guard, self._stores = engine, disk, stores
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason."""
@@ -38,7 +44,7 @@ class Vitals:
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:
             return False, "draining: the appliance is shutting down"
-        ailing = self._ailing() | self._engine.receiver.out_of_order()
+        ailing = self._stores.ailing() | self._engine.receiver.out_of_order()
         told = "; ".join(f"{pipeline_id}: {reason}" for pipeline_id, reason in ailing.items())
         return not ailing, told or "events are taken and made durable"
 
@@ -49,8 +55,18 @@ class Vitals:
         return not told, "; ".join(told) or "every pipeline refines what it receives"
 
     def _storage(self) -> Check:
-        incidents = self._incidents()
-        return True, "; ".join(incidents) or "Silver opened whole"
+        """Damage is no reason to send nothing here: what can be read is answered, and new events are taken."""
+        told = [*self._places(), *self._stores.incidents()[-TOLD:]]
+        return True, "; ".join(told) or "every log reads, and Silver opened whole"
+
+    def _places(self) -> Iterator[str]:
+        """Yield a sentence for each of the first places that cannot be read, and one for the others."""
+        found = [(pipeline_id, place) for pipeline_id, places in self._stores.damaged().items() for place in places]
+        for pipeline_id, place in found[:TOLD]:
+            events = f"events {place.first_seq} to {place.last_seq} of {pipeline_id}"
+            yield f"{events} cannot be read ({place.segment}: {place.reason}): put a copy of that file back"
+        if len(found) > TOLD:
+            yield f"and {len(found) - TOLD} more places: 'dash-appliance verify' names them all"
 
     def _disk(self) -> Check:
         return not self._guard.stopped and self._guard.trouble is None, self._guard.told()

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, SegmentInfo
+from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, Quarantine, SegmentInfo
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
@@ -152,6 +152,11 @@ class FileBronzeLog:
     def troubles(self) -> dict[PipelineId, str]:
         """Return the pipelines whose closed segments could not be compressed, each with the reason. They receive."""
         return {PipelineId(name): reason for name, reason in list(self._caretaker.troubles.items())}
+
+    def damaged(self) -> dict[PipelineId, list[Quarantine]]:
+        """Return the places that could not be read when somebody looked last, of pipelines that have such."""
+        found = {pipeline_id: line.keeper.places.all() for pipeline_id, line in list(self._lines.items())}
+        return {pipeline_id: places for pipeline_id, places in found.items() if places}
 
     def recovered(self) -> dict[PipelineId, int]:
         """Return how many bytes recovery cut off and kept beside the segment, where it did; of pipelines opened."""
