@@ -167,6 +167,17 @@ def test_an_amended_event_that_loses_all_its_rows_is_a_duplicate(silver: SilverS
     assert silver.recount(KEYED) == Outcome(stored=2)
 
 
+def test_what_amended_events_became_is_remembered_where_nothing_else_tells(silver: SilverStore) -> None:
+    silver.commit(batch(KEYED, 1, [dead(), dead(), FILTERED, row(_key="a", n=4), row(_key="b", n=5), row(_key="b")]))
+    again = amendment(KEYED, {1: row(_key="a", n=1), 2: FILTERED})
+    for _ in range(2):
+        assert silver.letters.amend(again).outcome == Outcome(stored=2, filtered=2, duplicate=2)
+    otherwise = amendment(KEYED, {1: FILTERED, 2: row(_key="b", n=2)})
+    assert silver.letters.amend(otherwise).outcome == Outcome(stored=2, filtered=2, duplicate=2)
+    assert silver.upkeep.erase(KEYED, [1, 2]).outcome == Outcome(stored=2, filtered=3, duplicate=1)
+    assert silver.recount(KEYED) == Outcome(stored=2, filtered=3, duplicate=1)
+
+
 def test_within_an_amendment_the_last_of_a_key_wins_too(silver: SilverStore) -> None:
     silver.commit(batch(KEYED, 1, [dead(), dead(), dead()]))
     again = amendment(KEYED, {1: row(_key="a", n=1), 2: row(_key="a", n=2), 3: Event(({"n": 3}, {"n": 4}))})
