@@ -44,6 +44,8 @@ class Vitals:
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:
             return False, "draining: the appliance is shutting down"
+        if self._guard.stopped:
+            return False, f"nothing is received: {self._guard.told()}"
         ailing = self._stores.ailing() | self._engine.receiver.out_of_order()
         told = "; ".join(f"{pipeline_id}: {reason}" for pipeline_id, reason in ailing.items())
         return not ailing, told or "events are taken and made durable"

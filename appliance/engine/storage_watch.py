@@ -45,10 +45,10 @@ class StorageWatch:
         """Look now. Of a store that cannot answer, what it said before counts on."""
         owners = {run.pipeline.id: run.pipeline.organisation_id for run in self._engine.runs()}
         run = self._engine.workers.run
-        bronze = await run("upkeep", self._bronze, list(owners))
+        bronze = await run("read", self._bronze, list(owners))
         silver: dict[OrganisationId, StoreSize] = {}
         for organisation_id in sorted(set(owners.values())):
-            found = await run("upkeep", self._silver, organisation_id) or self.latest.silver.get(organisation_id)
+            found = await run("read", self._silver, organisation_id) or self.latest.silver.get(organisation_id)
             if found is not None:
                 silver[organisation_id] = found
         self.latest = Occupied(self._clock(), bronze, silver, owners)
