@@ -155,3 +155,12 @@ def test_pipelines_do_not_meddle(day: BronzeLog) -> None:
     assert (day.upkeep.first_seq(OTHER), day.upkeep.erase(OTHER, [], "asked for", "ada")) == (1, 0)
     day.delete(PIPE)
     assert (day.upkeep.first_seq(PIPE), day.upkeep.size(PIPE)) == (1, 0)
+
+
+def test_tells_which_events_are_answered_otherwise_than_they_came(day: BronzeLog) -> None:
+    day.upkeep.correct(PIPE, [correction(9, b"1"), correction(3, None), correction(4, b"2")])
+    assert day.upkeep.corrected(PIPE, 1, 24) == [3, 4, 9]
+    assert day.upkeep.corrected(PIPE, 4, 8) == [4]
+    day.upkeep.erase(PIPE, [4], "asked for", "ada@example.org")
+    assert day.upkeep.corrected(PIPE, 1, 24) == [3, 9]
+    assert day.upkeep.corrected(OTHER, 1, 24) == []
