@@ -13,6 +13,7 @@ REST_MOST_SECS: Final = 0.25  # of one among few
 REST_LONGEST_SECS: Final = 2.0  # of one among many
 FEW: Final = 4
 HURRY_AFTER_SECS: Final = 2.0  # behind by more than this, there is no rest: a burst is absorbed first, refined next
+HURRY_BESIDE_SECS: Final = 0.5  # beside a replay, which rests instead: live rows lag by less than 2 s
 
 
 class Crowd:
@@ -25,6 +26,16 @@ class Crowd:
 
     def __init__(self) -> None:
         self.busy = 0
+        self.rebuilding = 0
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Count as a replay that rebuilds."""
+        self.rebuilding += 1
+        try:
+            yield
+        finally:
+            self.rebuilding -= 1
 
     @contextmanager
     def joined(self) -> Iterator[None]:
@@ -54,4 +65,5 @@ class Crowd:
     @property
     def hurry_after_secs(self) -> float:
         """Behind by more than this, a pipeline does not rest."""
-        return HURRY_AFTER_SECS + 2 * (self.longest_rest_secs - REST_MOST_SECS)
+        least = HURRY_BESIDE_SECS if self.rebuilding else HURRY_AFTER_SECS
+        return least + 2 * (self.longest_rest_secs - REST_MOST_SECS)

@@ -162,6 +162,7 @@ class Engine:
             lag_secs=max((one.lag_secs for one in stats), default=0.0),
             received_per_sec=sum(one.rate_per_sec for one in stats),
             reading=self.workers.busy("read"),
+            disk_slow=self._parts.disk is not None and self._parts.disk.slow,
         )
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:

@@ -25,6 +25,7 @@ from appliance.errors import Conflict, FatalError, NotFound, TransientError
 
 PIECE_BYTES: Final = 8 << 20  # of lines: what one thread reads and maps at a time
 PIECE_EVENTS: Final = 50_000
+PIECE_BYTES_BESIDE: Final = 4 << 20  # beside live traffic, which then waits for less
 LEAST_PIECE_BYTES: Final = 64 << 10
 AHEAD_BYTES: Final = 96 << 20  # lines and rows in memory at a time
 AHEAD_PIECES: Final = 8
@@ -77,6 +78,7 @@ class Rebuilder:
         self._stopping = asyncio.Event()
         self._piece_bytes = PIECE_BYTES
         self._growth = 1.0  # bytes of rows for a byte of lines
+        self.per_sec = 0.0  # events a second while it works, of late
 
     @property
     def stopped(self) -> bool:
@@ -99,7 +101,8 @@ class Rebuilder:
             before = self.at.seq
             try:
                 self.at = await self._stored()
-                await self._flow(last_seq)
+                with self._means.crowd.beside():
+                    await self._flow(last_seq)
             except (Lost, Halted, FatalError):
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary of one replay: everything else goes on
@@ -133,6 +136,7 @@ class Rebuilder:
         """Read, map and commit until ``last_seq`` or ``stop``."""
         ahead: deque[Piece] = deque()
         read_to = self.at.seq
+        self.throttle.pause(0.0, self._pressure())  # whoever is busy already is not overrun by the first pieces
         try:
             while not self.stopped:
                 began = time.monotonic()
@@ -145,10 +149,20 @@ class Rebuilder:
                 self._told(batch.last_seq - batch.first_seq + 1)
                 if not ahead or ahead[0].frames[0].first_seq != self.at.seq + 1:
                     read_to = await self._forget(ahead)  # the mapper stopped early: the rest of it comes first
+                worked = time.monotonic() - began
+                self._learn_speed(batch, worked)
                 if not self.hurry:
-                    await self.rest(self.throttle.pause(time.monotonic() - began, self._pressure()))
+                    await self.rest(self.throttle.pause(worked, self._pressure()))
         finally:
             await self._forget(ahead)
+
+    def _learn_speed(self, batch: Batch, worked_secs: float) -> None:
+        speed = (batch.last_seq - batch.first_seq + 1) / max(worked_secs, 1e-3)
+        self.per_sec = speed if not self.per_sec else 0.7 * self.per_sec + 0.3 * speed
+
+    @property
+    def _beside(self) -> bool:
+        return self.throttle.throttled and not self.hurry
 
     async def _read_ahead(self, ahead: "deque[Piece]", read_to: int, last_seq: int) -> int:
         """Read pieces and have them mapped, as far as memory allows; return the last event read."""
@@ -165,14 +179,15 @@ class Rebuilder:
     def _room(self, ahead: "deque[Piece]") -> bool:
         if not ahead:
             return True
-        pieces = AHEAD_PIECES_BESIDE if self.throttle.throttled else AHEAD_PIECES
+        pieces = AHEAD_PIECES_BESIDE if self._beside else AHEAD_PIECES
         held = sum(piece.bytes for piece in ahead) * (1 + self._growth)
         return len(ahead) < pieces and held < AHEAD_BYTES
 
     def _read(self, after_seq: int, last_seq: int) -> list[Frame]:
         self._means.room()
         wanted = min(PIECE_EVENTS, last_seq - after_seq)
-        frames = self._means.bronze.read(self.course.pipeline_id, after_seq, wanted, self._piece_bytes)
+        most = min(self._piece_bytes, PIECE_BYTES_BESIDE) if self._beside else self._piece_bytes
+        frames = self._means.bronze.read(self.course.pipeline_id, after_seq, wanted, most)
         if not frames or frames[0].first_seq != after_seq + 1:
             raise Lost(f"event {after_seq + 1} of {self.course.pipeline_id} has expired from Bronze")
         return frames
@@ -184,7 +199,7 @@ class Rebuilder:
         """Take pieces of one day, at least the first, wait until they are mapped, and return them as one batch."""
         first = ahead.popleft()
         parts, size = [await self._mapped(first)], 0
-        most = COMMIT_PIECES_BESIDE if self.throttle.throttled else COMMIT_PIECES
+        most = COMMIT_PIECES_BESIDE if self._beside else COMMIT_PIECES
         while ahead and len(parts) < most and _joins(ahead[0], first, parts[-1]):
             size += parts[-1].rows.nbytes
             if size > COMMIT_BYTES:

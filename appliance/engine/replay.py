@@ -20,7 +20,8 @@ from appliance.engine.rebuild import Halted, Lost, Rebuilder
 from appliance.engine.refine import RETRY_SECS
 from appliance.errors import ConfigError, Conflict, DashError, FatalError, RequestError, TransientError
 
-CLOSE_EVENTS: Final = 200_000  # that few are left to do when refining is held for the exchange
+CLOSE_SECS: Final = 0.5  # what is left to do when refining is held for the exchange takes about that long
+CLOSE_EVENTS: Final = (2_000, 200_000)  # at least, at most
 FOLLOW_SECS: Final = 1.0  # how often one that is ready catches up with the log
 
 log = structlog.get_logger("replay")
@@ -184,10 +185,11 @@ class Replaying:
 
     async def _catch_up(self, rebuilder: Rebuilder) -> None:
         """Refine until so few events are left that refining may be held for them; of a range until none is."""
-        most = CLOSE_EVENTS if self.replay.whole else 0
         while not self._ending:
             await rebuilder.run(self._end_seq)
-            if self._end_seq - rebuilder.at.seq <= most:
+            least, most = CLOSE_EVENTS
+            close = min(most, max(least, int(rebuilder.per_sec * CLOSE_SECS))) if self.replay.whole else 0
+            if self._end_seq - rebuilder.at.seq <= close:
                 return
 
     @property

@@ -5,10 +5,11 @@ from typing import Final
 import msgspec
 
 BUSY_EVENTS_PER_SEC: Final = 1_000.0  # received: a trickle leaves a replay alone
-LAG_FINE_SECS: Final = 0.4
-LAG_TOO_LONG_SECS: Final = 0.8  # live rows may lag by 2 s; what is under way when this is seen takes its time too
+LAG_NONE_SECS: Final = 0.3
+LAG_FINE_SECS: Final = 0.8
+LAG_TOO_LONG_SECS: Final = 1.2  # live rows may lag by 2 s; what is under way when this is seen takes its time too
 LEAST_SHARE: Final = 0.02  # it always comes to an end
-MOST_BESIDE: Final = 0.7
+MOST_BESIDE: Final = 0.9
 MOST_BESIDE_READERS: Final = 0.5
 STEP: Final = 0.05
 
@@ -17,16 +18,19 @@ class Pressure(msgspec.Struct, frozen=True):
     """What else the appliance does at this moment.
 
     ``lag_secs``: of the live refiner that is furthest behind; ``received_per_sec``: events, over all pipelines;
-    ``reading``: queries and exports under way or waiting.
+    ``reading``: queries and exports under way or waiting. ``disk_slow``: the disk fills; whatever can wait should.
     """
 
     lag_secs: float = 0.0
     received_per_sec: float = 0.0
     reading: int = 0
+    disk_slow: bool = False
 
     @property
     def none(self) -> bool:
-        return self.lag_secs < LAG_FINE_SECS and self.received_per_sec < BUSY_EVENTS_PER_SEC and not self.reading
+        if self.disk_slow:
+            return False
+        return self.lag_secs < LAG_NONE_SECS and self.received_per_sec < BUSY_EVENTS_PER_SEC and not self.reading
 
 
 class Throttle:
@@ -45,6 +49,8 @@ class Throttle:
         return worked_secs * (1.0 / self.share - 1.0)
 
     def _share(self, now: Pressure) -> float:
+        if now.disk_slow:
+            return LEAST_SHARE
         if now.none:
             return min(1.0, self.share * 1.5)
         most = MOST_BESIDE_READERS if now.reading else MOST_BESIDE

@@ -1,6 +1,9 @@
 """Threads for what blocks: a bounded pool and a bounded queue for each kind of work, so that none starves another."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -15,6 +18,8 @@ SIZES: Final[Mapping[str, int]] = {
 QUEUE_PER_THREAD: Final = 32
 SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a pipeline few at a time: bound enough
 
+NICENESS: Final[Mapping[str, int]] = {"replay": 5}  # what else wants a core gets three quarters of it (Linux only)
+
 
 class Workers:
     """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane);
@@ -23,7 +28,9 @@ class Workers:
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
         self._sizes = dict(sizes)
-        self._pools = {kind: ThreadPoolExecutor(size, thread_name_prefix=kind) for kind, size in sizes.items()}
+        self._pools = {
+            kind: ThreadPoolExecutor(size, kind, _step_back, (NICENESS.get(kind, 0),)) for kind, size in sizes.items()
+        }
         self._room = {kind: size * QUEUE_PER_THREAD for kind, size in sizes.items()}
 
     def busy(self, kind: str) -> int:
@@ -48,3 +55,9 @@ class Workers:
         """Finish what runs, drop what waits; a second call does nothing."""
         for pool in self._pools.values():
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _step_back(niceness: int) -> None:
+    """Let other threads of the machine come first. On Linux a thread has a priority of its own."""
+    if niceness and sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
