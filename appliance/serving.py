@@ -12,6 +12,7 @@ from appliance.api.ingest import Bounds, Ingest
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner, Recurring
 from appliance.engine.letter_watch import LetterWatch
+from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
@@ -53,7 +54,9 @@ async def run(
         root = await _dispatcher(it, stack, life, metrics, dashboards)
         await it.services.replays.running.recover()
         await it.services.drift.load()
-        await it.engine.start(await it.services.pipelines.stored())
+        stored = await it.services.pipelines.stored()
+        await keep_numbers(it.engine, stored)
+        await it.engine.start(stored)
         for pipeline_id, reason in it.services.pipelines.unreadable.items():
             it.engine.receiver.refuse(pipeline_id, reason)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)

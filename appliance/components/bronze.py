@@ -183,6 +183,15 @@ class BronzeLog(Protocol):
         """Read every segment, check each frame and the hash chain; yield what is wrong (nothing: all is well)."""
         ...
 
+    def reach(self, pipeline_id: PipelineId, seq: int) -> None:
+        """Never give out a number up to ``seq`` again: a reader has had them, so where the log ends before, it has lost
+        events. Those are damaged from now on. ``seq`` durable: nothing happens; blocking.
+
+        Raises:
+            TransientError: the disk refuses.
+        """
+        ...
+
     def pipelines(self) -> list[PipelineId]:
         """Return the pipelines that have a log here."""
         ...

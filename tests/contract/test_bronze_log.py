@@ -2,6 +2,7 @@
 
 from asyncio import gather
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from appliance.components.bronze import BronzeLog
 from appliance.domain.event import Delivery, Envelope, Frame, Receipt
 from appliance.errors import NotFound, TransientError
-from tests.contract.bronze_adapters import ALL, NOON_US, OTHER, PIPE, content, delivery
+from appliance.storage.bronze import FileBronzeLog
+from tests.contract.bronze_adapters import ALL, NOON, NOON_US, OTHER, PIPE, content, delivery
 
 
 async def test_numbers_from_1_without_gaps_for_each_pipeline(log: BronzeLog) -> None:
@@ -169,3 +171,40 @@ async def test_times_before_1970_and_whole_seconds_come_back(log: BronzeLog) -> 
     await log.append(PIPE, Delivery(Envelope(received_at=early, source="webhook"), [b"2"]))
     assert [frame.received_us for frame in log.read(PIPE, 0, *ALL)] == [1767323045000000, -1]
     assert log.event(PIPE, 1).envelope.received_at == whole
+
+
+async def test_numbers_that_a_reader_has_had_are_not_given_out_again(log: BronzeLog) -> None:
+    await log.append(PIPE, delivery(b"1", b"2", delivery_id="first"))
+    log.reach(PIPE, 2)
+    assert log.upkeep.quarantined(PIPE) == []
+    log.reach(PIPE, 5)  # the log has lost 3 to 5
+    log.reach(OTHER, 4)  # and everything of another
+    assert (log.last_seq(PIPE), log.last_seq(OTHER)) == (5, 4)
+    assert await log.append(PIPE, delivery(b"6")) == Receipt(6, 6)
+    assert await log.append(OTHER, delivery(b"5")) == Receipt(5, 5)
+    assert await log.append(PIPE, delivery(b"1", b"2", delivery_id="first")) == Receipt(1, 2, duplicate=True)
+    for pipeline_id, lost in ((PIPE, {3, 4, 5}), (OTHER, {1, 2, 3, 4})):
+        frames = log.read(pipeline_id, 0, *ALL)
+        seqs = [(seq, bool(one.damaged)) for one in frames for seq in range(one.first_seq, one.last_seq + 1)]
+        assert seqs == [(seq, seq in lost) for seq in range(1, log.last_seq(pipeline_id) + 1)]
+        places = log.upkeep.quarantined(pipeline_id)
+        assert {seq for one in places for seq in range(one.first_seq, one.last_seq + 1)} == lost
+        assert list(log.verify(pipeline_id)) != []
+
+
+async def test_lost_numbers_stay_lost_when_a_log_is_closed_and_opened_again(tmp_path: Path) -> None:
+    for late in (False, True):  # with and without an event behind them
+        root = tmp_path / str(late)
+        log = FileBronzeLog(root, clock=lambda: NOON)
+        await log.append(PIPE, delivery(b"1", b"2"))
+        log.reach(PIPE, 5)
+        if late:
+            assert await log.append(PIPE, delivery(b"6")) == Receipt(6, 6)
+        await log.close()
+        again = FileBronzeLog(root, clock=lambda: NOON)
+        again.reach(PIPE, 5)
+        assert await again.append(PIPE, delivery(b"next")) == Receipt(6 + late, 6 + late)
+        frames = again.read(PIPE, 0, *ALL)
+        lost = [seq for one in frames if one.damaged for seq in range(one.first_seq, one.last_seq + 1)]
+        assert lost == [3, 4, 5]
+        await again.close()

@@ -3,6 +3,7 @@
 import json
 from asyncio import sleep
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -87,6 +88,14 @@ class MemoryBronzeLog:
                 yield Finding(pipeline_id, "memory", f"a gap before {following.first_seq}", "mend the fake")
         for place in self.upkeep.quarantined(pipeline_id):
             yield Finding(pipeline_id, "memory", place.reason, "put a copy back")
+
+    def reach(self, pipeline_id: PipelineId, seq: int) -> None:
+        first = self.last_seq(pipeline_id) + 1
+        if seq >= first:
+            envelope = Envelope(received_at=datetime.fromtimestamp(0, UTC), source="lost")
+            lost = Entry(first, envelope, [b"null"] * (seq - first + 1))
+            self.upkeep.entries.setdefault(pipeline_id, []).append(lost)
+            self.upkeep.damage(pipeline_id, range(first, seq + 1), "they are not there any more")
 
     def pipelines(self) -> list[PipelineId]:
         return sorted(self.upkeep.entries)

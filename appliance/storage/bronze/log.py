@@ -119,6 +119,17 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         return Verification(pipeline_id, line.log, line.keeper.corrections).findings() if line else iter(())
 
+    def reach(self, pipeline_id: PipelineId, seq: int) -> None:
+        if (first := self.last_seq(pipeline_id) + 1) > seq:
+            return
+        line = self._create(pipeline_id)
+        try:
+            segment = line.log.reach(seq)
+        except OSError as error:
+            raise TransientError(f"closing the gap up to event {seq} of {pipeline_id}: {error}", 5.0) from error
+        if segment is not None:
+            line.keeper.places.found(Quarantine(segment, first, seq, "they were refined, and are not there any more"))
+
     def pipelines(self) -> list[PipelineId]:
         if not self._root.is_dir():
             return []

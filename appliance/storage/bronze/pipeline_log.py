@@ -196,6 +196,26 @@ class PipelineLog:
         put_away(segment, entry)
         return True
 
+    def reach(self, seq: int) -> str | None:
+        """Give out no number up to ``seq``: its events were refined, and the disk has lost them since.
+
+        They become a damaged end of the open segment, and a copy of the file mends it like any other. Returns the
+        segment's name; None: nothing is missing.
+        """
+        with self._writing:
+            if self._deleted or seq <= self.last_seq:
+                return None
+            segment = self._open or self._new_segment()
+            segment.path.touch()
+            self._close_file()
+            with self._lock:
+                self._open = None
+                segment.damage = segment.damage or f"events {self.last_seq + 1} to {seq} are not there any more"
+                segment.last_seq = self.last_seq = seq
+                self._waiting.append(segment)
+        self._options.rotated()
+        return segment.name
+
     def rotate(self) -> None:
         """Close the open segment now, if it has events."""
         with self._writing:
