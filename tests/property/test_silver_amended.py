@@ -64,10 +64,10 @@ class Model:
     def trim(self, below: int) -> None:
         """``_time`` and the receipt of an event are START + seq seconds."""
         live = self.live()
+        self.sure -= {seq for seq in live | self.dead if seq < below}
         self.gone |= {seq for seq in live - self.dead if seq < below}
         self.rows = {place: values for place, values in self.rows.items() if place[0] >= below}
         self.dead = {seq for seq in self.dead if seq >= below}
-        self.sure -= {seq for seq in range(1, below) if seq in live}
 
     def traceless(self) -> set[int]:
         """Return the events of which only the ledger knows that they were."""
