@@ -182,4 +182,6 @@ def _acceptable(route: str) -> Any:
         return {"name": "mine now", "source": {"type": "webhook", "signature": "none"}}
     if route.startswith("PUT /api/v1/dashboards"):
         return {"name": "mine now", "widgets": []}
+    if route.endswith(("/dead-letters/fix", "/dead-letters/drop")):
+        return {"reason": "none of theirs"} | ({"patch": {}} if route.endswith("/fix") else {})
     return {"role": "viewer"} if route.endswith("/role") else {}

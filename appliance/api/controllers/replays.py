@@ -13,7 +13,7 @@ from appliance.errors import Conflict, Invalid, NotFound, TransientError
 from appliance.services.replay_documents import ReplayRequest, ReplayView
 from appliance.services.views import Page
 
-EXAMPLE: Final[dict[str, Any]] = {"dry_run": True}
+EXAMPLE: Final[dict[str, Any]] = {"swap": False}
 
 
 class ReplayController(Controller):
