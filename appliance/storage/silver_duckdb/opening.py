@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import msgspec
@@ -15,6 +16,10 @@ from appliance.storage.silver_duckdb.connect import connect
 
 _LEAST_MEMORY = 64 << 20  # rewriting 1.7 M rows of nine fields needs no more
 _COUNTED_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+
+_REFILLED: Final = (
+    "a new one is filled from Bronze by itself, and 'dash-appliance replay --all' would rebuild it by hand"
+)
 
 log = structlog.get_logger("silver")
 
@@ -90,7 +95,7 @@ class Opening:
     def set_aside(self, reason: str) -> None:
         """Move the file aside, which nobody has open; the next opening begins a new one."""
         moved = set_aside.move_aside([self.path, *set_aside.log_files(self.path)], self.path, self._clock())
-        self.note(IncidentKind.SET_ASIDE, f"was set aside ({reason}); a new one is filled from Bronze", moved)
+        self.note(IncidentKind.SET_ASIDE, f"was set aside ({reason}); {_REFILLED}", moved)
 
     def note(self, kind: IncidentKind, message: str, files: list[Path]) -> None:
         """Remember an incident and log it."""
@@ -112,7 +117,7 @@ class Opening:
                     self.note(IncidentKind.LOG_SET_ASIDE, f"has a damaged log ({damage}); opened without it", moved)
                     return connection
         moved = set_aside.move_aside([self.path], self.path, self._clock())
-        self.note(IncidentKind.SET_ASIDE, f"is damaged ({damage}); a new one is filled from Bronze", moved)
+        self.note(IncidentKind.SET_ASIDE, f"is damaged ({damage}); {_REFILLED}", moved)
         try:
             return self._connect()
         except duckdb.Error as error:
