@@ -176,6 +176,7 @@ class ErasureJob:
             await self._save(replace(erasure, targets=targets, error=None))
             await self._again(erasure)
             return
+        await self._forget_blocks(erasure)
         done = moved(erasure, ErasureState.DONE, targets=targets, finished_at=now, error=None)
         deed = Deed(
             organisation_id=done.organisation_id, who=_BY, action="erasure.done", target=done.id,
@@ -188,6 +189,11 @@ class ErasureJob:
 
         await self._plane.write(end)
         log.info("erasure.done", erasure=done.id, events=sum(one.events for one in targets))
+
+    async def _forget_blocks(self, erasure: Erasure) -> None:
+        """Write the file of the rows anew: what was erased lies in its free blocks until then."""
+        silver = await self._engine.workers.run("upkeep", self._engine.silver, erasure.organisation_id)
+        await self._engine.workers.run("upkeep", silver.upkeep.compact)
 
     async def _behind(self, erasure: Erasure, targets: Sequence[Target]) -> bool:
         """Return whether a generation has yet to pass the last event: what it read before may come back."""
