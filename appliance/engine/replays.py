@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -125,9 +125,10 @@ class Replays:
         await self._clear(undone)
         return undone
 
-    async def forget(self) -> int:
-        """Discard former rows that are kept no more; return how many replays that were."""
-        over = [one for one in self._kept.replays.values() if one.undo_until and one.undo_until <= self._clock()]
+    async def forget(self, now: datetime | None = None) -> int:
+        """Discard former rows that are kept no longer than ``now``; return how many replays that were."""
+        until = now or self._clock()
+        over = [one for one in self._kept.replays.values() if one.undo_until and one.undo_until <= until]
         for replay in over:
             await self._let_go(replay)
             await self._clear(replay)

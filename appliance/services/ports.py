@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 import msgspec
@@ -145,8 +146,8 @@ class Replaying(Protocol):
         """Go on with what is not finished, when pipelines run."""
         ...
 
-    async def forget(self) -> int:
-        """Discard former rows that are kept no more; return of how many replays."""
+    async def forget(self, now: datetime | None = None) -> int:
+        """Discard former rows that are kept no longer than ``now``; return of how many replays."""
         ...
 
     async def close(self) -> None:
