@@ -61,7 +61,7 @@ class Exchange:
                 log.info("replay.swapping", replay=replay.id, pipeline=replay.pipeline_id)
                 await self._change_over(silver, replay, (number_of(replay), live.number), (after, before))
                 log.info("replay.exchanged", replay=replay.id, pipeline=replay.pipeline_id)
-                await save(await self.settle(replay))
+                await save(await self.settle(replay, done=True))
         self._engine.rows_changed(replay.pipeline_id)
         log.info("replay.swapped", replay=replay.id, pipeline=replay.pipeline_id, identical=replay.identical)
 
@@ -86,15 +86,18 @@ class Exchange:
                 log.info("replay.undoing", replay=replay.id, pipeline=replay.pipeline_id)
                 await self._change_over(silver, replay, (former, live), (after, before))
                 log.info("replay.put_back", replay=replay.id, pipeline=replay.pipeline_id)
-                replay = await self.settle(replay)
+                replay = await self.settle(replay, done=True)
         self._engine.rows_changed(replay.pipeline_id)
         log.info("replay.undone", replay=replay.id, pipeline=replay.pipeline_id)
         return replay
 
-    async def settle(self, replay: Replay) -> Replay:
-        """Write down how an exchange ended that was begun, or that it was not done; return the replay as it is then."""
+    async def settle(self, replay: Replay, *, done: bool = False) -> Replay:
+        """Write down how an exchange ended that was begun, or that it was not done; return the replay as it is then.
+
+        ``done``: it is known to be. The row store alone cannot tell for a range that was the same on both sides.
+        """
         silver = await self._silver(replay)
-        begun, done = replay, await self._was_done(silver, replay)
+        begun, done = replay, done or await self._was_done(silver, replay)
         if replay.undoing:
             replay = replace(replay, undoing=False, fingerprint=None)
             if done:

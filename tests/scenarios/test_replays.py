@@ -163,6 +163,17 @@ async def test_a_range_is_exchanged_by_itself_and_undone(api: httpx.AsyncClient,
     }  # fmt: skip
 
 
+async def test_a_range_that_is_the_same_already_is_exchanged_once(api: httpx.AsyncClient, boilers: str) -> None:
+    await ended(api, await begun(api, boilers), "swapped")
+    before, counted = await rows(api, boilers), await ledger(api, boilers)
+    for _ in range(2):  # the second finds rows and ledger cut at the very same places
+        done = await ended(api, await begun(api, boilers, first_seq=2, last_seq=4), "swapped")
+        assert (await rows(api, boilers), await ledger(api, boilers)) == (before, counted)
+    undone = await api.post(f"/api/v1/pipelines/{boilers}/replays/{done['id']}/undo")
+    assert (undone.status_code, undone.json()["state"]) == (200, "undone")
+    assert (await rows(api, boilers), await ledger(api, boilers)) == (before, counted)
+
+
 @pytest.mark.parametrize(
     ("wish", "status", "told"),
     [
