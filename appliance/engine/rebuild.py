@@ -43,10 +43,6 @@ class Lost(Exception):
     """The shadow cannot be gone on with: it is there no more, or Bronze no longer has what comes next."""
 
 
-class Halted(Exception):
-    """The mapping is frozen and the next event drifts from it: somebody has to decide."""
-
-
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Events of one day on their way: read, and being mapped."""
@@ -92,8 +88,7 @@ class Rebuilder:
 
         Raises:
             Lost: it cannot be gone on with.
-            Halted: the mapping is frozen and the next event drifts.
-            FatalError: what is read, mapped or stored cannot be trusted.
+            FatalError: what is read, mapped or stored cannot be trusted; or the mapping is frozen and an event drifts.
         """
         tries = 0
         while not self.stopped:
@@ -103,7 +98,7 @@ class Rebuilder:
                 self.at = await self._stored()
                 with self._means.crowd.beside():
                     await self._flow(last_seq)
-            except (Lost, Halted, FatalError):
+            except (Lost, FatalError):
                 raise
             except Exception as error:  # noqa: BLE001 - the boundary of one replay: everything else goes on
                 pause = max(getattr(error, "retry_after_secs", 0.0), pause)
@@ -209,8 +204,6 @@ class Rebuilder:
 
     async def _mapped(self, piece: Piece) -> Mapped:
         mapped = await piece.mapped
-        if mapped.last_seq < mapped.first_seq:
-            raise Halted(f"event {mapped.first_seq}: {mapped.stopped}")
         self._growth = max(0.1, mapped.rows.nbytes / max(1, piece.bytes))
         if mapped.last_seq < piece.last_seq:
             self._piece_bytes = max(LEAST_PIECE_BYTES, self._piece_bytes // 2)

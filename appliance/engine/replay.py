@@ -16,7 +16,7 @@ from appliance.domain.replay import Replay, ReplayProgress, ReplayState
 from appliance.engine.engine import Engine
 from appliance.engine.exchange import Exchange
 from appliance.engine.meter import Meter
-from appliance.engine.rebuild import Halted, Lost, Rebuilder
+from appliance.engine.rebuild import Lost, Rebuilder
 from appliance.engine.refine import RETRY_SECS
 from appliance.errors import ConfigError, Conflict, DashError, FatalError, RequestError, TransientError
 
@@ -61,7 +61,7 @@ class Replaying:
         self._trouble: str | None = None
         self._failure: str | None = None
         self._lost = False
-        self._exchanging = False
+        self.exchanging = False
 
     @property
     def error(self) -> str | None:
@@ -84,7 +84,7 @@ class Replaying:
 
     def cancel(self) -> None:
         """End it and discard what it rebuilt. Raises Conflict: its rows are being swapped in."""
-        if self._exchanging or self.replay.state is ReplayState.SWAPPING:
+        if self.exchanging or self.replay.state is ReplayState.SWAPPING:
             raise Conflict("the rows of this replay are being swapped in: undo it when that is done")
         self._wishes.cancel = True
         self._interrupt()
@@ -118,7 +118,7 @@ class Replaying:
 
     def _ends_it(self, error: Exception) -> bool:
         """Return whether ``error`` is a reason to fail. Half an exchange is never left so: it is finished first."""
-        final = isinstance(error, Halted | FatalError | RequestError | ConfigError)
+        final = isinstance(error, FatalError | RequestError | ConfigError)
         return final and self._failure is None and self.replay.state is not ReplayState.SWAPPING
 
     async def _step(self, slot: asyncio.Lock) -> None:
@@ -141,7 +141,7 @@ class Replaying:
 
     def _interrupt(self) -> None:
         self._wishes.told.set()
-        if self._rebuilder is not None and not self._exchanging:
+        if self._rebuilder is not None and not self.exchanging:
             self._rebuilder.stop()
 
     async def _live(self, slot: asyncio.Lock) -> None:
@@ -275,11 +275,11 @@ class Replaying:
             await self._look_again(0.2)
         if self._ending:
             return
-        self._exchanging = rebuilder.hurry = True
+        self.exchanging = rebuilder.hurry = True
         try:
             await self._tools.exchange.bring_in(self.replay, rebuilder, self._save)
         finally:
-            self._exchanging = rebuilder.hurry = False
+            self.exchanging = rebuilder.hurry = False
 
     def _refined_live(self) -> bool:
         """Return whether the rows in use reach as far as the range."""

@@ -21,6 +21,7 @@ from appliance.engine.replay import Replaying, Tools
 from appliance.errors import Conflict, DashError
 
 TELL_EVERY_SECS: Final = 0.5
+PATIENCE_SECS: Final = 5.0  # with a replay that is asked to end
 
 log = structlog.get_logger("replay")
 
@@ -87,6 +88,10 @@ class Replays:
         """Return what a replay of the organisation holds while it rebuilds: one at a time."""
         return self._slots[organisation_id]
 
+    def exchanging(self, replay_id: str) -> bool:
+        """Return whether the replay exchanges rows, or waits for its turn to."""
+        return replay_id in self._under and self._under[replay_id].way.exchanging
+
     def under_way(self) -> list[tuple[Replay, ReplayProgress]]:
         """Return every replay that is not finished, and how far it is."""
         return [(one.way.replay, one.way.progress()) for one in self._under.values() if one.way.replay.unfinished]
@@ -99,10 +104,15 @@ class Replays:
         return replace(under.way.replay, error=under.way.error), under.way.progress()
 
     async def cancel(self, replay: Replay) -> None:
-        """End it and discard what it rebuilt; return when that is done. Raises Conflict: too late, or not under way."""
+        """End it and discard what it rebuilt; return when that is done, or soon will be.
+
+        Raises:
+            Conflict: too late, or not under way.
+        """
         under = self._found(replay)
         under.way.cancel()
-        await self._end_of(under)
+        if under.task is not None:
+            await asyncio.wait({under.task}, timeout=PATIENCE_SECS)
 
     async def swap(self, replay: Replay) -> None:
         """Swap it in as soon as it is ready. Raises Conflict: it is not under way."""
@@ -155,6 +165,8 @@ class Replays:
         """A pipeline is deleted: its replays end, and their generations go with its rows."""
         for under in [one for one in self._under.values() if one.way.replay.pipeline_id == pipeline_id]:
             under.way.close()
+            if under.task is not None and under.way.exchanging:
+                under.task.cancel()  # it waits for its turn, which whoever deletes the pipeline has
             await self._end_of(under)
         for replay in self._kept.of(pipeline_id):
             self._kept.replays.pop(replay.id, None)

@@ -158,6 +158,10 @@ class Replaying(Protocol):
         """Return what a replay of the organisation holds while it rebuilds."""
         ...
 
+    def exchanging(self, replay_id: str) -> bool:
+        """Return whether a replay exchanges rows, or waits for its turn to."""
+        ...
+
     def under_way(self) -> list[tuple[Replay, ReplayProgress]]:
         """Return every replay that is not finished, and how far it is."""
         ...

@@ -45,12 +45,12 @@ class _Wish(NamedTuple):
 
 
 class Replays:
-    """What people do with replays. ``running``: those of this process, for its start and its end."""
+    """What people do with replays. ``running``: those of this process, for its start and its end; ``book``: theirs."""
 
     def __init__(
         self, plane: ControlPlane, book: ControlBook, running: Replaying, engine: Engine, clock: Clock = utc_now
     ) -> None:
-        self._plane, self._book, self.running, self._engine, self._clock = plane, book, running, engine, clock
+        self._plane, self.book, self.running, self._engine, self._clock = plane, book, running, engine, clock
 
     async def plan(self, who: Principal, pipeline_id: PipelineId, request: ReplayRequest) -> ReplayPlan:
         """Return what ``begin`` would do. Raises as it."""
@@ -152,8 +152,8 @@ class Replays:
         await self._plane.read(lambda tx: pipeline_store.find(tx, who.organisation_id, pipeline_id))
         if problems := _problems(request):
             raise Invalid(problems)
-        before = await self._book.pipeline(pipeline_id)
-        after = await self._book.pipeline(pipeline_id, request.version)
+        before = await self.book.pipeline(pipeline_id)
+        after = await self.book.pipeline(pipeline_id, request.version)
         span = await self._engine.workers.run("read", self._span, pipeline_id, request)
         wish = _Wish(before, after, *span)
         if not wish.whole:

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.scenarios.conftest import BOILERS, Scene
+from appliance.domain.ids import PipelineId
+from tests.scenarios.conftest import BOILERS, Scene, until
 
 FIELDS: list[dict[str, Any]] = [
     {"name": "device", "path": "$.device", "type": "string", "required": True},
@@ -236,6 +237,33 @@ async def test_a_pipeline_changed_meanwhile_is_not_put_back_unasked(
     done = await ended(api, waiting, "swapped")
     assert (done["former_version"], done["error"]) == (3, None)
     assert (await api.get(f"/api/v1/pipelines/{boilers}")).json()["version"] == 2
+
+
+async def test_a_frozen_version_that_history_drifts_from_fails_and_says_where(
+    api: httpx.AsyncClient, scene: Scene, boilers: str
+) -> None:
+    before = await rows(api, boilers)
+    frozen = {"fields": [FIELDS[0]], "contract": "freeze"}
+    number = await candidate(api, boilers, frozen)
+    replay = await begun(api, boilers, version=number)
+    deadline = time.monotonic() + 20
+    while (now := (await api.get(f"/api/v1/pipelines/{boilers}/replays/{replay['id']}")).json())["state"] != "failed":
+        assert time.monotonic() < deadline, now
+        await asyncio.sleep(0.02)
+    assert "event 1" in now["error"]
+    assert "change the mapping, its contract or the event" in now["error"]
+    assert await rows(api, boilers) == before
+    await ended(api, await begun(api, boilers), "swapped")  # a failure is not in the way of the next
+
+
+async def test_deleting_does_not_wait_for_a_replay_that_waits_to_swap(
+    api: httpx.AsyncClient, scene: Scene, boilers: str
+) -> None:
+    async with scene.it.services.replays.book.turn():  # as whoever deletes the pipeline holds it
+        replay = await begun(api, boilers)
+        await until(lambda: scene.it.services.replays.running.exchanging(replay["id"]))
+        await asyncio.wait_for(scene.it.engine.delete_pipeline(PipelineId(boilers)), 20)
+    assert (await api.get(f"/api/v1/pipelines/{boilers}/replays/{replay['id']}")).json()["progress"] is None
 
 
 async def test_replays_are_listed_and_noted(api: httpx.AsyncClient, scene: Scene, boilers: str) -> None:
