@@ -25,6 +25,8 @@ def document_of(view: PipelineView) -> dict[str, Any]:
         document["retention"] = retention
     if view.rate_limit is not None:
         document["rate_limit"] = msgspec.to_builtins(view.rate_limit)
+    if view.rollups:
+        document["rollups"] = msgspec.to_builtins(view.rollups)
     return document
 
 

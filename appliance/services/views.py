@@ -11,6 +11,7 @@ from appliance.domain.differences import Change
 from appliance.domain.ids import DashboardId, OrganisationId, PipelineId, TokenId, UserId
 from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import RateLimit, Retention, State
+from appliance.domain.rollup import Rollup
 from appliance.domain.stats import LiveStats
 from appliance.errors import Problem
 from appliance.services.change_views import ChangePreview
@@ -112,6 +113,7 @@ class PipelineView(msgspec.Struct, frozen=True, kw_only=True):
     sinks: list[dict[str, Any]]
     retention: Retention
     rate_limit: RateLimit | None
+    rollups: list[Rollup]
     ingest_url: str | None  # webhook only; without server.base_url a path below this appliance's address: /in/<id>
     created_at: datetime
     updated_at: datetime

@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+
+from appliance.domain.ids import PipelineId
+from appliance.domain.pipeline import PipelineDocument
+from ui.documents import document_of
 
 EVENTS = [
     b'{"ts": "2026-01-31T08:00:10Z", "device": "b1", "temp_c": 20}',
@@ -143,6 +148,20 @@ async def test_there_are_not_too_many(api: Any, scene: Any) -> None:
 
 async def test_rollups_need_rows_that_are_stored(api: Any, scene: Any) -> None:
     assert list(await problems(api, scene, [PER_MINUTE], persist=False)) == ["/rollups"]
+
+
+async def test_a_document_that_was_read_can_be_saved_again_whole(api: Any, scene: Any) -> None:
+    more = {"description": "below", "retention": {"silver": "90d"}, "rate_limit": {"events_per_sec": 5}, "sinks": []}
+    pipeline_id = PipelineId(await scene.boilers(rollups=[PER_MINUTE, SKETCHED], persist=True, **more))
+    shown = (await api.get(f"/api/v1/pipelines/{pipeline_id}")).json()
+    assert {field.encode_name for field in msgspec.structs.fields(PipelineDocument)} <= set(shown)
+    assert shown["rollups"] == [PER_MINUTE, SKETCHED]
+    document = document_of(await scene.it.services.pipelines.get(scene.admin, pipeline_id))  # as the screens save it
+    assert (await api.put(f"/api/v1/pipelines/{pipeline_id}", json=document)).status_code == 200
+    first, second = [
+        (await api.get(f"/api/v1/pipelines/{pipeline_id}/versions/{n}")).json()["document"] for n in (1, 2)
+    ]
+    assert first == second
 
 
 async def problems(api: Any, scene: Any, rollups: list[dict[str, Any]], **more: Any) -> dict[str, dict[str, Any]]:
