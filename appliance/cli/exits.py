@@ -46,6 +46,7 @@ _CODES: tuple[tuple[type[DashError], Exit], ...] = (
 
 def code_of(error: Exception) -> Exit:
     """Return the exit code for ``error``; an error that nobody foresaw is a bug."""
+    error = _foreseen(error)
     if not isinstance(error, DashError):
         return Exit.BUG
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)
@@ -55,6 +56,7 @@ def report(error: Exception, *, as_json: bool = False, debug: bool = False) -> E
     """Tell a person (or a script) what went wrong, on standard error, and return the exit code."""
     if debug:
         traceback.print_exception(error)
+    error = _foreseen(error)
     problems = list(error.problems) if isinstance(error, ConfigError | Invalid) else []
     if as_json:
         told = {"code": getattr(error, "code", "E_INTERNAL"), "title": _title(error), "problems": problems}
@@ -73,14 +75,21 @@ def _title(error: Exception) -> str:
         return f"{error}: {error.hint}"
     if isinstance(error, DashError):
         return str(error)
-    return f"a bug in Dash, please report it: {_innermost(error)} (--debug shows where)"
+    inner = _innermost(error)
+    return f"a bug in Dash, please report it: {type(inner).__name__}: {inner} (--debug shows where)"
 
 
-def _innermost(error: BaseException) -> str:
+def _foreseen(error: Exception) -> Exception:
+    """Return the error of Dash that a group is about: what starts together ends in a group."""
+    inner = _innermost(error)
+    return inner if isinstance(inner, DashError) else error
+
+
+def _innermost(error: BaseException) -> BaseException:
     """What a group of errors is about is inside it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return error
 
 
 def _text(error: Exception, problems: list[Problem]) -> str:
