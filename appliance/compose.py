@@ -78,7 +78,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
     async with AsyncExitStack() as stack:
         workers = Workers()
         stack.callback(workers.close)
-        new = not (data_dir / CONTROL_FILE).exists()
+        new = _is_new(data_dir)
         vault = await asyncio.to_thread(partial(Vault.open, data_dir, create=new))
         plane = await asyncio.to_thread(ControlPlane.open, data_dir / CONTROL_FILE, partial(workers.run, "control"))
         stack.callback(plane.close)
@@ -118,6 +118,23 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         )
         stack.push_async_callback(services.replays.running.close)
         yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
+
+
+def _is_new(data_dir: Path) -> bool:
+    """Return whether a control plane is to be made.
+
+    Raises:
+        FatalError: it is gone, and there are events: whoever came first would be made the administrator.
+    """
+    control = data_dir / CONTROL_FILE
+    if control.exists() and control.stat().st_size:
+        return False
+    if any((data_dir / "bronze").glob("*/*.jsonl*")):
+        raise FatalError(
+            f"opening {control}: it is missing or empty, and there are events in {data_dir / 'bronze'}",
+            hint="put control.sqlite3 back from a copy, or move bronze/ away to begin anew",
+        )
+    return not control.exists()
 
 
 def _shown(settings: Settings) -> dict[str, str]:
