@@ -11,7 +11,7 @@ from appliance.components.silver import Progress, SilverStore, Table
 from appliance.domain.ids import OrganisationId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.pipeline import Pipeline
-from appliance.errors import DashError
+from appliance.errors import DashError, FatalError
 
 
 class Trouble(msgspec.Struct, frozen=True):
@@ -39,7 +39,11 @@ def verify_all(
     events = looked_at = 0
     for pipeline in pipelines:
         looked_at += 1
-        events += bronze.last_seq(pipeline.id)
+        try:
+            events += bronze.last_seq(pipeline.id)
+        except FatalError as error:
+            findings.append(Trouble(f"bronze {pipeline.id}", str(error), error.hint))
+            continue
         for found in bronze.verify(pipeline.id):
             findings.append(Trouble(f"bronze {found.pipeline_id} {found.segment}", found.message, found.remedy))
         findings += _ledger(pipeline, bronze, silver_of(pipeline.organisation_id), mapper)

@@ -38,7 +38,7 @@ from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
 from appliance.engine.upstream import Upstreams
 from appliance.engine.workers import Workers
-from appliance.errors import DashError, NotFound
+from appliance.errors import DashError, FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -87,10 +87,12 @@ class Engine:
         Raises:
             Invalid: the mapping does not compile.
             Conflict: a column would change its type. What ran before still runs.
+            FatalError: its log cannot be trusted.
         """
         course = self.course_of(pipeline)
         source = self._parts.source_of(pipeline, self._upstreams.of(pipeline))
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
+        await self.workers.run("control", self.bronze.last_seq, pipeline.id)  # that its log opens at all
         await self.workers.run("control", silver.prepare, course.table)
         async with self._changing:
             before = self._runs.get(pipeline.id)
@@ -282,7 +284,8 @@ class Engine:
                 await self.start_pipeline(pipeline)
             except Exception as error:
                 log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
-                self.receiver.refuse(pipeline.id, str(error))
+                hint = f": {error.hint}" if isinstance(error, FatalError) else ""
+                self.receiver.refuse(pipeline.id, f"{error}{hint}")
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
 
     async def _warm(self, run: Run, silver: SilverStore) -> None:

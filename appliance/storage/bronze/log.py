@@ -11,11 +11,13 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+import structlog
+
 from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, Quarantine, SegmentInfo
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.errors import NotFound, TransientError
+from appliance.errors import FatalError, NotFound, TransientError
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
@@ -32,6 +34,8 @@ from appliance.storage.bronze.writer import OpenFiles
 
 _COMMIT_THREADS = 16  # mostly waiting for the disk, which makes several files durable together
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+log = structlog.get_logger("bronze")
 
 
 class _Line:
@@ -177,12 +181,16 @@ class FileBronzeLog:
     def open(self) -> None:
         """Open and recover every pipeline, finish deletions that a crash interrupted; blocking.
 
-        Optional: a pipeline is opened when it is first used. Better at the start than in the middle of a request.
+        Optional: a pipeline is opened when it is first used. Better at the start than in the middle of a request. One
+        that cannot be trusted does not keep the others closed: whoever uses it hears why.
         """
         for grave in self._root.glob(f"{GRAVE}*"):
             shutil.rmtree(grave)
         for pipeline_id in self.pipelines():
-            self._line(pipeline_id)
+            try:
+                self._line(pipeline_id)
+            except FatalError as error:
+                log.error("bronze.not_opened", pipeline=pipeline_id, error=str(error), hint=error.hint)
 
     def _line(self, pipeline_id: PipelineId) -> _Line | None:
         """Return the pipeline's line, opening it if there is a log on disk; None: nothing was received yet."""
