@@ -55,8 +55,17 @@ class StorageWatch:
         return self.latest
 
     def _bronze(self, pipelines: list[PipelineId]) -> dict[PipelineId, int]:
-        size = self._engine.bronze.upkeep.size
-        return {pipeline_id: size(pipeline_id) for pipeline_id in pipelines}
+        return {pipeline_id: self._log(pipeline_id) for pipeline_id in pipelines}
+
+    def _log(self, pipeline_id: PipelineId) -> int:
+        """Measure one log, after taking in copies of damaged segments that somebody may have put back."""
+        upkeep = self._engine.bronze.upkeep
+        try:
+            upkeep.quarantined(pipeline_id)
+            return upkeep.size(pipeline_id)
+        except DashError as error:
+            log.warning("storage.log_not_measured", pipeline=pipeline_id, error=str(error))
+            return self.latest.bronze.get(pipeline_id, 0)
 
     def _silver(self, organisation_id: OrganisationId) -> StoreSize | None:
         try:
