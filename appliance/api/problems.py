@@ -73,7 +73,8 @@ class ProblemDetails(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=Tr
 def problem_of(error: Exception, path: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers and body that tell ``error`` to whoever asked for ``path``. Bugs are logged, not shown."""
     if isinstance(error, DashError) and error.code in KINDS:
-        return _answer(error.code, str(error), path, error)
+        told = f"{error} ({error.hint})" if isinstance(error, errors.FatalError) else str(error)
+        return _answer(error.code, told, path, error)
     if isinstance(error, RecursionError):  # the only thing that recurses here is what somebody sent
         return _answer("E_MALFORMED", "the request is nested too deeply: flatten it", path, error)
     status = getattr(error, "status_code", None)  # the framework's own

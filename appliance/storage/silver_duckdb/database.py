@@ -55,6 +55,8 @@ class Database:
             raise faults.interrupted(doing, told) from error
         except duckdb.Error as error:
             died = faults.is_dead(error)
+            if faults.is_damage(error):
+                self._opening.found_damaged(faults.first_line(error))
             if not died:
                 raise faults.translated(error, doing) from error
             raise faults.reopened(doing) from error

@@ -29,6 +29,7 @@ class IncidentKind(Enum):
     LOG_SET_ASIDE = "log_set_aside"  # commits since the last checkpoint are gone and are refined again from Bronze
     SET_ASIDE = "set_aside"  # the whole file is; everything is refined again from Bronze
     REOPENED = "reopened"  # DuckDB gave up on its handle; what was committed is there
+    DAMAGED = "damaged"  # part of it does not read, which was found when somebody asked for that
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -96,6 +97,12 @@ class Opening:
         """Move the file aside, which nobody has open; the next opening begins a new one."""
         moved = set_aside.move_aside([self.path, *set_aside.log_files(self.path)], self.path, self._clock())
         self.note(IncidentKind.SET_ASIDE, f"was set aside ({reason}); {_REFILLED}", moved)
+
+    def found_damaged(self, damage: str) -> None:
+        """Remember that the open file is damaged; once, however often it is asked."""
+        if not any(one.kind is IncidentKind.DAMAGED for one in self.incidents):
+            remedy = "replay its pipelines, or stop Dash, move the file away and start again"
+            self.note(IncidentKind.DAMAGED, f"does not read as a whole ({damage}): {remedy}", [])
 
     def note(self, kind: IncidentKind, message: str, files: list[Path]) -> None:
         """Remember an incident and log it."""
