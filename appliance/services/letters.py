@@ -1,13 +1,13 @@
 """Dead letters as objects: chosen, grouped by cause, retried, corrected, dropped. Nothing is lost by any of it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
 from sqlalchemy import select
 
-from appliance.components.bronze import Correction
+from appliance.components.bronze import BronzeLog, Correction
 from appliance.components.letters import LetterFilter, LetterGroup
 from appliance.components.rows import encode_rows, public_rows
 from appliance.components.silver import DeadLetterQuery
@@ -35,6 +35,8 @@ from appliance.services.views import DeadLetter
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import ReplayRow
+
+READ_EVENTS, READ_BYTES = 2_000, 4 << 20  # at once, to patch some of them
 
 _ENDED: Final = (ReplayState.SWAPPED, ReplayState.CANCELLED, ReplayState.FAILED, ReplayState.UNDONE)
 _UNFINISHED: Final = [state.value for state in ReplayState if state not in _ENDED]
@@ -93,15 +95,15 @@ class DeadLetters:
         return await self._work(who, pipeline_id, request, lambda seqs: dict.fromkeys(seqs, line))
 
     def _patched(self, pipeline_id: PipelineId, seqs: Sequence[int], patch: dict[str, Any]) -> dict[int, bytes | None]:
-        """Return each event merged with ``patch``; blocking.
+        """Return each event, as corrected before, merged with ``patch``; not those that cannot be read; blocking.
 
         Raises:
             Invalid: an event is not a JSON object.
         """
         merged: dict[int, bytes | None] = {}
-        for seq in seqs:
+        for seq, line in lines_of(self._engine.bronze, pipeline_id, seqs):
             try:
-                event = msgspec.json.decode(self._engine.bronze.event(pipeline_id, seq).payload)
+                event = msgspec.json.decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 event = None
             if not isinstance(event, dict):
@@ -209,6 +211,19 @@ class DeadLetters:
     async def _check(self, who: Principal, pipeline_id: PipelineId, action: Action) -> None:
         require(who, action)
         await self._ownership.check(who, pipeline_id)
+
+
+def lines_of(bronze: BronzeLog, pipeline_id: PipelineId, seqs: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+    """Yield each of these events (ascending) that can be read, as it is refined; blocking."""
+    wanted, read_up_to = set(seqs), 0
+    for seq in seqs:
+        if seq <= read_up_to:
+            continue
+        frames = bronze.read(pipeline_id, seq - 1, READ_EVENTS, READ_BYTES)
+        for frame in frames:
+            numbered = enumerate(frame.lines.split(b"\n"), frame.first_seq) if frame.damaged is None else ()
+            yield from (one for one in numbered if one[0] in wanted)
+        read_up_to = max([seq, *(frame.last_seq for frame in frames)])
 
 
 def merge_patch(value: Any, patch: Any) -> Any:

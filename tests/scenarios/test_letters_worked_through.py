@@ -101,6 +101,28 @@ async def test_several_are_fixed_by_a_patch(boilers: Boilers) -> None:
     assert (await boilers.get("/ledger"))["dead"] == 1
 
 
+async def test_a_patch_goes_on_from_the_one_before(boilers: Boilers) -> None:
+    work = await boilers.post("fix", {"choose": {"seqs": [2]}, "patch": {"temp_c": 999}, "reason": "a slip"})
+    assert (work["stored"], work["dead"]) == (0, 1)
+    await boilers.post("fix", {"choose": {"seqs": [2]}, "patch": {"device": "b3"}, "reason": "old firmware"})
+    work = await boilers.post("fix", {"choose": {"seqs": [2]}, "patch": {"temp_c": 22}, "reason": "the slip"})
+    assert (work["stored"], work["dead"]) == (1, 0)
+    assert (await boilers.rows())[1] == (2, "b3", 22.0)
+
+
+async def test_what_cannot_be_read_does_not_keep_others_from_being_patched(boilers: Boilers) -> None:
+    folder = boilers.scene.it.settings.server.data_dir / "bronze" / boilers.id
+    (segment,) = folder.glob("*.jsonl")
+    content = segment.read_bytes()
+    at = content.index(b'"temp_c": 999')
+    segment.write_bytes(content[:at] + b'"temp_c": 998' + content[at + 13 :])
+    work = await boilers.post("fix", {"patch": {"device": "b1", "temp_c": 30}, "reason": "sensor"})
+    assert (work["events"], work["stored"], work["dead"]) == (4, 3, 1)
+    assert [one["reason"] for one in work["dead_letters"]] == ["damaged"]
+    ledger = await boilers.get("/ledger")
+    assert ledger == {"received": 5, "stored": 4, "filtered": 0, "duplicate": 0, "dead": 1, "pending": 0}
+
+
 async def test_dropped_events_are_filtered(boilers: Boilers) -> None:
     work = await boilers.post("drop", {"choose": {"reason": "type"}, "reason": "test message"})
     assert (work["events"], work["filtered"]) == (1, 1)
