@@ -60,6 +60,10 @@ def _fill(one: RunningAppliance, pipeline_id: str, secret: str) -> None:
     for request in range(EVENTS // A_REQUEST):
         sender.send(f"fill-{request}", body)
     one.wait_refined(pipeline_id, 120)
+    with one.client() as client:
+        path = f"/api/v1/pipelines/{pipeline_id}"
+        while client.get(path).raise_for_status().json()["live"]["rate_per_sec"]:  # else it is not at rest yet
+            time.sleep(0.2)
 
 
 def _replayed(one: RunningAppliance, pipeline_id: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from appliance.domain.replay import Replay, ReplayProgress, ReplayState
 from appliance.engine.engine import Engine
 from appliance.engine.exchange import Exchange
 from appliance.engine.meter import Meter
-from appliance.engine.rebuild import Lost, Rebuilder
+from appliance.engine.read_ahead import Lost
+from appliance.engine.rebuild import Rebuilder
 from appliance.engine.refine import RETRY_SECS
 from appliance.errors import ConfigError, Conflict, DashError, FatalError, RequestError, TransientError
 

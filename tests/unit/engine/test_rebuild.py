@@ -15,7 +15,8 @@ from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.engine.batches import Course, after
-from appliance.engine.rebuild import Lost, Rebuilder
+from appliance.engine.read_ahead import Lost
+from appliance.engine.rebuild import Rebuilder
 from appliance.engine.refine import Means
 from appliance.engine.throttle import Pressure
 from appliance.engine.workers import Workers
