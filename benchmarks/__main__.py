@@ -20,6 +20,7 @@ ALL = (
     "idle",
     "chain",
     "lineage",
+    "startup",
 )
 
 
