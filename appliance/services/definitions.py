@@ -164,9 +164,13 @@ def lint_retention(retention: Any, pointer: str) -> list[Problem]:
         text = retention.get(name)
         if isinstance(text, str) and text.strip().lower() != FOREVER:
             try:
-                parse(text)
+                none = not parse(text)
             except ValueError as error:
                 problems.append(Problem(f"{pointer}/{name}", str(error), f"or {FOREVER!r}"))
+                continue
+            if none:  # elsewhere it means without a bound; here everything would go
+                told = f"expected more than nothing, got {text!r}"
+                problems.append(Problem(f"{pointer}/{name}", told, f"to keep everything, say {FOREVER!r}"))
     return problems
 
 

@@ -74,6 +74,10 @@ async def test_an_administrator_says_how_long_data_is_kept(scene: Any, api: Any)
     refused = await api.put(path, json={"bronze": "a while", "bronze_size": "20", "gold": "1d"})
     assert refused.status_code == 422
     assert {one["pointer"] for one in refused.json()["problems"]} == {"/bronze", "/bronze_size", "/gold"}
+    nothing = (await api.put(path, json={"bronze": "0s", "bronze_size": "0 B"})).json()["problems"]
+    assert [(one["pointer"], one["hint"]) for one in nothing] == [
+        ("/bronze", "to keep everything, say 'forever'"), ("/bronze_size", "to keep everything, say 'forever'"),
+    ]  # fmt: skip
     [entry] = [one for one in (await api.get("/api/v1/audit")).json()["items"] if "retention" in one["action"]]
     assert (entry["action"], entry["detail"]) == ("organisation.retention", wanted)
 
