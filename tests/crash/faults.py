@@ -109,13 +109,11 @@ class Subject:
         assert appliance.stop() == 0
         return subject
 
-    def copied(self, folder: Path, data_dir: Path | None = None) -> "Subject":
+    def copied(self, folder: Path) -> "Subject":
         """Return the same in another folder; it does not run."""
         appliance = RunningAppliance(folder, environment=ENVIRONMENT)
-        if data_dir is not None:
-            appliance.data_dir = data_dir
-            appliance.environment["DASH_SERVER_DATA_DIR"] = str(data_dir)
-        shutil.copytree(self.appliance.data_dir, appliance.data_dir, dirs_exist_ok=True)
+        without = shutil.ignore_patterns("reserve")  # 64 MiB of nothing
+        shutil.copytree(self.appliance.data_dir, appliance.data_dir, dirs_exist_ok=True, ignore=without)
         appliance.token = self.appliance.token
         subject = Subject(appliance, self.pipeline_id, self.secret)
         subject.acknowledged, subject.version = self.acknowledged, self.version
@@ -139,8 +137,10 @@ class Subject:
         return self.appliance.data_dir / "control.sqlite3"
 
     @contextmanager
-    def sending(self, pad: int = 2000, clock: Callable[[], float] = time.time) -> Iterator[Sender]:
-        """Let a sender post inside; all it began is acknowledged afterwards."""
+    def sending(
+        self, pad: int = 2000, clock: Callable[[], float] = time.time, answers: frozenset[int] = frozenset()
+    ) -> Iterator[Sender]:
+        """Let a sender post inside; all it began is acknowledged afterwards. ``answers``: others than usual."""
         sender = Sender(self, pad, clock)
         sender.start()
         try:
@@ -149,7 +149,7 @@ class Subject:
             sender.ending.set()
             sender.join(WITHIN_SECS + 15)
         assert not sender.is_alive()
-        assert set(sender.answers) <= {0, 200, 202, 503}, (sender.answers, sender.trouble)
+        assert set(sender.answers) <= {0, 200, 202, 503} | answers, (sender.answers, sender.trouble)
 
     def send(self, count: int, **sending: Any) -> None:
         """Have ``count`` more numbers acknowledged."""
@@ -260,16 +260,19 @@ class Disturbed:
 
     def places(self) -> list[str]:
         """Return the calls that were made to fail, as strace shows them."""
-        return [line for line in self._trace.read_text().splitlines() if "(INJECTED)" in line]
+        signs = ("(INJECTED)", "+++ killed by SIGKILL +++")
+        return [line for line in self._trace.read_text().splitlines() if line.endswith(signs)]
 
     def await_places(self, count: int = 1) -> None:
         until(lambda: len(self.places()) >= count, lambda: f"only {len(self.places())} calls were disturbed")
 
     def _attached(self) -> bool:
-        """Whether every thread of the process is traced; it exited: true as well, and ``places`` will tell."""
+        """Whether every thread of the process is traced; or that has ended already, and ``places`` will tell."""
+        if self._strace.poll() is not None:
+            return True
         tasks = Path(f"/proc/{self._pid}/task")
         try:
             statuses = [(task / "status").read_text() for task in tasks.iterdir()]
         except FileNotFoundError:
-            return self._strace.poll() is not None or not tasks.exists()
+            return False  # a thread that ended since: look again
         return all(f"TracerPid:\t{self._strace.pid}\n" in status for status in statuses)
