@@ -61,7 +61,7 @@ def batch_of(course: Course, mapped: Mapped, received_us: int) -> Batch:
         FatalError: there is nothing to commit, for the first event differs from a frozen mapping.
     """
     if mapped.stopped is not None and mapped.last_seq < mapped.first_seq:
-        raise FatalError(mapped.stopped, hint="change the mapping, its contract or the event, then resume")
+        raise FatalError(mapped.stopped, hint="change the mapping or its contract, or erase the event, then resume")
     rows, outcome = mapped.rows, mapped.outcome
     if not course.persist:  # shown live, kept in Bronze, left out of Silver on the user's word
         rows = rows.slice(0, 0)

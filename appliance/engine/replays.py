@@ -125,6 +125,8 @@ class Replays:
             Conflict: the former rows are gone, or were replaced by a later replay.
         """
         mine = self._kept.of(replay.pipeline_id)
+        if replay.unfinished:
+            raise Conflict(f"replay {replay.id!r} is {replay.state.value}: there is nothing to undo yet")
         if replay.id not in self._kept.replays or replay.undo_until is None:
             raise Conflict("the former rows are kept no more: replay with the former version instead")
         if mine[-1].id != replay.id:

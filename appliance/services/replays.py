@@ -172,7 +172,8 @@ class Replays:
         whole = all(one is None for one in (request.start, request.end, request.first_seq, request.last_seq))
         first, last = max(first, oldest), min(last, newest)
         if not whole and first > last:
-            told = f"Bronze holds no events there: it has {oldest} to {newest}"
+            held = f"it has {oldest} to {newest}" if oldest <= newest else "it has none"
+            told = f"Bronze holds no events there: {held}"
             raise Invalid([Problem("/from" if request.start is not None else "/first_seq", told)])
         return whole, first, last, oldest - 1 if whole else 0
 

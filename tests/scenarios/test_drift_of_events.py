@@ -87,7 +87,7 @@ async def test_a_frozen_pipeline_tells_why_it_stands_still_and_goes_on(scene: An
     told = await told_when(api, path, lambda one: one["state"] == "failed")
     assert told["live"]["last_error"] == (
         "event 3 differs from the mapping and its contract is 'freeze': the event has keys that no field reads: fw "
-        "(change the mapping, its contract or the event, then resume)"
+        "(change the mapping or its contract, or erase the event, then resume)"
     )
     assert told["live"]["ledger"] == {
         "received": 4, "stored": 2, "filtered": 0, "duplicate": 0, "dead": 0, "pending": 2,

@@ -126,6 +126,8 @@ async def test_ready_follows_the_log_until_it_is_told_to_swap(
     number = await candidate(api, boilers, FAHRENHEIT)
     replay = await ended(api, await begun(api, boilers, version=number, swap=False), "ready")
     assert "temp_c" in (await rows(api, boilers))[0]
+    too_early = await api.post(f"/api/v1/pipelines/{boilers}/replays/{replay['id']}/undo")
+    assert (too_early.status_code, "nothing to undo yet" in too_early.text) == (409, True)
     await scene.receive(boilers, b'{"device": "b6", "temp_c": 100}')
     told = await api.post(f"/api/v1/pipelines/{boilers}/replays/{replay['id']}/swap")
     assert told.status_code == 200
@@ -193,6 +195,11 @@ async def test_what_cannot_be_replayed_is_refused(
     assert told in answer.text
 
 
+async def test_a_range_of_nothing_says_that_there_is_nothing(api: httpx.AsyncClient, scene: Scene) -> None:
+    answer = await api.post(f"/api/v1/pipelines/{await scene.boilers()}/replays", json={"from": "now-1d"})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "/from: Bronze holds no events there: it has none")
+
+
 async def test_a_range_of_a_keyed_pipeline_is_refused_with_the_remedy(api: httpx.AsyncClient, scene: Scene) -> None:
     keyed = await scene.boilers(mapping={"fields": FIELDS, "key": ["device"]})
     await scene.receive(keyed, b'{"device": "b1", "temp_c": 1}', b'{"device": "b1", "temp_c": 2}')
@@ -251,7 +258,7 @@ async def test_a_frozen_version_that_history_drifts_from_fails_and_says_where(
         assert time.monotonic() < deadline, now
         await asyncio.sleep(0.02)
     assert "event 1" in now["error"]
-    assert "change the mapping, its contract or the event" in now["error"]
+    assert "change the mapping or its contract, or erase the event" in now["error"]
     assert await rows(api, boilers) == before
     await ended(api, await begun(api, boilers), "swapped")  # a failure is not in the way of the next
 

@@ -124,7 +124,7 @@ async def test_refining_stops_before_an_event_that_differs_from_a_frozen_mapping
     await append(bronze, b"1", b"2", b"x", b"4")
     async with refining(bronze, store, Frozen()) as refiner:
         await until(lambda: refiner.fatal)
-        assert refiner.error == "event 3 differs (change the mapping, its contract or the event, then resume)"
+        assert refiner.error == "event 3 differs (change the mapping or its contract, or erase the event, then resume)"
         assert (refiner.progress.seq, refiner.lag_events) == (2, 2)
     assert store.numbers == [1, 2]
 
