@@ -85,9 +85,10 @@ class RunningAppliance:
 
     def wait_dead(self, seconds: float) -> None:
         """Return when the process has ended by itself; none running: at once."""
-        child, self._child = self._child, None
+        child = self._child
         if child is not None:
             child.wait(timeout=seconds)
+            self._child = None
             if child.stdout:
                 child.stdout.close()
 

@@ -99,14 +99,16 @@ class Subject:
         appliance = RunningAppliance(folder, environment=ENVIRONMENT)
         appliance.setup()
         appliance.start()
-        one = document(1)
-        subject = cls(appliance, *appliance.create_pipeline(one["name"], one["mapping"]))
-        with appliance.client() as client:
-            client.post(f"{subject.path}/versions", json={"document": document(2)}).raise_for_status()
-        with subject.sending(pad=2000) as sender:
-            until(lambda: subject.acknowledged >= 3000, lambda: sender.answers)
-        subject.check()
-        assert appliance.stop() == 0
+        try:
+            one = document(1)
+            subject = cls(appliance, *appliance.create_pipeline(one["name"], one["mapping"]))
+            with appliance.client() as client:
+                client.post(f"{subject.path}/versions", json={"document": document(2)}).raise_for_status()
+            with subject.sending(pad=2000) as sender:
+                until(lambda: subject.acknowledged >= 3000, lambda: sender.answers)
+            subject.check()
+        finally:
+            assert appliance.stop() == 0
         return subject
 
     def copied(self, folder: Path) -> "Subject":
