@@ -267,8 +267,8 @@ class Replaying:
         self._wishes.told.clear()
 
     async def _bring_in(self, rebuilder: Rebuilder) -> None:
-        """Exchange the rows; where the pipeline has moved on to another version meanwhile, ask first."""
-        if await self._moved_on():
+        """Exchange the rows; where the pipeline has moved on meanwhile, or Bronze is damaged, ask first."""
+        if await self._moved_on() or await self._rotten():
             return
         self._set(await self._tools.exchange.compared(self.replay))
         await self._catch_up(rebuilder)
@@ -298,6 +298,23 @@ class Replaying:
         told = (
             f"the pipeline was changed to version {now} while version {replay.version} was replayed: "
             "swap it in to go back to that version, or cancel and replay with the new one"
+        )
+        await self._save(replace(replay.to(ReplayState.READY), swap=False, error=told))
+        return True
+
+    async def _rotten(self) -> bool:
+        """Return whether events could not be read, whose rows Silver may be the last to have, and nobody said swap."""
+        replay, engine = self.replay, self._tools.engine
+        if replay.state is ReplayState.READY:
+            return False
+        found = await engine.workers.run("rebuild", engine.bronze.upkeep.quarantined, replay.pipeline_id)
+        within = [one for one in found if one.first_seq <= self._end_seq and one.last_seq >= self._first_seq]
+        if not within:
+            return False
+        places = ", ".join(f"events {one.first_seq} to {one.last_seq} in {one.segment}" for one in within[:3])
+        told = (
+            f"Bronze cannot be read at {places}: swapped in, their rows become dead letters. Put a copy of the segment "
+            "back and replay again, or swap it in all the same"
         )
         await self._save(replace(replay.to(ReplayState.READY), swap=False, error=told))
         return True

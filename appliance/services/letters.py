@@ -41,6 +41,8 @@ READ_EVENTS, READ_BYTES = 2_000, 4 << 20  # at once, to patch some of them
 _ENDED: Final = (ReplayState.SWAPPED, ReplayState.CANCELLED, ReplayState.FAILED, ReplayState.UNDONE)
 _UNFINISHED: Final = [state.value for state in ReplayState if state not in _ENDED]
 
+_NUMBERS_NOTED: Final = 100
+
 AnyRequest = RetryRequest | FixRequest | DropRequest
 
 
@@ -124,18 +126,24 @@ class DeadLetters:
         if isinstance(request, (FixRequest, DropRequest)) and not request.dry_run:
             await self._refuse_beside_replay(pipeline_id)
         seqs, more = await self._chosen(who, pipeline_id, request)
+        ahead = [] if seqs else self._ahead(pipeline_id, request)
+        seqs = seqs or ahead
         if not seqs:
+            if request.choose.seqs and not request.after_seq:
+                told = "none of these events is a dead letter of this pipeline"
+                raise Invalid([Problem("/choose/seqs", told, "look at the list again: they may be mended already")])
             return self._empty(pipeline_id, request.dry_run)
         run = self._engine.workers.run
         replaced = await run("read", replace_by, seqs)
-        if request.dry_run:
+        if request.dry_run or ahead:
             done = await self._amender.attempt(pipeline_id, seqs, replaced)
-        else:
+        if not request.dry_run:
+            await self._note(who, pipeline_id, request, len(seqs))
             if replaced:
                 corrections = self._corrections(who, request, replaced)
                 await run("control", self._engine.bronze.upkeep.correct, pipeline_id, corrections)
-            done = await self._amender.redo(who.organisation_id, pipeline_id, seqs)
-            await self._note(who, pipeline_id, request, len(seqs))
+            if not ahead:
+                done = await self._amender.redo(who.organisation_id, pipeline_id, seqs)
         json_fields = json_columns(self._engine.table(pipeline_id))
         return replace(
             self._empty(pipeline_id, request.dry_run),
@@ -164,6 +172,16 @@ class DeadLetters:
         ask = silver.letters.seqs
         found = await self._engine.workers.run("read", ask, pipeline_id, chosen, request.after_seq, wanted)
         return found[: request.limit], len(found) > request.limit
+
+    def _ahead(self, pipeline_id: PipelineId, request: AnyRequest) -> list[int]:
+        """Return the events named that are still to be refined: what a pipeline that stopped before them needs mended.
+
+        They are corrected only; refining finds them so when the pipeline is resumed.
+        """
+        if isinstance(request, RetryRequest):
+            return []
+        ledger, last = live_stats(self._engine, pipeline_id).ledger, self._engine.bronze.last_seq(pipeline_id)
+        return sorted({seq for seq in request.choose.seqs if last - ledger.pending < seq <= last})
 
     def _corrections(
         self, who: Principal, request: AnyRequest, replaced: Mapping[int, bytes | None]
@@ -195,7 +213,9 @@ class DeadLetters:
             )
 
     async def _note(self, who: Principal, pipeline_id: PipelineId, request: AnyRequest, events: int) -> None:
-        detail: dict[str, Any] = {"events": events, "choose": msgspec.to_builtins(request.choose)}
+        # Neither values of events, which a message may hold, nor ten thousand numbers: the trail outlives an erasure.
+        choose = replace(request.choose, message=None, seqs=request.choose.seqs[:_NUMBERS_NOTED])
+        detail: dict[str, Any] = {"events": events, "choose": msgspec.to_builtins(choose)}
         if not isinstance(request, RetryRequest):
             detail["reason"] = request.reason
         kind = type(request).__name__.removesuffix("Request").lower()

@@ -5,7 +5,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.components.source import InboundRequest
+from appliance.domain.clock import utc_now
 from appliance.domain.ids import PipelineId
+from tests.scenarios.conftest import until
 
 BOILER = {"name": "device", "path": "$.device", "type": "string", "required": True}
 TEMPERATURE = {"name": "temp_c", "path": "$.temp_c", "type": "float", "max": 200}
@@ -167,3 +170,33 @@ async def test_the_ledger_by_day_and_version(boilers: Boilers) -> None:
     by_day = (await boilers.get("/ledger/lines", by="day"))["items"]
     assert [(one["received"], one["stored"], one["dead"]) for one in by_day] == [(6, 2, 4)]
     assert "version" not in by_day[0]
+
+
+async def test_the_event_that_stops_a_frozen_pipeline_is_dropped(boilers: Boilers) -> None:
+    view = msgspec.to_builtins(await boilers.scene.it.services.pipelines.get(boilers.scene.admin, boilers.id))
+    mapping = {"fields": [BOILER | {"required": False}, TEMPERATURE], "contract": "freeze"}
+    document = {"name": "boiler-room", "source": view["source"], "mapping": mapping}
+    await boilers.scene.it.services.pipelines.replace(boilers.scene.admin, boilers.id, document)
+    for payload in (b'{"device": "b3", "new": 1}', b'{"device": "b4"}'):
+        request = InboundRequest({"content-type": "application/json"}, payload, None, utc_now())
+        await boilers.scene.it.engine.receiver.post(PipelineId(boilers.id), request)
+    engine = boilers.scene.it.engine
+    await until(lambda: engine.run_of(PipelineId(boilers.id)).refiner.fatal)
+    work = await boilers.post("drop", {"choose": {"seqs": [6]}, "reason": "an experiment"})
+    assert (work["events"], work["filtered"], work["ledger"]["pending"]) == (1, 1, 2)
+    await boilers.scene.it.services.pipelines.resume(boilers.scene.admin, PipelineId(boilers.id))
+    await until(lambda: engine.stats(PipelineId(boilers.id)).ledger.pending == 0)
+    assert [seq for seq, _, _ in await boilers.rows()] == [1, 7]
+
+
+async def test_events_that_are_no_dead_letters_are_told(boilers: Boilers) -> None:
+    told = await boilers.post("retry", {"choose": {"seqs": [1]}}, status=422)
+    assert told["problems"][0]["pointer"] == "/choose/seqs"
+
+
+async def test_the_audit_trail_keeps_no_values(boilers: Boilers) -> None:
+    letter = next(one for one in (await boilers.get("/dead-letters"))["items"] if one["reason"] == "type")
+    await boilers.post("drop", {"choose": {"message": letter["message"]}, "reason": "a test"})
+    entries = (await boilers._api.get("/api/v1/audit")).json()["items"]
+    [entry] = [one for one in entries if one["action"] == "dead_letters.drop"]
+    assert entry["detail"] == {"events": 1, "choose": {}, "reason": "a test"}

@@ -289,3 +289,20 @@ async def test_a_deleted_pipeline_takes_its_replays_with_it(api: httpx.AsyncClie
     await ended(api, await begun(api, boilers, swap=False), "ready")
     assert (await api.delete(f"/api/v1/pipelines/{boilers}")).status_code == 204
     assert (await api.get("/api/v1/replays")).json()["items"] == []
+
+
+async def test_damaged_events_are_not_exchanged_for_their_rows_unasked(
+    api: httpx.AsyncClient, scene: Scene, boilers: str
+) -> None:
+    before = await rows(api, boilers)
+    [segment] = (scene.it.settings.server.data_dir / "bronze" / boilers).glob("*.jsonl")
+    whole = segment.read_bytes()
+    segment.write_bytes(whole.replace(b'"device": "b2"', b'"device": "xx"'))  # its checksum is wrong now
+    replay = await ended(api, await begun(api, boilers), "ready")
+    assert "Bronze cannot be read at events 2 to 2" in replay["error"]
+    assert await rows(api, boilers) == before
+    told = await api.post(f"/api/v1/pipelines/{boilers}/replays/{replay['id']}/swap")
+    assert told.status_code == 200
+    await ended(api, replay, "swapped")
+    assert [row["_seq"] for row in await rows(api, boilers)] == [1, 3, 5]
+    assert (await ledger(api, boilers))["dead"] == 2
