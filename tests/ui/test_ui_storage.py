@@ -21,7 +21,7 @@ def test_wrong_durations_are_told_beside_their_field(signed_in: Opens, appliance
     expect(page.locator("#e-silver")).to_contain_text("a duration such as")
     page.locator("[name=silver]").fill("400d")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.get_by_text("Saved", exact=True)).to_be_visible()
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible(timeout=15_000)
     page.reload()
     expect(page.locator("[name=silver]")).to_have_value("400d")
     page.get_by_role("button", name="Give free space back").click()
