@@ -17,6 +17,7 @@ DashError
 ├── TransientError(retry_after)   may work later                            back off, same batch · 503 · exit 75
 ├── RecordError(record, stage)    this record is bad, the others are fine   dead letter, go on
 └── FatalError(hint)              state cannot be trusted                   stop that pipeline · 500 · exit 70
+    └── FrozenError(seq)          an event differs from a frozen mapping    stop that pipeline, Dash is well
 
 ``code`` is stable: it appears in API answers and the handbook explains it. A message is one sentence: what was being
 done, to which thing, what is wrong, what to do. It never carries a secret.
@@ -153,3 +154,11 @@ class FatalError(DashError):
     def __init__(self, message: str, hint: str) -> None:
         self.hint = hint
         super().__init__(message)
+
+
+class FrozenError(FatalError):
+    """The event ``seq`` differs from a mapping whose contract is 'freeze': its pipeline stops, as it was told to."""
+
+    def __init__(self, message: str, hint: str, seq: int) -> None:
+        self.seq = seq
+        super().__init__(message, hint)

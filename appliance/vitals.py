@@ -51,10 +51,17 @@ class Vitals:
         return not ailing, told or "events are taken and made durable"
 
     def _refining(self) -> Check:
-        told = [
-            f"{run.pipeline.document.name}: {run.refiner.error}" for run in self._engine.runs() if run.refiner.error
+        """A pipeline that its own contract stopped is no trouble of the appliance's, and its reason quotes an event:
+        anybody may ask here, so what it says stays on the pipeline's page."""
+        ailing = [run for run in self._engine.runs() if run.refiner.error]
+        broken = [run for run in ailing if run.refiner.frozen_at is None]
+        told = [f"{run.pipeline.id}: {run.refiner.error}" for run in broken]
+        told += [
+            f"{run.pipeline.id} stands still at event {run.refiner.frozen_at} by its contract: its page says why"
+            for run in ailing
+            if run.refiner.frozen_at is not None
         ]
-        return not told, "; ".join(told) or "every pipeline refines what it receives"
+        return not broken, "; ".join(told) or "every pipeline refines what it receives"
 
     def _storage(self) -> Check:
         """Damage is no reason to send nothing here: what can be read is answered, and new events are taken."""

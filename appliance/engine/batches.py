@@ -13,7 +13,7 @@ from appliance.components.silver import Batch, Table
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.errors import FatalError
+from appliance.errors import FrozenError
 
 DAY_US: Final = 86_400_000_000
 NOWHEN: Final = date(1970, 1, 1)  # the day of events that are gone: when they were received is not known any more
@@ -58,10 +58,11 @@ def batch_of(course: Course, mapped: Mapped, received_us: int) -> Batch:
     """Return what is committed of ``mapped``, whose events were received on the day of ``received_us``.
 
     Raises:
-        FatalError: there is nothing to commit, for the first event differs from a frozen mapping.
+        FrozenError: there is nothing to commit, for the first event differs from a frozen mapping.
     """
     if mapped.stopped is not None and mapped.last_seq < mapped.first_seq:
-        raise FatalError(mapped.stopped, hint="change the mapping or its contract, or erase the event, then resume")
+        hint = "change the mapping or its contract, or erase the event, then resume"
+        raise FrozenError(mapped.stopped, hint, mapped.first_seq)
     rows, outcome = mapped.rows, mapped.outcome
     if not course.persist:  # shown live, kept in Bronze, left out of Silver on the user's word
         rows = rows.slice(0, 0)

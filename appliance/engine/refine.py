@@ -18,7 +18,7 @@ from appliance.domain.ids import PipelineId
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
 from appliance.engine.workers import Workers
-from appliance.errors import Conflict, FatalError, TransientError
+from appliance.errors import Conflict, FatalError, FrozenError, TransientError
 
 RETRY_SECS: Final = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
@@ -59,6 +59,7 @@ class Refiner:
         self.progress = Progress()
         self.error: str | None = None
         self.fatal = False
+        self.frozen_at: int | None = None  # the event at which a frozen mapping stopped it
         self.waiting_since: float | None = None  # monotonic; when the oldest event not yet refined was noticed
         self._means = means
         self._told = told
@@ -177,6 +178,7 @@ class Refiner:
     def _fail(self, error: FatalError) -> None:
         self._stopping.set()
         self.fatal = True
+        self.frozen_at = error.seq if isinstance(error, FrozenError) else None
         self.error = f"{error} ({error.hint})"
         log.error("refine.failed", pipeline=self.course.pipeline_id, error=str(error), hint=error.hint)
 

@@ -7,12 +7,16 @@ from typing import Any
 
 import msgspec
 
+from appliance.components.source import InboundRequest
+from appliance.domain.clock import utc_now
+from appliance.domain.ids import PipelineId
 from appliance.engine.letter_watch import LetterWatch
 from appliance.observe.metrics import Metrics
 from appliance.services.retention import RetentionJob
 from appliance.storage_metrics import StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
 from tests.programs import promtool
+from tests.scenarios.conftest import until
 
 
 async def test_storage_is_told_and_promtool_accepts_it(scene: Any) -> None:
@@ -47,3 +51,20 @@ async def test_readyz_names_a_disk_at_its_mark_and_what_to_do(scene: Any) -> Non
     assert told.startswith("nothing is received: ")
     ready, told = vitals.checks()["disk"]
     assert (ready, told.endswith("delete a pipeline, shorten a retention, or free space")) == (False, True)
+
+
+async def test_a_pipeline_stopped_by_its_contract_leaves_dash_ready_and_its_events_untold(scene: Any) -> None:
+    it = scene.it
+    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents))
+    fields = [{"name": "device", "path": "$.device", "type": "string"}]
+    frozen = await scene.boilers(mapping={"fields": fields, "contract": "freeze"})
+    events = b'{"device": "a"}\n{"device": "b", "fw": 1}'
+    request = InboundRequest({"content-type": "application/x-ndjson"}, events, "192.0.2.7", utc_now())
+    await it.engine.receiver.post(PipelineId(frozen), request)
+    refiner = it.engine.run_of(PipelineId(frozen)).refiner
+    await until(lambda: refiner.fatal)
+    still = f"{frozen} stands still at event 2 by its contract: its page says why"
+    assert vitals.checks()["refining"] == (True, still)
+    other = await scene.boilers(name="other-room")
+    it.engine.run_of(PipelineId(other)).refiner.error = "the file is damaged"
+    assert vitals.checks()["refining"] == (False, f"{other}: the file is damaged; {still}")

@@ -108,6 +108,7 @@ async def test_a_store_that_cannot_be_trusted_stops_refining_and_says_what_to_do
     async with refining(bronze, store) as refiner:
         await until(lambda: refiner.error is not None)
         assert refiner.error == "the file is damaged (restore it)"
+        assert refiner.frozen_at is None
         assert refiner.lag_events == 1
 
 
@@ -125,7 +126,7 @@ async def test_refining_stops_before_an_event_that_differs_from_a_frozen_mapping
     async with refining(bronze, store, Frozen()) as refiner:
         await until(lambda: refiner.fatal)
         assert refiner.error == "event 3 differs (change the mapping or its contract, or erase the event, then resume)"
-        assert (refiner.progress.seq, refiner.lag_events) == (2, 2)
+        assert (refiner.progress.seq, refiner.lag_events, refiner.frozen_at) == (2, 2, 3)
     assert store.numbers == [1, 2]
 
 
