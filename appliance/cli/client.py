@@ -27,9 +27,7 @@ from appliance.settings import Settings
 from appliance.settings.environment import TOKEN, token
 
 TIMEOUT_SECS: Final = 60.0
-_ERRORS: Final[dict[int, type[DashError]]] = {
-    401: Unauthenticated, 403: Forbidden, 404: NotFound, 409: Conflict
-}  # fmt: skip
+_ERRORS: Final[dict[int, type[DashError]]] = {403: Forbidden, 404: NotFound, 409: Conflict}
 
 
 class Client:
@@ -166,6 +164,11 @@ def _answer(answer: http.client.HTTPResponse, body: bytes) -> Any:
         return told
     problem: dict[str, Any] = told if isinstance(told, dict) else {}
     text = str(problem.get("detail") or problem.get("title") or f"the appliance answered {answer.status}")
+    if answer.status == 401:  # the appliance says that nobody is signed in, which is no help to one who sent a token
+        raise Unauthenticated(
+            "the token is not known: it is another appliance's, was revoked or has expired; "
+            f"make one on the page Tokens, and set {TOKEN} or say --token-file"
+        )
     if answer.status in (429, 503):
         raise TransientError(text, float(answer.headers.get("retry-after") or 1))
     if answer.status == 422 and problem.get("problems"):

@@ -13,7 +13,9 @@ from appliance.cli.replay_progress import ENDS, Shown, duration, ending_of
 from appliance.errors import DashError, NotFound
 
 LOOK_EVERY_SECS: Final = 0.5
-_DEEDS: Final = ("watch", "swap", "cancel", "undo")
+_DEEDS: Final = ("watch", "swap", "cancel", "undo")  # of a replay there is
+_WISHES: Final = ("start", "end", "first_seq", "last_seq", "version", "resend", "dry_run", "no_swap")  # of a new one
+_OF_ONE: Final = (*_DEEDS, "first_seq", "last_seq")
 
 
 @click.command("replay", short_help="Refine history again beside the rows in use, then swap it in.")
@@ -23,13 +25,16 @@ _DEEDS: Final = ("watch", "swap", "cancel", "undo")
 )
 @click.option("--from", "start", metavar="TIME", help="Only events received from here on: RFC 3339, or such as now-1d.")
 @click.option("--to", "end", metavar="TIME", help="Only events received before.")
+@click.option("--first-seq", type=click.IntRange(min=1), help="Only events from this one on.")
+@click.option("--last-seq", type=click.IntRange(min=1), help="Only events up to this one.")
 @click.option("--version", type=click.IntRange(min=1), help="A saved version of the pipeline [the one that runs].")
+@click.option("--resend", is_flag=True, help="Hand the new rows to downstream readers too, as new events.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")
 @click.option("--no-swap", is_flag=True, help="Rebuild and keep up to date; swap it in later with --swap.")
-@click.option("--watch", "deed", flag_value="watch", help="Follow the replay that is under way.")
-@click.option("--swap", "deed", flag_value="swap", help="Swap in what --no-swap has rebuilt.")
-@click.option("--cancel", "deed", flag_value="cancel", help="End the replay under way; nothing has changed.")
-@click.option("--undo", "deed", flag_value="undo", help="Put the rows and the version of before back.")
+@click.option("--watch", is_flag=True, help="Follow the replay that is under way.")
+@click.option("--swap", is_flag=True, help="Swap in what --no-swap has rebuilt.")
+@click.option("--cancel", is_flag=True, help="End the replay under way; nothing has changed.")
+@click.option("--undo", is_flag=True, help="Put the rows and the version of before back.")
 @reaching
 @located
 @click.pass_context
@@ -41,12 +46,28 @@ def command(context: click.Context, /, pipeline: str | None, everything: bool, *
     """
     if (pipeline is None) == (not everything):
         raise click.UsageError("say which PIPELINE, or --all", context)
-    if everything and options["deed"] is not None:
-        raise click.UsageError(f"--{options['deed']} is for one PIPELINE", context)
+    options["deed"] = _deed(context, everything)
     settings = located_settings(options["data_dir"], options["config"]).settings
     with connected(settings, options["url"], options["token_file"]) as client:
         chosen = list(client.items("/pipelines")) if pipeline is None else [_named(client, pipeline)]
         return _Session(client, options).work(chosen)
+
+
+def _deed(context: click.Context, everything: bool) -> str | None:
+    """Return what to do with a replay there is; None: begin one. Raises UsageError: options exclude each other."""
+    given = {str(one.name): one.opts[0] for one in context.command.params if _is_given(context, str(one.name))}
+    deeds = [name for name in _DEEDS if name in given]
+    others = deeds[1:] + [name for name in _WISHES if name in given]
+    if deeds and others:
+        told = f"{given[deeds[0]]} and {given[others[0]]} exclude each other: leave one of them out"
+        raise click.UsageError(told, context)
+    if everything and (single := [name for name in _OF_ONE if name in given]):
+        raise click.UsageError(f"{given[single[0]]} is for one PIPELINE", context)
+    return deeds[0] if deeds else None
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.params.get(name) not in (None, False)
 
 
 def _named(client: Client, wanted: str) -> dict[str, Any]:
@@ -102,7 +123,9 @@ class _Session:
         return dict(self._client.post(path, self._wish() | {"swap": not self._options["no_swap"]}))
 
     def _wish(self) -> dict[str, Any]:
-        given = {"from": self._options["start"], "to": self._options["end"], "version": self._options["version"]}
+        given = {"from": self._options["start"], "to": self._options["end"]}
+        given |= {name: self._options[name] for name in ("first_seq", "last_seq", "version")}
+        given["resend"] = self._options["resend"] or None
         return {name: value for name, value in given.items() if value is not None}
 
     def _latest(self, path: str, name: str) -> dict[str, Any]:

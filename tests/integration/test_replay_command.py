@@ -78,6 +78,22 @@ def test_without_swap_it_waits_until_it_is_told(commands: Commands) -> None:
     assert commands.replay("numbers", "--cancel").stdout == "numbers: cancelled\n"
 
 
+def test_a_range_of_events_and_resending_are_asked_for(commands: Commands) -> None:
+    told = commands.replay("numbers", "--first-seq", "2", "--last-seq", "3", "--dry-run")
+    assert told.stdout.startswith("numbers: 2 events by version 1"), told.stderr
+    done = commands.replay("numbers", "--resend", "--first-seq", "3", "--json")
+    replay = json.loads(done.stdout)
+    assert (replay["resend"], replay["first_seq"], replay["last_seq"], replay["state"]) == (True, 3, 3, "swapped")
+
+
+def test_a_wrong_token_is_told_as_such(commands: Commands, tmp_path: Path) -> None:
+    wrong = tmp_path / "token"
+    wrong.write_text("dash_wrong")
+    answer = commands.replay("numbers", "--token-file", str(wrong))
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: the token is not known: ")
+
+
 class Halfway(BaseHTTPRequestHandler):
     """An appliance whose one replay is half done for ever."""
 
@@ -132,6 +148,14 @@ def test_interrupted_it_leaves_the_replay_running_and_says_how_to_look() -> None
         ((), 2, "say which PIPELINE, or --all"),
         (("numbers", "--from", "yesterday"), 1, "/from: expected a time"),
         (("numbers", "--version", "9"), 1, "has no version 9"),
+        (("numbers", "--first-seq", "9"), 1, "/first_seq"),
+        (("numbers", "--swap", "--cancel"), 2, "--swap and --cancel exclude each other"),
+        (("numbers", "--undo", "--from", "now-1d"), 2, "--undo and --from exclude each other"),
+        (("numbers", "--dry-run", "--watch"), 2, "--watch and --dry-run exclude each other"),
+        (("numbers", "--swap", "--no-swap"), 2, "--swap and --no-swap exclude each other"),
+        (("numbers", "--cancel", "--version", "1"), 2, "--cancel and --version exclude each other"),
+        (("--all", "--undo"), 2, "--undo is for one PIPELINE"),
+        (("--all", "--last-seq", "2"), 2, "--last-seq is for one PIPELINE"),
         (("numbers", "--url", "http://127.0.0.1:1"), 69, "this command needs a running appliance"),
         (("numbers", "--token-file", "/nowhere"), 73, "the token file '/nowhere' cannot be read"),
     ],
