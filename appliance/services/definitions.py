@@ -12,6 +12,7 @@ from appliance.domain.quantity import parse_duration, parse_size
 from appliance.domain.retention import FOREVER
 from appliance.domain.rollup import Rollup
 from appliance.errors import Invalid, Problem
+from appliance.services.header_rules import header_problems, without_credentials
 from appliance.services.ports import Catalog
 from appliance.services.rollup_rules import rollup_problems
 from appliance.services.views import SECRET_MASK
@@ -64,7 +65,7 @@ class Definitions:
         config = self._catalog.source_config_type(named) if isinstance(named, str) else None
         if config is None:
             return [Problem("/source/type", f"unknown source {named!r}", suggest(named, list(known)))]
-        return lint(config, source, "/source")
+        return [*lint(config, source, "/source"), *header_problems(source, "/source")]
 
     def _lint_sinks(self, sinks: Any) -> list[Problem]:
         """Refuse every sink: this version has none to offer."""
@@ -120,7 +121,8 @@ class Definitions:
 
     def mask(self, definition: Mapping[str, Any]) -> dict[str, Any]:
         """Return a stored definition as people may see it."""
-        return {**definition, "source": self._map(definition["source"], lambda _, __: SECRET_MASK)}
+        masked = self._map(definition["source"], lambda _, __: SECRET_MASK)
+        return {**definition, "source": without_credentials(masked)}
 
     def seal_all(self, secrets: Sequence[str]) -> list[str]:
         return [self._vault.seal(secret) for secret in secrets]
