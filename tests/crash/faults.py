@@ -161,7 +161,8 @@ class Subject:
 
     def readiness(self) -> dict[str, tuple[bool, str]]:
         """Return what ``/readyz`` says of each part; its status agrees."""
-        answer = httpx.get(f"{self.appliance.url}/readyz", timeout=10, trust_env=False)
+        with self.appliance.client() as client:
+            answer = client.get("/readyz")
         parts = {name: (part["ready"], part["reason"]) for name, part in answer.json()["parts"].items()}
         assert answer.status_code == (200 if all(ready for ready, _ in parts.values()) else 503)
         return parts
@@ -180,6 +181,15 @@ class Subject:
         """Rebuild by ``version`` and swap; returns when it is swapped."""
         with self.appliance.client() as client:
             client.post(f"{self.path}/replays", json={"version": version}).raise_for_status()
+        self.await_replay("swapped")
+
+    def replay_over_damage(self, version: int) -> None:
+        """Do the same where the log has damage: it is not swapped in before a person says so, and says why."""
+        with self.appliance.client() as client:
+            one = client.post(f"{self.path}/replays", json={"version": version}).raise_for_status().json()
+            self.await_replay("ready")
+            assert "Bronze cannot be read at events" in self.replays()[0]["error"]
+            client.post(f"{self.path}/replays/{one['id']}/swap").raise_for_status()
         self.await_replay("swapped")
 
     def await_replay(self, state: str) -> None:

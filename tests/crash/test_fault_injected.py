@@ -34,8 +34,7 @@ LOG = {
     "a removal": ("unlink:error=EIO:when=1+2", 2),
 }
 COMMIT = {
-    "a write": ("write:error=EIO:when=3", 1),
-    "a later write on a full disk": ("write:error=ENOSPC:when=6", 1),
+    "a write on a full disk": ("write:error=ENOSPC:when=6", 1),
     "a sync": ("fdatasync:error=EIO:when=2", 1),
 }
 SWAP = {  # the book of replays is in the control plane
@@ -44,7 +43,7 @@ SWAP = {  # the book of replays is in the control plane
     "a write of the book": ("book", "pwrite64:error=ENOSPC:when=6"),
     "a sync of the book": ("book", "fdatasync:error=EIO:when=3"),
 }
-CHECKPOINT = ("pwrite64:error=EIO:when=1", "pwrite64:error=ENOSPC:when=3", "fdatasync:error=EIO:when=1")
+CHECKPOINT = ("pwrite64:error=ENOSPC:when=3", "fdatasync:error=EIO:when=1")
 
 
 @pytest.fixture(scope="module")

@@ -56,13 +56,6 @@ def test_of_two_that_start_together_one_serves(subject: Subject) -> None:
     subject.check()
 
 
-def test_an_owner_that_was_killed_owns_nothing(subject: Subject) -> None:
-    subject.appliance.start()
-    subject.appliance.kill()
-    subject.appliance.start()
-    subject.check()
-
-
 def test_the_control_another_directory_is_another_appliance(subject: Subject, tmp_path: Path) -> None:
     subject.appliance.start()
     folder = tmp_path / "other"

@@ -16,12 +16,15 @@ import pytest
 from tests.crash.faults import WITHIN_SECS, Disturbed, Subject
 
 ROWS = [
-    "write:signal=KILL:when=2",
-    "write:signal=KILL:when=4",
-    "write:signal=KILL:when=6",
-    "fdatasync:signal=KILL:when=2",
+    "write:signal=KILL:when=2", "write:signal=KILL:when=6",
+    pytest.param("write:signal=KILL:when=4", marks=pytest.mark.slow),
+    pytest.param("fdatasync:signal=KILL:when=2", marks=pytest.mark.slow),
+]  # fmt: skip
+BOOK = [
+    "pwrite64:signal=KILL:when=20",
+    pytest.param("pwrite64:signal=KILL:when=5", marks=pytest.mark.slow),
+    pytest.param("fdatasync:signal=KILL:when=3", marks=pytest.mark.slow),
 ]
-BOOK = ["pwrite64:signal=KILL:when=5", "pwrite64:signal=KILL:when=20", "fdatasync:signal=KILL:when=3"]
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_closed_segments(subject: Subject) -> None:
     whole = {path: hurt(path, how) for path, how in zip(segments, HURT, strict=True)}
     subject.appliance.start()
     subject.check()  # rows are there already, and nobody has read that far
-    subject.replay(2)
+    subject.replay_over_damage(2)
     assert_rest_is_there(subject, range(firsts[0], firsts[4]))
     subject.await_reason("storage", f"events {firsts[0]} to {firsts[1] - 1} of {subject.pipeline_id}", ready=True)
     subject.await_reason("storage", "put a copy of that file back", ready=True)
@@ -135,21 +135,21 @@ def test_verify_names_every_segment_that_rots(subject: Subject) -> None:
     assert [one["where"].split()[-1] for one in subject.findings()] == [path.name for path in segments]
 
 
-@pytest.mark.parametrize("how", ["zeroed", "flipped"])
+@pytest.mark.parametrize("how", ["flipped", pytest.param("zeroed", marks=pytest.mark.slow)])
 def test_the_middle_of_the_open_segment(subject: Subject, how: str) -> None:
     killed(subject)
     hurt(open_segment(subject), how)
     subject.appliance.start()
     subject.send(100)
     subject.check()  # it was refined already
-    subject.replay(2)
+    subject.replay_over_damage(2)
     assert 20 <= numbers_dead(subject) <= 40  # a delivery, or two that the damage touches
     subject.await_reason("storage", "put a copy of that file back", ready=True)
     assert subject.appliance.stop() == 0
     assert subject.findings() != []
 
 
-@pytest.mark.parametrize("how", ["torn", "truncated"])
+@pytest.mark.parametrize("how", ["torn", pytest.param("truncated", marks=pytest.mark.slow)])
 def test_the_end_of_the_open_segment_gives_out_no_number_twice(subject: Subject, how: str) -> None:
     """Acknowledged events are gone with the disk's bytes: their rows stay, and new ones are not taken for them."""
     killed(subject)
@@ -170,7 +170,7 @@ def test_the_end_of_the_open_segment_gives_out_no_number_twice(subject: Subject,
     subject.verify()
 
 
-@pytest.mark.parametrize("how", ["torn", "truncated"])
+@pytest.mark.parametrize("how", ["torn", pytest.param("truncated", marks=pytest.mark.slow)])
 def test_the_manifest_of_one_pipeline_keeps_no_other_from_starting(subject: Subject, how: str) -> None:
     subject.appliance.start()
     other, secret = subject.appliance.create_pipeline("other", document(1)["mapping"])
@@ -208,7 +208,9 @@ def test_what_can_be_made_again_is(subject: Subject) -> None:
     subject.check()
 
 
-@pytest.mark.parametrize("how", ["torn", "truncated", "header"])
+@pytest.mark.parametrize(
+    "how", ["torn", pytest.param("truncated", marks=pytest.mark.slow), pytest.param("header", marks=pytest.mark.slow)]
+)
 def test_a_file_of_rows_that_does_not_open_is_made_again_from_the_log(subject: Subject, how: str) -> None:
     if how == "header":
         subject.silver.write_bytes(bytes(64) + subject.silver.read_bytes()[64:])
@@ -242,7 +244,15 @@ def test_rows_that_rot_within_the_file_are_made_again_by_hand(subject: Subject) 
     subject.verify()
 
 
-@pytest.mark.parametrize("how", HURT)
+@pytest.mark.parametrize(
+    "how",
+    [
+        "torn",
+        "flipped",
+        pytest.param("zeroed", marks=pytest.mark.slow),
+        pytest.param("truncated", marks=pytest.mark.slow),
+    ],
+)
 def test_the_log_of_the_rows(subject: Subject, how: str) -> None:
     """DuckDB's own: what its last commits were is refined again."""
     killed(subject)
@@ -252,7 +262,7 @@ def test_the_log_of_the_rows(subject: Subject, how: str) -> None:
     subject.verify()
 
 
-@pytest.mark.parametrize("how", ["torn", "flipped"])
+@pytest.mark.parametrize("how", ["flipped", pytest.param("torn", marks=pytest.mark.slow)])
 def test_the_log_of_the_control_plane(subject: Subject, how: str) -> None:
     killed(subject)
     hurt(subject.control.with_name("control.sqlite3-wal"), how)
@@ -261,7 +271,7 @@ def test_the_log_of_the_control_plane(subject: Subject, how: str) -> None:
     subject.verify()
 
 
-@pytest.mark.parametrize("how", ["torn", "truncated"])
+@pytest.mark.parametrize("how", ["truncated", pytest.param("torn", marks=pytest.mark.slow)])
 def test_a_control_plane_that_is_gone_is_not_begun_anew_beside_events(subject: Subject, how: str) -> None:
     whole = hurt(subject.control, how)
     with pytest.raises(RuntimeError, match=r"error: .*put control.sqlite3 back from a copy"):
