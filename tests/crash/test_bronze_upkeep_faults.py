@@ -26,6 +26,9 @@ from appliance.storage.bronze.verify import Verification
 from tests.crash.bronze_keeper import OPERATIONS, SECRET, fill, keeper_of, perform
 from tests.fakes.segments import open_log, told
 
+FIRST, *OTHERS = OPERATIONS
+ONE_NOW = (FIRST, *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS))
+
 REPOSITORY = Path(__file__).parents[2]
 CALLS = "/^(pwrite|fsync|fdatasync|rename|unlink|ftruncate)"
 DERIVED = (".idx", ".rest")  # made again when they are needed
@@ -126,12 +129,12 @@ def test_killed_at_any_step(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("signal=KILL") == {}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", ONE_NOW)
 def test_refused_by_the_disk_at_any_step(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("error=EIO") == {}
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", ONE_NOW)
 def test_a_full_disk_at_any_write(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("error=ENOSPC", "pwrite") == {}
 

@@ -25,6 +25,7 @@ from tests.crash.silver_keeper import EVENTS, MARK, OF, fill, opened, perform, s
 REPOSITORY = Path(__file__).parents[2]
 CALLS = "/^(pwrite|write|fsync|fdatasync|rename|unlink|ftruncate)"
 OPERATIONS = ("compact", "amend", "erase", "trim")
+ONE_NOW = (OPERATIONS[0], *(pytest.param(one, marks=pytest.mark.slow) for one in OPERATIONS[1:]))
 FILE = "org_1.duckdb"
 
 
@@ -93,7 +94,7 @@ class Case:
         return found
 
 
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("operation", ONE_NOW)
 def test_killed_at_any_step(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("signal=KILL") == {}
 

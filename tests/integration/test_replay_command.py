@@ -116,18 +116,15 @@ class Halfway(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def _interrupted(process: "subprocess.Popen[str]") -> str:
-    """Interrupt as a person does, again where it fell into the collector's hands; return what is printed then."""
-    for _ in range(15):
-        process.send_signal(signal.SIGINT)
-        try:
-            return process.communicate(timeout=2)[0]
-        except subprocess.TimeoutExpired:
-            continue
-    process.kill()
-    return process.communicate()[0]
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A program that was started in the background ignores interrupts, and so do its children: here they do not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_interrupted_it_leaves_the_replay_running_and_says_how_to_look() -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Halfway) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -139,7 +136,8 @@ def test_interrupted_it_leaves_the_replay_running_and_says_how_to_look() -> None
         )  # fmt: skip
         assert watching.stdout is not None
         first = watching.stdout.readline()
-        told = _interrupted(watching)
+        watching.send_signal(signal.SIGINT)
+        told, _ = watching.communicate(timeout=30)
         server.shutdown()
     assert first == (
         "numbers: [############------------]  50 %, 500 of 1,000 events, 250/s, 2 s left, "

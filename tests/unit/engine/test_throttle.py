@@ -19,9 +19,9 @@ def test_it_gives_way_as_live_rows_lag_and_comes_back_when_they_do_not() -> None
     throttle = Throttle()
     behind, busy = Pressure(1.3, 150_000, 0), Pressure(0.6, 150_000, 0)
     assert [round(throttle.pause(0.1, behind), 3) for _ in range(3)] == [
-        0.122,  # half of 0.9 of the time: 0.1 * (1 / 0.45 - 1)
-        0.344,
-        0.789,
+        0.3,  # a quarter of the time at first: 0.1 * (1 / 0.25 - 1)
+        0.7,  # then half of that, as long as they lag
+        1.5,
     ]
     for _ in range(20):
         pause = throttle.pause(0.1, busy)
