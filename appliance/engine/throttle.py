@@ -9,6 +9,7 @@ LAG_NONE_SECS: Final = 0.3
 LAG_FINE_SECS: Final = 0.8
 LAG_TOO_LONG_SECS: Final = 1.2  # live rows may lag by 2 s; what is under way when this is seen takes its time too
 LEAST_SHARE: Final = 0.02  # it always comes to an end
+FIRST_BESIDE: Final = 0.25  # when others begin to do something: live rows must not lag before it is noticed
 MOST_BESIDE: Final = 0.9
 MOST_BESIDE_READERS: Final = 0.5
 STEP: Final = 0.05
@@ -53,6 +54,8 @@ class Throttle:
             return LEAST_SHARE
         if now.none:
             return min(1.0, self.share * 1.5)
+        if not self.throttled and now.received_per_sec >= BUSY_EVENTS_PER_SEC:
+            return FIRST_BESIDE
         most = MOST_BESIDE_READERS if now.reading else MOST_BESIDE
         if now.lag_secs > LAG_TOO_LONG_SECS:
             return max(LEAST_SHARE, min(most, self.share) / 2)
