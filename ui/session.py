@@ -117,7 +117,7 @@ class Visit:
                 _log.exception("handling a click on %s", self.request.url.path)
                 toast(self.client, "That failed for a reason of our own; the log of the appliance has it", "bad")
             finally:
-                if busy is not None:
+                if busy is not None and not busy.is_deleted:  # what was clicked may have drawn its own place anew
                     busy.props.pop("disabled", None)
 
         return guarded

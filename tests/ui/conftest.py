@@ -25,6 +25,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAppli
     running.start()
     yield running
     running.stop()
+    assert "has been deleted but is still being used" not in (running.folder / "log").read_text()
 
 
 @pytest.fixture
