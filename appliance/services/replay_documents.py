@@ -7,8 +7,9 @@ import msgspec
 from msgspec import Meta
 
 from appliance.domain.ids import PipelineId
-from appliance.domain.pipeline import PipelineDocument
+from appliance.domain.mapping import Mapping
 from appliance.domain.replay import Replay, ReplayProgress, ReplayState
+from appliance.services.columns import column_changes
 
 
 class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -26,7 +27,7 @@ class ReplayRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
     dry_run: Annotated[bool, Meta(description="Say what would happen and change nothing")] = False
 
 
-class ColumnChange(msgspec.Struct, frozen=True):
+class PlannedColumn(msgspec.Struct, frozen=True):
     """A column that the replay adds (``before`` null), leaves out (``after`` null) or retypes."""
 
     name: str
@@ -47,7 +48,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     events: int
     whole: bool
     expired: int
-    columns: list[ColumnChange]
+    columns: list[PlannedColumn]
     secs: float | None
 
 
@@ -81,12 +82,10 @@ def replay_view(replay: Replay, progress: ReplayProgress | None) -> ReplayView:
     return ReplayView(**shown, progress=progress)
 
 
-def column_changes(before: PipelineDocument, after: PipelineDocument) -> list[ColumnChange]:
-    """Return the columns in which two versions differ, those of ``after`` first."""
-    old = {field.name: field.type.value for field in before.mapping.fields}
-    new = {field.name: field.type.value for field in after.mapping.fields}
+def planned_columns(before: Mapping, after: Mapping) -> list[PlannedColumn]:
+    """Return the columns that a replay from one mapping to the other adds, leaves out or retypes."""
     return [
-        ColumnChange(name, old.get(name), new.get(name))
-        for name in [*new, *(name for name in old if name not in new)]
-        if old.get(name) != new.get(name)
+        PlannedColumn(one.name, one.before and one.before.value, one.after and one.after.value)
+        for one in column_changes(before, after, {})
+        if one.before is not one.after
     ]

@@ -16,7 +16,7 @@ from appliance.services.moments import parse_moment
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.ports import Engine, Replaying
 from appliance.services.replay_book import ControlBook
-from appliance.services.replay_documents import ReplayPlan, ReplayRequest, ReplayView, column_changes, replay_view
+from appliance.services.replay_documents import ReplayPlan, ReplayRequest, ReplayView, planned_columns, replay_view
 from appliance.services.views import Page
 from appliance.storage.control import pipelines as pipeline_store
 from appliance.storage.control import replays as store
@@ -64,7 +64,7 @@ class Replays:
             events=wish.events,
             whole=wish.whole,
             expired=wish.expired,
-            columns=column_changes(wish.before.document, wish.after.document),
+            columns=planned_columns(wish.before.document.mapping, wish.after.document.mapping),
             secs=await self._tried(wish),
         )
 

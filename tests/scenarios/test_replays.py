@@ -114,7 +114,7 @@ async def test_a_dry_run_says_what_would_happen_and_changes_nothing(api: httpx.A
     assert plan == {
         "version": 2, "running_version": 1, "first_seq": 1, "last_seq": 5, "events": 5, "whole": True, "expired": 0,
         "columns": [
-            {"name": "temp_f", "before": None, "after": "float"}, {"name": "temp_c", "before": "float", "after": None},
+            {"name": "temp_c", "before": "float", "after": None}, {"name": "temp_f", "before": None, "after": "float"},
         ],
     }  # fmt: skip
     assert (await api.get(f"/api/v1/pipelines/{boilers}/replays")).json()["items"] == []
