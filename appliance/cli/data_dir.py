@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from appliance.cli.exits import CannotCreate
 from appliance.errors import TransientError
 
 LOCK_FILE: Final = "lock"
+_SIGNED_WITHIN_SECS: Final = 1.0  # a new owner locks first and writes its pid then
 
 
 @contextmanager
@@ -72,5 +74,14 @@ def _lock(descriptor: int, data_dir: Path) -> None:
 
 
 def _pid(descriptor: int) -> int:
-    text = os.pread(descriptor, 32, 0).strip()
-    return int(text) if text.isdigit() else 0
+    """Return the pid that the owner wrote, waiting a moment for one that has only just locked; 0: none."""
+    deadline = time.monotonic() + _SIGNED_WITHIN_SECS
+    while True:
+        text = os.pread(descriptor, 32, 0)
+        pid = int(text) if text.strip().isdigit() else 0
+        signed = (
+            text.endswith(b"\n") and Path(f"/proc/{pid}").exists()
+        )  # else half written, or the owner's before this one
+        if signed or time.monotonic() >= deadline:
+            return pid
+        time.sleep(0.01)

@@ -1,8 +1,10 @@
 """One owner a data directory."""
 
+import fcntl
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,22 @@ def test_a_second_process_is_refused_with_the_owners_pid(tmp_path: Path) -> None
         assert owner(tmp_path) is None  # the lock goes with the process, also after SIGKILL
         with owned(tmp_path):
             assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+@pytest.mark.parametrize("left", ["", "4194305\n"], ids=["nothing yet", "the pid of one that is gone"])
+def test_an_owner_that_has_only_just_locked_is_waited_for(tmp_path: Path, left: str) -> None:
+    lock = tmp_path / "lock"
+    lock.write_text(left)
+    with lock.open("r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(owner, tmp_path)
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.1)
+            held.truncate(0)
+            held.write(f"{os.getpid()}\n")
+            held.flush()
+            assert asked.result(timeout=10) == os.getpid()
 
 
 def test_free_again_afterwards(tmp_path: Path) -> None:
