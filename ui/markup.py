@@ -67,7 +67,10 @@ def on(element: Element, event: str, handler: Handler) -> Element:
 
 
 def on_value(element: Element, handler: Callable[[Any], Awaitable[None] | None], *, checked: bool = False) -> Element:
-    """Call ``handler`` with the new value of a native input, select or checkbox when it has changed."""
+    """Call ``handler`` with the new value of a native input, select or checkbox when it has changed.
+
+    Each change is sent at once: a throttled one would reach the server after a click that follows it.
+    """
     source = "e.target.checked" if checked else "e.target.value"
     event = "change" if checked else "input"
-    return element.on(event, lambda e: handler(e.args), js_handler=f"(e) => emit({source})", throttle=0.15)
+    return element.on(event, lambda e: handler(e.args), js_handler=f"(e) => emit({source})")
