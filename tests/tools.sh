@@ -6,8 +6,9 @@ set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
 has() { PATH=$PATH:.venv/bin command -v "$1" >/dev/null 2>&1; }
-postgresql() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
-chromium() { has chromium || has chromium-browser || has google-chrome; }
+# Not named for the programs: 'command -v' finds functions too.
+a_database() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+a_browser() { has chromium || has chromium-browser || has google-chrome; }
 # Debian's interpreter does not need its own shared library; the program that PyInstaller builds does.
 libpython() {
     .venv/bin/python -c '
@@ -26,11 +27,11 @@ has xz || missing+=(xz-utils)
 has strip || missing+=(binutils)
 has strace || missing+=(strace)
 has faketime || missing+=(faketime)
-postgresql || missing+=(postgresql)
+a_database || missing+=(postgresql)
 libpython || missing+=("libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
 [ "${1:-}" != bench ] || has wrk || missing+=(wrk)
 # Ubuntu's package of that name only fetches a snap, which does not start in a container.
-[ "$distribution" = ubuntu ] || chromium || missing+=(chromium)
+[ "$distribution" = ubuntu ] || a_browser || missing+=(chromium)
 
 if [ ${#missing[@]} -gt 0 ] || ! has promtool; then
     has apt-get || { say "The tests need ${missing[*]} and promtool: install them; this script knows only apt-get."; exit 1; }
@@ -48,7 +49,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     }
 fi
-if ! chromium; then
+if ! a_browser; then
     say "Installing for the tests: Chromium through Playwright"
     .venv/bin/python -m playwright install --with-deps chromium >&2
 fi

@@ -79,9 +79,8 @@ def _pid(descriptor: int) -> int:
     while True:
         text = os.pread(descriptor, 32, 0)
         pid = int(text) if text.strip().isdigit() else 0
-        signed = (
-            text.endswith(b"\n") and Path(f"/proc/{pid}").exists()
-        )  # else half written, or the owner's before this one
+        # Otherwise it is half written, or that of an owner before this one.
+        signed = text.endswith(b"\n") and Path(f"/proc/{pid}").exists()
         if signed or time.monotonic() >= deadline:
             return pid
         time.sleep(0.01)

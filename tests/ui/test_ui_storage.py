@@ -28,6 +28,23 @@ def test_wrong_durations_are_told_beside_their_field(signed_in: Opens, appliance
     expect(page.get_by_text("given back in")).to_be_visible(timeout=15_000)
 
 
+def test_what_was_typed_just_before_saving_is_saved(signed_in: Opens, appliance: RunningAppliance) -> None:
+    page = signed_in("/storage")
+    page.wait_for_selector("html[data-ready]")
+    page.locator("[name=bronze]").evaluate(
+        """input => {
+          for (const value of ["3", "30", "300d"]) {
+            input.value = value;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+          }
+          input.form.requestSubmit();
+        }"""
+    )
+    expect(page.get_by_text("Saved", exact=True)).to_be_visible(timeout=15_000)
+    page.reload()
+    expect(page.locator("[name=bronze]")).to_have_value("300d")
+
+
 def look_again(page: Page, state: str) -> None:
     """Draw the page anew until the newest erasure is in ``state`` (a pattern)."""
     deadline = time.monotonic() + 30
