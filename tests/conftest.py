@@ -1,8 +1,11 @@
-"""The order of the folders: what answers soonest first."""
+"""The order of the folders: what answers soonest first. And the PostgreSQL that all of them share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import PostgresServer, postgres_server
 
 # The browser comes last for a second reason: Playwright keeps an event loop running in the thread of the tests, beside
 # which no test of pytest-asyncio can start its own.
@@ -13,3 +16,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by folder; within one the order stays."""
     here = Path(__file__).parent
     items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One server for all tests, started when it is first asked for; who breaks servers takes one of their own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(postgres: PostgresServer) -> str:
+    """An empty database of the test's own."""
+    return postgres.new_database()

@@ -1,0 +1,90 @@
+"""A PostgreSQL of the distribution, of its own, on a Unix socket only; gone after the tests."""
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+OWNER = "dash"
+SETTINGS = {"listen_addresses": "", "fsync": "off", "max_connections": "200"}
+
+
+def programs() -> Path:
+    """Return the folder of ``initdb`` and ``pg_ctl``."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    assert versions, "there is no PostgreSQL to test with: run 'make tools'"
+    return versions[-1].parent
+
+
+class PostgresServer:
+    """A server on ``folder``. It refuses to run as root, so that then it runs as postgres."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+        self.folder, self.data = folder, folder / "data"
+        self.settings = {**SETTINGS, "unix_socket_directories": str(folder), **(settings or {})}
+        self._names = count(1)
+        self._prefix: list[str] = []
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(folder, user.pw_uid, user.pw_gid)
+            self._prefix = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+
+    def run(self, program: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one of PostgreSQL's programs as the server's user."""
+        command = [*self._prefix, str(programs() / program), *arguments]
+        answer = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=120)
+        assert not check or answer.returncode == 0, answer.stderr + answer.stdout
+        return answer
+
+    def init(self) -> None:
+        """Make the cluster, owned by ``OWNER``, without a password on its socket."""
+        arguments = ("-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
+        self.run("initdb", "-D", str(self.data), *arguments)
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        options = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())
+        self.run("pg_ctl", "-D", str(self.data), "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop the server; ``immediate`` is how a crash looks to its clients. One that is down already stays so."""
+        self.run("pg_ctl", "-D", str(self.data), "-m", mode, "-w", "stop", check=False)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's."""
+        return int((self.data / "postmaster.pid").read_text().split()[0])
+
+    def url(self, database: str = "postgres", user: str = OWNER) -> str:
+        """Return the URL of a database of this server, as an administrator would write it."""
+        return f"postgresql://{user}@/{database}?host={self.folder}"
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"test_{next(self._names)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@contextmanager
+def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """Give a running server, and remove it with all it holds at the end."""
+    with tempfile.TemporaryDirectory(prefix="dash-postgresql-") as name:
+        server = PostgresServer(Path(name), settings)
+        server.init()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
