@@ -1,7 +1,7 @@
 """The control plane as services use it: one function, one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,8 +9,9 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
-from appliance.errors import Conflict, FatalError, TransientError
+from appliance.errors import Conflict, DashError, FatalError, TransientError
 from appliance.storage.control import schema, sqlite
+from appliance.storage.control.recollection import Question, Recollection
 
 T = TypeVar("T")
 Threads = Callable[..., Awaitable[Any]]
@@ -23,6 +24,7 @@ class ControlPlane:
         self._engine = engine
         self._writing = engine.execution_options(**{sqlite.IMMEDIATE: True})
         self._threads = threads
+        self._recollection = Recollection()
 
     @classmethod
     def open(cls, where: Path | str, threads: Threads = asyncio.to_thread) -> "ControlPlane":
@@ -48,6 +50,29 @@ class ControlPlane:
         """Run ``work`` on one consistent view. What it returns must not need the session any more."""
         answer: T = await self._threads(self.read_now, work)
         return answer
+
+    async def look(self, question: Question, work: Callable[[Session], T], within_secs: float | None = None) -> T:
+        """``read``, and while the database does not answer: what ``question`` was answered last.
+
+        For what somebody looks at, never for what is changed then. An answer is shared: nobody may change it.
+        ``within_secs``: see ``Recollection.recall``.
+        """
+        try:
+            answer = await self.read(work)
+        except TransientError:
+            known = self._recollection.recall(question, within_secs)
+            if known is None:
+                raise
+            return known.answer  # type: ignore[no-any-return]
+        except DashError:
+            self._recollection.forget(*question)
+            raise
+        self._recollection.keep(question, answer)
+        return answer
+
+    def forget(self, *start: Hashable) -> None:
+        """Let ``look`` believe nothing that questions beginning with ``start`` were answered before."""
+        self._recollection.forget(*start)
 
     async def write(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` and commit; any error rolls everything back.
