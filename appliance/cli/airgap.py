@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-from appliance.cli.finding import Examined
+from appliance.domain.finding import Examined
 from appliance.errors import DashError
 from appliance.settings import Settings
 

@@ -14,7 +14,7 @@ from typing import Final
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Unavailable
-from appliance.cli.finding import Examined
+from appliance.domain.finding import Examined
 from appliance.cli.serve import with_port
 from appliance.domain.quantity import format_size
 from appliance.errors import ConfigError
