@@ -31,7 +31,7 @@ class Dashboards:
         """Return one dashboard. Raises NotFound."""
         require(who, Action.DASHBOARD_READ)
         question = ("dashboard", who.organisation_id, dashboard_id)
-        return _view(await self._plane.look(question, lambda tx: _find(tx, who, dashboard_id)))
+        return _view(await self._plane.recall(question, lambda tx: _find(tx, who, dashboard_id)))
 
     async def create(self, who: Principal, document: dict[str, Any]) -> DashboardView:
         """Save a dashboard ``{"name", "widgets": […]}``. Raises Invalid (every problem), Conflict (name)."""
@@ -100,7 +100,7 @@ class Dashboards:
             wanted = wanted.where(DashboardRow.id > place_of(cursor)[0])
         wanted = wanted.order_by(DashboardRow.id).limit(bounded(limit) + 1)
         question = ("dashboards", who.organisation_id, cursor, limit)
-        rows = await self._plane.look(question, lambda tx: tx.scalars(wanted).all())
+        rows = await self._plane.recall(question, lambda tx: tx.scalars(wanted).all())
         more = cursor_of([rows[limit - 1].id]) if len(rows) > limit else None
         return Page([_view(row) for row in rows[:limit]], more)
 

@@ -23,7 +23,7 @@ class Organisations:
     async def get(self, who: Principal) -> OrganisationView:
         """Return the organisation of ``who``."""
         own = who.organisation_id
-        row = await self._plane.look(("organisation", own), lambda tx: tx.get(OrganisationRow, own))
+        row = await self._plane.recall(("organisation", own), lambda tx: tx.get(OrganisationRow, own))
         if row is None:
             raise NotFound(f"there is no organisation {who.organisation_id!r}")
         return OrganisationView(id=OrganisationId(row.id), name=row.name, created_at=row.created_at)

@@ -28,5 +28,5 @@ class Ownership:
             PipelineRow.state != State.DELETED.value,
         )
         question = ("owns", who.organisation_id, pipeline_id)
-        if await self._plane.look(question, lambda tx: tx.scalar(mine)) is None:
+        if await self._plane.recall(question, lambda tx: tx.scalar(mine)) is None:
             raise NotFound(f"there is no pipeline {pipeline_id!r}")

@@ -47,7 +47,9 @@ class Pipelines:
         """Return one pipeline. Raises NotFound."""
         require(who, Action.PIPELINE_READ)
         question = ("pipeline", who.organisation_id, pipeline_id)
-        return self._view(await self._plane.look(question, lambda tx: store.find(tx, who.organisation_id, pipeline_id)))
+        return self._view(
+            await self._plane.recall(question, lambda tx: store.find(tx, who.organisation_id, pipeline_id))
+        )
 
     async def create(self, who: Principal, document: dict[str, Any]) -> CreatedPipeline:
         """Save and start a pipeline; a signed webhook without secrets gets one.
@@ -172,7 +174,7 @@ class Pipelines:
         after = place_of(cursor)[0] if cursor is not None else ""
         wanted = bounded(limit) + 1
         question = ("pipelines", who.organisation_id, after, wanted)
-        found = await self._plane.look(question, lambda tx: store.page(tx, who.organisation_id, after, wanted))
+        found = await self._plane.recall(question, lambda tx: store.page(tx, who.organisation_id, after, wanted))
         more = cursor_of([found[limit - 1][0].id]) if len(found) > limit else None
         return Page([self._view(saved) for saved in found[:limit]], more)
 

@@ -86,7 +86,7 @@ class Sessions:
         While the database does not answer, who was at work when it was lost stays known until the session expires.
         """
         digest, now = _digest(cookie), self._clock()
-        found = await self._plane.look(_asked(cookie), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
+        found = await self._plane.recall(_asked(cookie), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
         if found is None or found[0].expires_at <= now:
             return None
         session, user = found

@@ -88,7 +88,7 @@ class Tokens:
         if not well_formed(bearer):
             return None
         now, digest = self._clock(), _digest(bearer)
-        row = await self._plane.look(("token", digest), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
+        row = await self._plane.recall(("token", digest), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
         if row is None or (row.expires_at is not None and row.expires_at <= now):
             return None
         if row.used_at is None or now - row.used_at >= _NOTE_EVERY:

@@ -1,13 +1,13 @@
 """What is believed of the control plane while its database does not answer."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 
 from appliance.errors import NotFound, TransientError
+from appliance.storage.control import sqlite
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.recollection import Known, Recollection
 
@@ -57,7 +57,7 @@ def test_an_answer_from_long_before_the_loss_is_not_believed() -> None:
 
 
 @pytest.fixture
-def plane() -> ControlPlane:
+def plane(tmp_path: Path) -> Iterator[ControlPlane]:
     """A control plane whose database answers as long as ``plane.answers`` is true."""
 
     class Losable(ControlPlane):
@@ -68,8 +68,9 @@ def plane() -> ControlPlane:
                 raise TransientError("the control plane cannot be reached now", retry_after_secs=1)
             return super().read_now(work)
 
-    engine: Engine = create_engine("sqlite://")
-    return Losable(engine, asyncio.to_thread)
+    plane = Losable(sqlite.open_backend(tmp_path / "control.sqlite3"))
+    yield plane
+    plane.close()
 
 
 def number(_: Session) -> int:
@@ -77,11 +78,11 @@ def number(_: Session) -> int:
 
 
 async def test_looking_goes_on_while_the_database_is_away(plane: ControlPlane) -> None:
-    assert await plane.look(("n",), number) == 7
+    assert await plane.recall(("n",), number) == 7
     plane.answers = False  # type: ignore[attr-defined]
-    assert await plane.look(("n",), number) == 7
+    assert await plane.recall(("n",), number) == 7
     with pytest.raises(TransientError):
-        await plane.look(("m",), number)
+        await plane.recall(("m",), number)
     with pytest.raises(TransientError):
         await plane.read(number)  # what is changed is never decided by what was known
 
@@ -90,9 +91,9 @@ async def test_what_was_found_to_be_gone_is_not_shown_again(plane: ControlPlane)
     def gone(_: Session) -> int:
         raise NotFound("there is none")
 
-    await plane.look(("n",), number)
+    await plane.recall(("n",), number)
     with pytest.raises(NotFound):
-        await plane.look(("n",), gone)
+        await plane.recall(("n",), gone)
     plane.answers = False  # type: ignore[attr-defined]
     with pytest.raises(TransientError):
-        await plane.look(("n",), number)
+        await plane.recall(("n",), number)
