@@ -210,5 +210,12 @@ def _schema(value: Any) -> str:
 
 
 _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
-_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "auto_size": _auto_size, "url": _url, "targets": _targets,
-                                            "dsn": _dsn, "dsns": _dsns, "schema": _schema}
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "auto_size": _auto_size,
+    "url": _url,
+    "targets": _targets,
+    "dsn": _dsn,
+    "dsns": _dsns,
+    "schema": _schema,
+}

@@ -17,13 +17,14 @@ _CHOICES: Final = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
 }
-_KNOWN: Final = _SECRET | set(_CHOICES) | set(
-    """user dbname host hostaddr port passfile channel_binding connect_timeout client_encoding options application_name
-    fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout
-    sslnegotiation sslcert sslkey sslcertmode sslrootcert sslcrl sslcrldir sslsni requirepeer require_auth
-    ssl_min_protocol_version ssl_max_protocol_version gssencmode krbsrvname gsslib gssdelegation load_balance_hosts
-    """.split()
-)  # fmt: skip
+_KNOWN: Final = _SECRET | set(_CHOICES) | {
+    "user", "dbname", "host", "hostaddr", "port", "passfile", "channel_binding", "connect_timeout", "client_encoding",
+    "options", "application_name", "fallback_application_name", "keepalives", "keepalives_idle",
+    "keepalives_interval", "keepalives_count", "tcp_user_timeout", "sslnegotiation", "sslcert", "sslkey",
+    "sslcertmode", "sslrootcert", "sslcrl", "sslcrldir", "sslsni", "requirepeer", "require_auth",
+    "ssl_min_protocol_version", "ssl_max_protocol_version", "gssencmode", "krbsrvname", "gsslib", "gssdelegation",
+    "load_balance_hosts",
+}  # fmt: skip
 _ENCODE: Final = "percent-encode what is not a letter or digit in user and password: '@' as %40, '/' as %2F, '%' as %25"
 
 
@@ -191,7 +192,9 @@ def _decoded(text: str) -> str:
         raise ValueError(f"a percent-encoded text is not UTF-8: {_ENCODE}") from None
 
 
-_PAIR: Final = re.compile(r"\s*(?P<name>[^\s=]+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<bare>(?:[^\s'\\]|\\.)*))(?=\s|$)")
+_PAIR: Final = re.compile(
+    r"\s*(?P<name>[^\s=]+)\s*=\s*(?:'(?P<quoted>(?:[^'\\]|\\.)*)'|(?P<bare>(?:[^\s'\\]|\\.)*))(?=\s|$)"
+)
 
 
 def _of_keywords(text: str) -> Iterator[tuple[str, str]]:

@@ -74,7 +74,7 @@ def _closed(dsn: Dsn, _: str) -> Refusal:
 
 def _no_socket(dsn: Dsn, _: str) -> Refusal:
     remedy = "start the server, or name the folder of unix_socket_directories"
-    return Refusal(Part.HOST, f"there is no {_where(dsn)}", remedy, passes=True)
+    return Refusal(Part.HOST, f"no server is on {_where(dsn)}", remedy, passes=True)
 
 
 def _silent(dsn: Dsn, _: str) -> Refusal:
@@ -118,7 +118,9 @@ def _no_database(dsn: Dsn, _: str) -> Refusal:
 
 
 def _closed_database(dsn: Dsn, _: str) -> Refusal:
-    return Refusal(Part.DATABASE, f"the database {dsn.database!r} takes no connections", "ALTER DATABASE … ALLOW_CONNECTIONS true")
+    return Refusal(
+        Part.DATABASE, f"the database {dsn.database!r} takes no connections", "ALTER DATABASE … ALLOW_CONNECTIONS true"
+    )
 
 
 def _no_user(dsn: Dsn, _: str) -> Refusal:
@@ -170,6 +172,10 @@ def _busy(dsn: Dsn, told: str) -> Refusal:
 
 
 def _standby(dsn: Dsn, _: str) -> Refusal:
+    wanted = dsn.get("target_session_attrs")
+    if wanted not in (None, "read-write", "primary"):
+        told = f"{_where(dsn)} is not as target_session_attrs={wanted} wants it"
+        return Refusal(Part.STANDBY, told, "leave it out, or name another server", passes=True)
     remedy = "name the primary, or every server of the cluster, separated by commas"
     return Refusal(Part.STANDBY, f"{_where(dsn)} is a standby that takes no writes", remedy, passes=True)
 
@@ -198,7 +204,10 @@ _KNOWN: Final[tuple[tuple[str, Callable[[Dsn, str], Refusal]], ...]] = (
     (r"root certificate file .* does not exist", _no_root),
     (r"server certificate for .* does not match host name", _other_name),
     (r"certificate verify failed", _untrusted),
-    (r"invalid response to SSL negotiation|expected authentication request|unexpected message|invalid message", _speaks_otherwise),
+    (
+        r"invalid response to SSL negotiation|expected authentication request|unexpected message|invalid message",
+        _speaks_otherwise,
+    ),
     (r"SSL error|TLS|certificate", _tls),
     (r"Connection refused", _closed),
     (r"No such file or directory", _no_socket),

@@ -9,6 +9,7 @@ import msgspec
 from appliance.domain.database.access import Access
 
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_LEAST: Final = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION"
 _RESERVED: Final = frozenset({"all", "user", "table", "public", "current_user", "session_user", "default", "group"})
 
 
@@ -36,45 +37,46 @@ def quoted(name: str) -> str:
 
 
 def dba_sql(plan: Plan) -> str:
-    """Return a script for psql that a DBA runs once, connected as superuser to any database of the server."""
-    return "\n".join([*_roles(plan), *_database(plan), *_schemas(plan), *_extension()]) + "\n"
+    """Return a script for psql that a DBA runs as superuser, connected to any database; again if need be."""
+    parts = (_roles(plan), _database(plan), _acting(plan), _schemas(plan), _extension())
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _roles(plan: Plan) -> Iterator[str]:
     user = quoted(plan.user)
-    yield "-- 1. Who Dash is. Give it a password that is in no history of a shell: \\password " + user
-    yield f"CREATE ROLE {user} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;"
+    yield f"-- Who Dash is. Give it a password afterwards, by: \\password {user}"
+    yield _unless_there(f"CREATE ROLE {user} LOGIN {_LEAST}", "pg_roles", "rolname", plan.user)
     if plan.owner is not None:
-        owner = quoted(plan.owner)
         yield "-- Everything belongs to this role, so that another login can take over."
-        yield f"CREATE ROLE {owner} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;"
-        yield f"GRANT {owner} TO {user};"
-        yield f"ALTER ROLE {user} IN DATABASE {quoted(plan.database)} SET role = {_literal(plan.owner)};"
+        yield _unless_there(f"CREATE ROLE {quoted(plan.owner)} NOLOGIN {_LEAST}", "pg_roles", "rolname", plan.owner)
+        yield f"GRANT {quoted(plan.owner)} TO {user};"
 
 
 def _database(plan: Plan) -> Iterator[str]:
     database, owner = quoted(plan.database), quoted(plan.owner or plan.user)
-    create = f"CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0;"
-    if plan.owner is not None:  # its role setting names the database, which must be there by then
-        yield "-- 2. The database was to be made before step 1 if it is not there yet:"
-        yield f"--    {create}"
-    else:
-        yield "-- 2. Where it lives. Leave the next line out if the database is there already."
-        yield create
+    yield "-- Where it lives."
+    create = f"CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0"
+    yield _unless_there(create, "pg_database", "datname", plan.database)
     yield f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;"
     for role in dict.fromkeys((owner, quoted(plan.user))):
         yield f"GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {role};"
     if not plan.beforehand:
-        yield "-- Dash makes its schemas itself. Without this right they are made beforehand (--beforehand)."
+        yield "-- Dash makes its schemas itself; --beforehand prints the script that needs no such right."
         yield f"GRANT CREATE ON DATABASE {database} TO {owner};"
-    yield f"\\connect {database}"
+
+
+def _acting(plan: Plan) -> Iterator[str]:
+    if plan.owner is not None:
+        role = _literal(plan.owner)
+        yield f"ALTER ROLE {quoted(plan.user)} IN DATABASE {quoted(plan.database)} SET role = {role};"
+    yield f"\\connect {quoted(plan.database)}"
 
 
 def _schemas(plan: Plan) -> Iterator[str]:
     if not plan.beforehand:
         return
     owner = quoted(plan.owner or plan.user)
-    yield "-- 3. The schemas: what people enter, then the rows of each organisation."
+    yield "-- The schemas: what people enter, then the rows of each organisation."
     yield f"CREATE SCHEMA IF NOT EXISTS {quoted(plan.schema)} AUTHORIZATION {owner};"
     for one in plan.organisations:
         yield f"CREATE SCHEMA IF NOT EXISTS {quoted(f'{plan.schema}_{one}')} AUTHORIZATION {owner};"
@@ -106,6 +108,13 @@ def remedy(access: Access, told: str) -> str:
 def made(schema: str, user: str) -> str:
     """Return the SQL that makes a schema, both names quoted already, for Dash."""
     return f"CREATE SCHEMA {schema} AUTHORIZATION {user};"
+
+
+def _unless_there(create: str, catalog: str, column: str, name: str) -> str:
+    """Return ``create`` as psql runs it only where there is no such thing yet."""
+    return (
+        f"SELECT {_literal(create)} WHERE NOT EXISTS (SELECT FROM {catalog} WHERE {column} = {_literal(name)}) \\gexec"  # noqa: S608
+    )
 
 
 def _literal(text: str) -> str:
