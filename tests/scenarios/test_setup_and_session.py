@@ -2,6 +2,8 @@
 
 from typing import Any
 
+CONTROL_PLANES = ("embedded", "postgresql")
+
 ADMIN = "ada@example.org"
 PASSWORD = "correct horse battery"
 SETUP = {"admin_email": ADMIN, "admin_password": PASSWORD, "organisation": "Example Works"}
