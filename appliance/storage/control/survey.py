@@ -50,7 +50,7 @@ SELECT default_version AS available, installed_version AS installed,
        current_setting('timescaledb.license', true) AS licence
 FROM pg_available_extensions WHERE name = 'timescaledb'
 """
-_POSITION: Final = "SELECT system_identifier, pg_current_wal_insert_lsn()::text FROM pg_control_system()"
+_POSITION: Final = "SELECT system_identifier, pg_current_wal_flush_lsn()::text FROM pg_control_system()"
 _REPLICA: Final = """
 SELECT pg_is_in_recovery() AS standby, system_identifier = %(system)s AS same_cluster,
        CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %(position)s::pg_lsn THEN 0
