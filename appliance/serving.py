@@ -40,9 +40,13 @@ JOBS_AT_A_TIME: Final = 2
 
 async def run(
     it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reload: Callable[[], Awaitable[None]]
-) -> None:
-    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained."""
+) -> bool:
+    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained.
+
+    Return whether to start again.
+    """
     life = Life(service)
+    it.choosing.again = life.start_again
     server = it.settings.server
     async with AsyncExitStack() as stack:
         letters = LetterWatch(it.engine)
@@ -70,6 +74,7 @@ async def run(
             Callbacks(ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
+    return life.again
 
 
 def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> None:

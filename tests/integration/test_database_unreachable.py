@@ -1,8 +1,6 @@
 """Each part of a DSN that can be wrong, on a real server with TLS and passwords: told by its part."""
 
 import datetime
-import os
-import pwd
 import socket
 import threading
 from collections.abc import Iterator
@@ -19,11 +17,12 @@ from cryptography.x509.oid import NameOID
 
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
+from appliance.domain.database.examination import Examination
 from appliance.domain.database.findings import Need
 from appliance.domain.database.refusal import Part
 from appliance.egress.guard import Allowed
 from appliance.storage.control.backend import Unreachable
-from appliance.storage.control.examination import Examination, examine, guarded
+from appliance.storage.control.examination import examine, guarded
 from tests.postgres import PostgresServer, postgres_server
 from tests.running import free_port
 
@@ -56,12 +55,7 @@ def server() -> Iterator[PostgresServer]:
     with postgres_server({"listen_addresses": "127.0.0.1", "port": str(free_port())}) as server:
         key, cert = certificate("localhost")
         for name, content in (("server.key", key), ("server.crt", cert), ("pg_hba.conf", HBA.encode())):
-            path = server.data / name
-            path.write_bytes(content)
-            path.chmod(0o600)
-            if os.getuid() == 0:
-                user = pwd.getpwnam("postgres")
-                os.chown(path, user.pw_uid, user.pw_gid)
+            server.put(name, content)
         with psycopg.connect(server.url(), autocommit=True) as connection:
             for statement in (
                 "ALTER SYSTEM SET ssl = on", "SELECT pg_reload_conf()", "CREATE ROLE ada LOGIN PASSWORD 'hunter2'",

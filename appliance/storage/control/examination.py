@@ -3,10 +3,9 @@
 import socket
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn, Endpoint
+from appliance.domain.database.examination import Examination
 from appliance.domain.database.findings import Need, findings, intentions
 from appliance.domain.database.refusal import Part, Refusal
 from appliance.domain.finding import Examined
@@ -14,18 +13,6 @@ from appliance.egress.guard import Address, Allowed, Verdict, judge, parse_addre
 from appliance.errors import TransientError
 from appliance.storage.control.backend import Unreachable
 from appliance.storage.control.survey import survey
-
-
-class Examination(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``refused``: the part of the DSN that is wrong; then there is one finding, and no intention."""
-
-    findings: list[Examined]
-    intentions: list[str] = []
-    refused: Part | None = None
-
-    @property
-    def usable(self) -> bool:
-        return all(one.state != "bad" for one in self.findings)
 
 
 def examine(access: Access, need: Need, replicas: Iterable[Access] = ()) -> Examination:
