@@ -110,7 +110,9 @@ async def _dispatcher(
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents))
+    vitals = Vitals(
+        it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, lambda: it.plane.trouble)
+    )
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"

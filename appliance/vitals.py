@@ -16,14 +16,19 @@ Check = tuple[bool, str]
 TOLD: Final = 3  # of places, and of incidents the newest: a disk that goes on failing has thousands
 
 
+def _at_hand() -> None:
+    """A file beside the process has no trouble that a database over a network has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What the stores say of themselves: pipelines whose log cannot be written and why, places of logs that cannot be
-    read, and what happened to files of rows since the start, oldest first."""
+    read, what happened to files of rows since the start, oldest first, and why the control plane cannot be used."""
 
     ailing: Callable[[], dict[PipelineId, str]]
     damaged: Callable[[], dict[PipelineId, list[Quarantine]]]
     incidents: Callable[[], list[str]]
+    control: Callable[[], str | None] = _at_hand
 
 
 class Vitals:
@@ -39,6 +44,7 @@ class Vitals:
             "refining": self._refining(),
             "storage": self._storage(),
             "disk": self._disk(),
+            "control": self._control(),
         }
 
     def _receiving(self) -> Check:
@@ -67,6 +73,14 @@ class Vitals:
         """Damage is no reason to send nothing here: what can be read is answered, and new events are taken."""
         told = [*self._places(), *self._stores.incidents()[-TOLD:]]
         return True, "; ".join(told) or "every log reads, and Silver opened whole"
+
+    def _control(self) -> Check:
+        """Without it nobody can sign in, but events are taken and refined: no reason to send them elsewhere."""
+        told = self._stores.control()
+        return (
+            True,
+            "people, pipelines and jobs are at hand" if told is None else f"{told}; events are taken all the same",
+        )
 
     def _places(self) -> Iterator[str]:
         """Yield a sentence for each of the first places that cannot be read, and one for the others."""

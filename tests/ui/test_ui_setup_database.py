@@ -52,7 +52,7 @@ def test_what_is_wrong_with_a_dsn_stands_beside_it(
     for text, told in (
         ("db.example.org", "expected a database such as"),
         (dsn(server, "hunter3"), "the password for 'ada' is wrong, or there is no such user"),
-        ("postgresql://ada:hunter3@10.0.0.1/works", "10.0.0.1, a private address"),
+        ("postgresql://ada:hunter3@10.0.0.1/works", "10.0.0.1 is a private address"),
     ):
         page.fill("[name=dsn]", text)
         page.get_by_role("button", name="Check").click()

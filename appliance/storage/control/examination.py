@@ -60,10 +60,11 @@ def _addresses(dsn: Dsn, endpoint: Endpoint) -> list[Address]:
 
 
 def _forbidden(endpoint: Endpoint, address: Address, verdict: Verdict) -> Refusal:
+    named = str(address) if endpoint.host == str(address) else f"{endpoint.host!r}, that is {address},"
     if verdict is Verdict.NEVER:
-        told = f"{endpoint.host!r} is {address}, a link-local, metadata or multicast address"
+        told = f"{named} is a link-local, metadata or multicast address"
         return Refusal(Part.HOST, told, "name the database by another address: none such is connected to")
     network = f"[{address}/128]" if address.version == 6 else f"{address}/32"
-    told = f"{endpoint.host!r} is {address}, a private address, which a screen may not have connected to by itself"
+    told = f"{named} is a private address, which a screen may not have connected to by itself"
     remedy = f"the operator of this machine sets DASH_DATABASE_URL, or adds '{network}:{endpoint.port}' to egress.allow"
     return Refusal(Part.HOST, told, remedy)

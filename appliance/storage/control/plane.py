@@ -27,6 +27,7 @@ class ControlPlane:
         self._backend = backend
         self._writing = backend.engine.execution_options(**{ALONE: True})
         self._threads = threads
+        self.trouble: str | None = None  # why the last transaction found no database; None: it found one
 
     @classmethod
     def open(cls, where: Path | Access | str, threads: Threads = asyncio.to_thread) -> "ControlPlane":
@@ -103,6 +104,15 @@ class ControlPlane:
         self._backend.engine.dispose()
 
     def _transact(self, engine: Engine, work: Callable[[Session], T]) -> T:
+        try:
+            answer = self._run(engine, work)
+        except TransientError as error:
+            self.trouble = str(error)
+            raise
+        self.trouble = None
+        return answer
+
+    def _run(self, engine: Engine, work: Callable[[Session], T]) -> T:
         try:
             with Session(engine, expire_on_commit=False) as session, session.begin():
                 return work(session)

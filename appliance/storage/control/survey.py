@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.facts import Extension, Facts, Replica, Schema
+from appliance.egress.guard import parse_address
 from appliance.errors import TransientError
 from appliance.storage.control import schema as schemas
 from appliance.storage.control.backend import Unreachable
@@ -84,7 +85,7 @@ def _look(connection: "psycopg.Connection[Any]", access: Access, replicas: Itera
     return Facts(
         **server,
         schema=access.schema,
-        on_socket=connection.info.host.startswith("/"),
+        local=_is_local(connection),
         sslmode=access.dsn.get("sslmode") or "prefer",
         schemas=tuple(found),
         missing=tuple(sorted(expected - {one.name for one in found})),
@@ -95,6 +96,11 @@ def _look(connection: "psycopg.Connection[Any]", access: Access, replicas: Itera
         round_trips=tuple(_round_trips(connection)),
         replicas=tuple(_replicas(connection, replicas, in_recovery=server["in_recovery"])),
     )
+
+
+def _is_local(connection: "psycopg.Connection[Any]") -> bool:
+    info = connection.info
+    return info.host.startswith("/") or (bool(info.hostaddr) and parse_address(info.hostaddr).is_loopback)
 
 
 def _lived_in(connection: "psycopg.Connection[Any]", access: Access, usable: set[str]) -> tuple[str | None, list[str]]:

@@ -48,7 +48,8 @@ def test_a_sound_database_has_no_trouble() -> None:
         ({"in_recovery": True}, "bad", "this server is a standby and takes no writes"),
         (settings(default_transaction_read_only="on"), "bad",
          "default_transaction_read_only is on: nothing could be written"),
-        ({"tls": None}, "warning", "the connection is not encrypted: passwords and rows can be read on the way"),
+        ({"tls": None, "local": False}, "warning",
+         "the connection is not encrypted: passwords and rows can be read on the way"),
         ({"sslmode": "require"}, "warning",
          "encrypted (TLSv1.3), but the certificate is not verified (sslmode=require)"),
         ({"superuser": True}, "warning", "'dash' is a superuser, which is much more than Dash needs"),
@@ -90,6 +91,10 @@ def test_each_trouble_is_told_once_with_a_remedy(changes: dict[str, Any], state:
     assert troubles(**changes) == [(state, message)]
     facts = msgspec.structs.replace(SOUND, **changes)
     assert all(one.remedy for one in findings(facts, NEED) if one.state != "fine")
+
+
+def test_what_does_not_leave_the_machine_needs_no_encryption() -> None:
+    assert troubles(tls=None, local=True) == []
 
 
 def test_a_replica_may_be_as_far_behind_as_it_is_allowed() -> None:
