@@ -9,7 +9,6 @@ import structlog
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.examination import Examination
 from appliance.domain.finding import Examined
-from appliance.egress.guard import parse_allowed
 from appliance.placing import access_to, need_of
 from appliance.settings import Settings
 from appliance.settings.chosen import choose_database
@@ -43,7 +42,7 @@ class Choosing:
 
         try:
             if dsn != self.settings.database.url:
-                dsn = guarded(dsn, [parse_allowed(text) for text in self.settings.egress.allow])
+                dsn = guarded(dsn, self.settings.egress.allow)
         except Unreachable as error:
             why = error.refusal
             return Examination([Examined("database", "bad", why.message, why.remedy)], refused=why.part)

@@ -35,6 +35,9 @@ class SetupDone(msgspec.Struct, frozen=True):
     token: str | None
 
 
+_DATABASE = {"dsn": "postgresql://dash@db.example.org/dash?sslmode=verify-full"}
+
+
 class SetupController(Controller):
     path = "/setup"
     tags = ("set-up",)
@@ -56,6 +59,7 @@ class SetupController(Controller):
                 description="Only before the set-up, and only where a screen may connect to: see `egress.allow`.",
                 access=Open.ANYBODY,
                 body=DatabaseRequest,
+                example=_DATABASE,
                 answer=Examination,
                 errors=(Conflict, Invalid, TransientError),
             )
@@ -73,6 +77,7 @@ class SetupController(Controller):
                 description="Only before the set-up. It is noted in the data directory, and Dash starts again on it.",
                 access=Open.ANYBODY,
                 body=DatabaseRequest,
+                example=_DATABASE,
                 answer=Restarting,
                 status=202,
                 errors=(Conflict, Invalid, TransientError),

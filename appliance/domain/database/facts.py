@@ -35,7 +35,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """One look at one database, as the user of the DSN.
 
     ``version``: such as 150012. ``tls``: the protocol, None without. ``local``: by a socket or loopback. ``settings``:
-    of ``pg_settings``, in its units. ``role_limit``, ``database_limit``: of connections, -1 for none. ``missing``: schemas
+    of ``pg_settings``, in its units. ``role_limit``, ``database_limit``: of connections, -1: none. ``missing``: schemas
     of organisations that are not there. ``revision``: of the control plane found, ``tables`` the number that would be
     made.
     """

@@ -9,7 +9,7 @@ from appliance.domain.database.examination import Examination
 from appliance.domain.database.findings import Need, findings, intentions
 from appliance.domain.database.refusal import Part, Refusal
 from appliance.domain.finding import Examined
-from appliance.egress.guard import Address, Allowed, Verdict, judge, parse_address
+from appliance.egress.guard import Address, Verdict, judge, parse_address, parse_allowed
 from appliance.errors import TransientError
 from appliance.storage.control.backend import Unreachable
 from appliance.storage.control.survey import survey
@@ -27,8 +27,8 @@ def examine(access: Access, need: Need, replicas: Iterable[Access] = ()) -> Exam
     return Examination(findings(facts, need), intentions(facts, need))
 
 
-def guarded(dsn: Dsn, allow: Sequence[Allowed]) -> Dsn:
-    """Return ``dsn`` bound to the addresses that its names have now, each judged; blocking.
+def guarded(dsn: Dsn, allow: Sequence[str]) -> Dsn:
+    """Return ``dsn`` bound to the addresses that its names have now, each judged; ``allow``: as egress.allow. Blocking.
 
     For one that was typed into a screen: what the operator wrote into the settings is permitted by that.
 
@@ -36,9 +36,10 @@ def guarded(dsn: Dsn, allow: Sequence[Allowed]) -> Dsn:
         Unreachable: a name is not known, an address may not be connected to, or it is a socket of this machine.
     """
     hosts, ports, addresses = [], [], []
+    allowed = [parse_allowed(text) for text in allow]
     for endpoint in dsn.endpoints:
         for address in _addresses(dsn, endpoint):
-            verdict = judge(address, endpoint.port, allow)
+            verdict = judge(address, endpoint.port, allowed)
             if verdict in (Verdict.NEVER, Verdict.PRIVATE):
                 raise Unreachable(_forbidden(endpoint, address, verdict))
             hosts.append(endpoint.host)
