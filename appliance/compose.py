@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from appliance import catalog, examine
+from appliance.choosing import Choosing
 from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
@@ -68,6 +69,7 @@ class Appliance:
     outbound: OutboundClient
     engine: Engine
     services: Services
+    choosing: Choosing
 
 
 @asynccontextmanager
@@ -92,7 +94,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
-        watch = StorageWatch(engine)
+        watch, choosing = StorageWatch(engine), Choosing(settings)
         services = assemble(
             Parts(
                 plane=plane,
@@ -105,6 +107,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 disk=disk,
                 watch=watch,
                 finder=PayloadSearch(),
+                chooser=choosing,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
@@ -114,7 +117,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             )
         )
         stack.push_async_callback(services.replays.running.close)
-        yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
+        yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services, choosing)
 
 
 def _shown(settings: Settings) -> dict[str, str]:
@@ -182,25 +185,28 @@ async def open_offline(settings: Settings) -> AsyncIterator[Services]:
 
 def serve(
     settings: Settings, *, ready: Callable[[str], None], service: ServiceManager, reread: Callable[[], Settings]
-) -> int:
-    """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free."""
+) -> bool:
+    """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free.
+
+    Return whether to start again, with settings read anew: a database was chosen.
+    """
     from appliance.life import end_tasks
     from appliance.serving import run  # what only a serving appliance needs takes a second to import
 
-    async def live() -> None:
+    async def live() -> bool:
         async with opened(settings) as it:
-            await run(it, service, ready, partial(_reload, it, reread))
+            return await run(it, service, ready, partial(_reload, it, reread))
 
     bound_arenas()
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(live())
-        if left := runner.run(end_tasks()):
+        again = runner.run(live())
+        if (left := runner.run(end_tasks())) and not again:
             # Everything is closed and durable; waiting for what cannot be cancelled would only hold up the end.
             log.warning("appliance.tasks_left", tasks=left)
             sys.stdout.flush()
             os._exit(0)
-    return 0
+    return again
 
 
 async def _reload(it: Appliance, reread: Callable[[], Settings]) -> None:

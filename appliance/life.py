@@ -32,6 +32,12 @@ class Life:
     def __init__(self, service: ServiceManager) -> None:
         self._service = service
         self.stopping = asyncio.Event()
+        self.again = False
+
+    def start_again(self) -> None:
+        """End as for SIGTERM, and have whoever serves begin anew. What is asked at the moment is still answered."""
+        self.again = True
+        self.stopping.set()
 
     async def live(self, listener: Listener, url: str, callbacks: Callbacks, drain_secs: float) -> None:
         loop = asyncio.get_running_loop()
@@ -44,8 +50,11 @@ class Life:
         callbacks.ready(url)
         log.info("appliance.ready", url=url)
         await self.stopping.wait()
-        log.info("appliance.draining")
-        self._service.stopping()
+        log.info("appliance.draining", again=self.again)
+        if self.again:
+            self._service.reloading()
+        else:
+            self._service.stopping()
         await callbacks.drain()
         await listener.stop(drain_secs)
         beating.cancel()

@@ -40,9 +40,13 @@ JOBS_AT_A_TIME: Final = 2
 
 async def run(
     it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reload: Callable[[], Awaitable[None]]
-) -> None:
-    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained."""
+) -> bool:
+    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained.
+
+    Return whether to start again.
+    """
     life = Life(service)
+    it.choosing.again = life.start_again
     server = it.settings.server
     async with AsyncExitStack() as stack:
         letters = LetterWatch(it.engine)
@@ -70,6 +74,7 @@ async def run(
             Callbacks(ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
+    return life.again
 
 
 def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> None:
@@ -105,7 +110,7 @@ async def _dispatcher(
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents))
+    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents), it.database)
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"

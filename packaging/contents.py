@@ -8,11 +8,15 @@ PACKAGES = ("appliance", "ui")
 
 # Imported by name at run time, where the analysis cannot see it.
 HIDDEN = (
+    "alembic.ddl.postgresql",
     "alembic.ddl.sqlite",
     "logging.config",
+    "psycopg_binary._psycopg",
+    "psycopg_binary.pq",
     "pyarrow.compute",
     "pyarrow.csv",
     "pyarrow.parquet",
+    "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "uvicorn.lifespan.off",
     "uvicorn.lifespan.on",
@@ -25,8 +29,8 @@ WHOLE = ("sqlglot",)
 EXCLUDED = (
     "IPython", "PIL", "_pytest", "aiohttp", "aiohttp_cors", "brotli", "docutils", "ensurepip", "faker", "grimp",
     "httptools", "hypothesis", "idlelib", "importlinter", "lib2to3", "matplotlib", "mypy", "nicegui.testing", "numpy",
-    "pandas", "pip", "pkg_resources", "playwright", "plotly", "polars", "polyfactory", "psycopg", "psycopg2",
-    "psycopg_binary", "pyarrow._flight",
+    "pandas", "pip", "pkg_resources", "playwright", "plotly", "polars", "polyfactory", "psycopg2",
+    "pyarrow._flight",
     "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait",
     "pyarrow.flight", "pyarrow.orc", "pyarrow.tests", "pydoc_data", "pytest",
     "pywebview", "redis", "rich", "rich_click",

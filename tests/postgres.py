@@ -51,6 +51,15 @@ class PostgresServer:
         arguments = ("-U", OWNER, "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
         self.run("initdb", "-D", str(self.data), *arguments)
 
+    def put(self, name: str, content: bytes) -> None:
+        """Write a file of the data directory, for the server's user only."""
+        path = self.data / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(path, user.pw_uid, user.pw_gid)
+
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
         options = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())

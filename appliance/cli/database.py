@@ -12,6 +12,7 @@ from appliance.cli.main import located
 from appliance.domain.database.dsn import Dsn
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Settings
+from appliance.settings.chosen import choose_embedded
 
 EMBEDDED: Final = "embedded"
 
@@ -96,6 +97,8 @@ def move(target: str, dry_run: bool, as_json: bool, **options: Any) -> None:
             say_plan(moving.plan(folder, source), (source, goal), as_json=as_json)
             return
         done = moving.move(folder, source, goal, _shown(as_json))
+        if target == EMBEDDED:
+            choose_embedded(folder)
     if as_json:
         say_json(done)
         return

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import os
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +13,7 @@ import msgspec
 
 from appliance.cli.answer import located_settings
 from appliance.cli.data_dir import owned
-from appliance.cli.exits import Unavailable
+from appliance.cli.exits import Exit, Unavailable
 from appliance.cli.main import located
 from appliance.errors import ConfigError, Problem
 from appliance.settings import NodeRole, Settings
@@ -45,7 +47,10 @@ def command(**options: Any) -> int:
         from appliance.observe.service_manager import ServiceManager
 
         service = ServiceManager(*supervision())
-        return compose.serve(settings, ready=_ready(service), service=service, reread=lambda: _settings(options))
+        again = compose.serve(settings, ready=_ready(service), service=service, reread=lambda: _settings(options))
+    if again:
+        _start_again(settings.server.port)
+    return Exit.FINE
 
 
 def with_port(settings: Settings) -> Settings:
@@ -94,6 +99,15 @@ def _settings(options: dict[str, Any]) -> Settings:
         options["config"],
         {f"server.{name}": options[name] for name in ("host", "port", "role")},
     ).settings
+
+
+def _start_again(port: int) -> None:
+    """Become a fresh process with the same pid, flags and port, so that whoever watches this one sees no end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    frozen = getattr(sys, "frozen", False)
+    command = [sys.executable, *(sys.argv[1:] if frozen else sys.orig_argv[1:])]
+    os.execv(sys.executable, [*command, "--port", str(port)])  # noqa: S606 - this very program
 
 
 def _ready(service: "ServiceManager") -> Callable[[str], None]:

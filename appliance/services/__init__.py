@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
+    from appliance.services.databases import Databases
     from appliance.services.drift import DriftFindings
     from appliance.services.erasures import Erasures
     from appliance.services.ledgers import Ledgers
@@ -38,6 +39,7 @@ class Services:
     """All use cases, wired by compose; what API and screens are handed."""
 
     setup: "Setup"
+    databases: "Databases"
     sessions: "Sessions"
     users: "Users"
     tokens: "Tokens"

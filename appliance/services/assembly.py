@@ -11,6 +11,7 @@ from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
+from appliance.services.databases import Chooser, Databases
 from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.drift import DriftFindings
 from appliance.services.erasure_finding import Finding, PayloadFinder
@@ -60,6 +61,7 @@ class Parts:
     disk: Disk
     watch: Watch
     finder: PayloadFinder
+    chooser: Chooser
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -79,8 +81,10 @@ def assemble(parts: Parts) -> Services:
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
+    setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     return Services(
-        setup=Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards)),
+        setup=setup,
+        databases=Databases(setup, parts.chooser),
         sessions=sessions,
         users=Users(plane, parts.passwords, clock),
         tokens=tokens,

@@ -1,4 +1,7 @@
-"""Finds the value of every setting: flag, else environment, else file, else default. Tells every problem at once."""
+"""Finds the value of every setting: flag, else environment, else file, else what was chosen on a screen, else default.
+
+Tells every problem at once.
+"""
 
 import os
 import re
@@ -11,6 +14,7 @@ import msgspec
 import platformdirs
 
 from appliance.errors import ConfigError, Problem
+from appliance.settings.chosen import CHOSEN_FILE
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
 from appliance.settings.environment import TOKEN
 from appliance.settings.sections import Settings
@@ -61,6 +65,9 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
         if file is None and data_dir is not None and path.parent == data_dir:
             _refuse_to_move(written, data_dir, problems)
         found = written | found
+    data_dir = _early_data_dir(known, found)  # a file may have said it
+    if data_dir is not None and os.access(chosen := data_dir / CHOSEN_FILE, os.F_OK):
+        found = dict(_from_file(known, chosen, problems)) | found
     values = {key: value for one in known.values() for key, value in _value(one, found, problems)}
     if problems:
         raise ConfigError(problems)

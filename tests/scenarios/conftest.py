@@ -119,12 +119,19 @@ async def another_organisation(it: Appliance) -> Principal:
     return Principal(organisation_id=OrganisationId(organisation.id), role=Role.ADMIN, name="eve@example.net")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module that has ``CONTROL_PLANES`` with each of them."""
+    planes = getattr(metafunc.module, "CONTROL_PLANES", None)
+    if planes and "database" in metafunc.fixturenames:
+        metafunc.parametrize("database", planes, indirect=True)
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Database:
-    """Where the control plane lives: in the data directory, or, for modules that say so, in a PostgreSQL as well."""
-    if True:
-        return Database(url=Dsn.parse(request.getfixturevalue("database_url")))
-    return Database()
+    """Where the control plane lives: ``embedded`` in the data directory, or in a PostgreSQL."""
+    if getattr(request, "param", "embedded") == "embedded":
+        return Database()
+    return Database(url=Dsn.parse(request.getfixturevalue("database_url")))
 
 
 @pytest.fixture

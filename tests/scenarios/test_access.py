@@ -19,6 +19,8 @@ EXPECTED = {
     "GET /readyz": "anybody",
     "GET /api/v1/setup": "anybody",
     "POST /api/v1/setup": "anybody",
+    "POST /api/v1/setup/database": "anybody",
+    "POST /api/v1/setup/database/check": "anybody",
     "POST /api/v1/session": "anybody",
     "DELETE /api/v1/session": "anybody",
     "GET /api/v1/session": "viewer",

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+CONTROL_PLANES = ("embedded", "postgresql")
+
 UNSIGNED = {"name": "p", "source": {"type": "webhook", "signature": "none"}}
 
 

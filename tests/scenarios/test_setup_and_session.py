@@ -2,6 +2,8 @@
 
 from typing import Any
 
+CONTROL_PLANES = ("embedded", "postgresql")
+
 ADMIN = "ada@example.org"
 PASSWORD = "correct horse battery"
 SETUP = {"admin_email": ADMIN, "admin_password": PASSWORD, "organisation": "Example Works"}
@@ -9,13 +11,13 @@ SETUP = {"admin_email": ADMIN, "admin_password": PASSWORD, "organisation": "Exam
 
 async def test_the_first_run_happens_once(bare: Any) -> None:
     async with bare.client() as client:
-        assert (await client.get("/api/v1/setup")).json() == {"needed": True}
+        assert (await client.get("/api/v1/setup")).json()["needed"] is True
         done = await client.post("/api/v1/setup", json=SETUP | {"token": True})
         assert done.status_code == 201
         assert done.json()["principal"]["role"] == "admin"
         assert done.json()["token"].startswith("dash_")
         assert (await client.get("/api/v1/session")).json()["principal"]["name"] == ADMIN  # by the cookie
-        assert (await client.get("/api/v1/setup")).json() == {"needed": False}
+        assert (await client.get("/api/v1/setup")).json()["needed"] is False
         again = await client.post("/api/v1/setup", json=SETUP)
         assert (again.status_code, again.json()["code"]) == (409, "E_CONFLICT")
 
@@ -163,3 +165,26 @@ async def test_the_audit_trail_tells_who_did_what(scene: Any, api: Any) -> None:
 async def test_the_settings_in_force_are_shown(api: Any) -> None:
     settings = (await api.get("/api/v1/settings")).json()
     assert settings["auth.session_idle"] == "12h"
+
+
+async def test_a_database_can_be_chosen_until_somebody_is_set_up(bare: Any, database: Any, postgres: Any) -> None:
+    started_again: list[bool] = []
+    bare.it.choosing.again = lambda: started_again.append(True)
+    dsn = f"postgresql://dash:hunter2@/{postgres.new_database().split('/')[3].split('?')[0]}?host={postgres.folder}"
+    async with bare.client() as nobody:
+        kept = (await nobody.get("/api/v1/setup")).json()
+        assert kept == {"needed": True, "database": "embedded" if database.url is None else "postgresql"}
+        wrong = await nobody.post("/api/v1/setup/database/check", json={"dsn": "postgresql://u:hun@ter2@h/d"})
+        assert (wrong.status_code, wrong.json()["problems"][0]["pointer"]) == (422, "/dsn")
+        assert "ter2" not in wrong.text
+        for path in ("check", ""):  # a socket of this machine is no address that a screen may connect to
+            refused = await nobody.post(f"/api/v1/setup/database/{path}".rstrip("/"), json={"dsn": dsn})
+            assert "a socket of this machine is not connected to from a screen" in refused.text or database.url
+            assert (refused.status_code, "hunter2" in refused.text) == (
+                200 if path else 422 if database.url is None else 409, False,
+            )  # fmt: skip
+        assert started_again == []
+        assert (await nobody.post("/api/v1/setup", json=SETUP)).status_code == 201
+        for path in ("database/check", "database"):
+            late = await nobody.post(f"/api/v1/setup/{path}", json={"dsn": dsn})
+            assert late.status_code == 409, late.text

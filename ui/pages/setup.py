@@ -1,4 +1,7 @@
-"""The set-up wizard: administrator, organisation, storage, sample workspace; then straight to a live dashboard."""
+"""The set-up wizard: storage, administrator, organisation, sample workspace; then straight to a live dashboard.
+
+Storage comes first: choosing a database starts Dash again, and nothing that was typed may be lost by that.
+"""
 
 import asyncio
 import shutil
@@ -7,10 +10,11 @@ from pathlib import Path
 from starlette.requests import Request
 
 from ui.markup import button, icon, node
+from ui.pages.setup_place import Disk, place_step
 from ui.screens import Screens
 from ui.widgets.form import password_field, text_field
 
-STEPS = ("Administrator", "Organisation", "Storage", "Start")
+STEPS = ("Storage", "Administrator", "Organisation", "Start")
 
 
 def register(screens: Screens) -> None:
@@ -18,24 +22,23 @@ def register(screens: Screens) -> None:
 
     @screens.open_page("/setup", "Set up", before_setup=True)
     async def setup(_: Request) -> None:
-        free, total = await asyncio.to_thread(_disk, screens.data_dir)
+        disk = await asyncio.to_thread(_disk, screens.data_dir)
         with node("form", css="sheet wide", data_live="setup", action="/ui/setup", method="post"):
             with node("ol", css="steps", aria_label="Steps"):
                 for name in STEPS:
                     node("li", name)
             node("div", "", "form-error", role="alert")
+            _storage(disk, screens.services.databases.current())
             _administrator()
             _organisation()
-            _storage(screens.data_dir, free, total)
             _start()
 
 
-def _disk(path: Path) -> tuple[int, int]:
-    """Return (free, total) bytes of the file system that ``path`` is or will be on; blocking."""
-    while not path.exists():
-        path = path.parent
-    usage = shutil.disk_usage(path)
-    return usage.free, usage.total
+def _disk(folder: Path) -> Disk:
+    """Return the file system that ``folder`` is or will be on; blocking."""
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    usage = shutil.disk_usage(place)
+    return Disk(folder, usage.free, usage.total)
 
 
 def _heading(title: str, lead: str) -> None:
@@ -49,14 +52,21 @@ def _foot(*, first: bool = False) -> None:
             node("span")
         else:
             button("Back", "ghost", data_back="")
-        button("Continue", "primary", data_next="")
+        button("Continue", "primary", data_next="", autofocus=first)
+
+
+def _storage(disk: Disk, database: str | None) -> None:
+    with node("div", css="step", tabindex="-1"):
+        _heading("Welcome to Dash", "First: where rows and settings live. Events are always kept on this machine.")
+        place_step(disk, database)
+        _foot(first=True)
 
 
 def _administrator() -> None:
     with node("div", css="step"):
-        _heading("Welcome to Dash", "First the administrator: the person who may do everything here.")
+        _heading("The administrator", "The person who may do everything here.")
         text_field(
-            "admin_email", "E-mail address", type="email", autocomplete="username", required=True, autofocus=True,
+            "admin_email", "E-mail address", type="email", autocomplete="username", required=True,
             maxlength=254, hint="What you will sign in with. Nothing is sent to it.",
         )  # fmt: skip
         with node("div", css="stack tight"):
@@ -68,7 +78,7 @@ def _administrator() -> None:
                     node("i")
             hint = "At least 12 characters; several words make a good one."
             node("span", hint, "small faint", data_strength_text="", data_default=hint, aria_live="polite")
-        _foot(first=True)
+        _foot()
 
 
 def _organisation() -> None:
@@ -82,34 +92,6 @@ def _organisation() -> None:
             autocomplete="organization",
             placeholder="Example Works",
         )
-        _foot()
-
-
-def _storage(data_dir: Path, free: int, total: int) -> None:
-    gib = 2**30
-    with node("div", css="step", tabindex="-1"):
-        _heading("Storage", "Everything is kept on this machine; nothing has to be installed beside Dash.")
-        with node("div", css="callout"):
-            icon("disk")
-            with node("div", css="grow"):
-                node("b", "Embedded storage")
-                node("p", f"{free / gib:,.0f} GiB of {total / gib:,.0f} GiB free", "muted")
-        with node("dl", css="kv"):
-            for term, text in (
-                ("Directory", str(data_dir)),
-                ("Events", "append-only files, checked by hash, exactly as received"),
-                ("Rows", "one DuckDB file for each organisation"),
-                ("Accounts", "SQLite; passwords only as argon2id hashes"),
-            ):
-                node("dt", term)
-                node("dd", text)
-        if free < 10 * gib:
-            with node("div", css="callout warn"):
-                icon("alert")
-                node(
-                    "p",
-                    "That is little room. Dash stops receiving before the disk is full; point --data-dir elsewhere.",
-                )
         _foot()
 
 

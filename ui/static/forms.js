@@ -1,4 +1,5 @@
 // Forms that answer with a cookie: set-up, sign-in, change of password. Errors stand beside the field they are about.
+import { placeStep } from "./database.js";
 import { define } from "./live.js";
 
 function errorPlace(form, name) {
@@ -137,11 +138,21 @@ define("setup", (form) => {
       i === to ? li.setAttribute("aria-current", "step") : li.removeAttribute("aria-current");
     });
     review(form);
-    steps[to].querySelector("input:not([type=radio]), [data-next], [type=submit]").focus();
+    const first = [...steps[to].querySelectorAll("input:not([type=radio]), [data-next], [type=submit]")];
+    first.find((input) => !input.closest("[hidden]")).focus();
   };
-  const next = () => {
+  const say = (text) => (form.querySelector(".form-error").textContent = text);
+  const place = placeStep(form, {
+    clear: () => clear(form),
+    missing,
+    tell: (problem) => tell(form, problem),
+    say,
+    silent: () => say("The appliance did not answer. Check that it runs, then try again."),
+  });
+  const next = async () => {
     clear(form);
-    if (!missing(steps[at])) show(at + 1);
+    if (missing(steps[at])) return;
+    if (at > 0 || (await place.leave())) show(at + 1);
   };
   form.addEventListener("click", (event) => {
     if (event.target.closest("[data-next]")) next();

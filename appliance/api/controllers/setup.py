@@ -1,5 +1,7 @@
 """``/api/v1/setup``: the first run."""
 
+from typing import Literal
+
 import msgspec
 from litestar import Controller, Response, get, post
 
@@ -7,14 +9,23 @@ from appliance.api.authentication import set_cookie
 from appliance.api.exchange import AnyRequest, answered, read_body, services_of
 from appliance.api.operations import Open, Operation, does
 from appliance.domain.access import Principal
-from appliance.errors import Conflict, Invalid
+from appliance.domain.database.examination import Examination
+from appliance.errors import Conflict, Invalid, TransientError
+from appliance.services.databases import DatabaseRequest
 from appliance.services.views import SetupRequest
 
 
 class SetupState(msgspec.Struct, frozen=True):
-    """``needed``: nobody has set this appliance up yet."""
+    """``needed``: nobody has set this appliance up yet. ``database``: where accounts and settings are kept."""
 
     needed: bool
+    database: Literal["embedded", "postgresql"] = "embedded"
+
+
+class Restarting(msgspec.Struct, frozen=True):
+    """Dash starts again; ``GET /api/v1/setup`` tells when it is back, by its ``database``."""
+
+    restarting: bool = True
 
 
 class SetupDone(msgspec.Struct, frozen=True):
@@ -22,6 +33,9 @@ class SetupDone(msgspec.Struct, frozen=True):
 
     principal: Principal
     token: str | None
+
+
+_DATABASE = {"dsn": "postgresql://dash@db.example.org/dash?sslmode=verify-full"}
 
 
 class SetupController(Controller):
@@ -33,7 +47,46 @@ class SetupController(Controller):
         **does(Operation(summary="Whether the first run is still to come", access=Open.ANYBODY, answer=SetupState)),
     )
     async def state(self, request: AnyRequest) -> Response[bytes]:
-        return answered(SetupState(await services_of(request).setup.needed()))
+        services = services_of(request)
+        needed = await services.setup.needed()
+        return answered(SetupState(needed, "embedded" if services.databases.current() is None else "postgresql"))
+
+    @post(
+        "/database/check",
+        **does(
+            Operation(
+                summary="Look at a database before choosing it",
+                description="Only before the set-up, and only where a screen may connect to: see `egress.allow`.",
+                access=Open.ANYBODY,
+                body=DatabaseRequest,
+                example=_DATABASE,
+                answer=Examination,
+                errors=(Conflict, Invalid, TransientError),
+            )
+        ),
+    )
+    async def check_database(self, request: AnyRequest) -> Response[bytes]:
+        found = await services_of(request).databases.check(await read_body(request, DatabaseRequest))
+        return answered(found)
+
+    @post(
+        "/database",
+        **does(
+            Operation(
+                summary="Keep accounts, settings and rows in this database",
+                description="Only before the set-up. It is noted in the data directory, and Dash starts again on it.",
+                access=Open.ANYBODY,
+                body=DatabaseRequest,
+                example=_DATABASE,
+                answer=Restarting,
+                status=202,
+                errors=(Conflict, Invalid, TransientError),
+            )
+        ),
+    )
+    async def choose_database(self, request: AnyRequest) -> Response[bytes]:
+        await services_of(request).databases.choose(await read_body(request, DatabaseRequest))
+        return answered(Restarting(), 202)
 
     @post(
         "/",

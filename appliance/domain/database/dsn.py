@@ -182,7 +182,10 @@ def _of_hosts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(text: str) -> str:
-    """Undo percent-encoding, strictly: libpq refuses what ``urllib`` would let pass."""
+    """Undo percent-encoding, strictly: libpq refuses what ``urllib`` would let pass, and trims spaces."""
+    text = text.strip(" \t\n\v\f\r")
+    if re.search(r"\s", text):
+        raise ValueError(f"there is a space in the address: {_ENCODE}")
     if re.search(r"%(?![0-9A-Fa-f]{2})|%00", text):
         raise ValueError(f"a '%' is not followed by two hexadecimal digits: {_ENCODE}")
     raw = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode("utf-8", "strict"))

@@ -82,8 +82,8 @@ def _recovery(facts: Facts, _: Need) -> Iterator[Examined]:
 
 
 def _tls(facts: Facts, _: Need) -> Iterator[Examined]:
-    if facts.on_socket:
-        yield _fine("connected by a socket of this machine")
+    if facts.tls is None and facts.local:
+        yield _fine("connected within this machine")
     elif facts.tls is None:
         remedy = "switch ssl on in the server and write sslmode=verify-full and sslrootcert= into the DSN"
         yield _warn("the connection is not encrypted: passwords and rows can be read on the way", remedy)

@@ -148,7 +148,8 @@ def _wrong_password(dsn: Dsn, _: str) -> Refusal:
 
 
 def _no_line(dsn: Dsn, told: str) -> Refusal:
-    unencrypted = re.search(r"no encryption|SSL off", told)
+    # With sslmode=prefer both ways were tried, and both are told.
+    unencrypted = re.search(r"no encryption|SSL off", told) and not re.search(r"SSL encryption|SSL on", told)
     how = " without TLS" if unencrypted else ""
     remedy = "add a line for it to pg_hba.conf and reload the server" + (", or write sslmode=require" if how else "")
     whom = f"{_who(dsn)} in the database {dsn.database!r} from this machine{how}"

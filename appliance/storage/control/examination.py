@@ -3,29 +3,16 @@
 import socket
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn, Endpoint
+from appliance.domain.database.examination import Examination
 from appliance.domain.database.findings import Need, findings, intentions
 from appliance.domain.database.refusal import Part, Refusal
 from appliance.domain.finding import Examined
-from appliance.egress.guard import Address, Allowed, Verdict, judge, parse_address
+from appliance.egress.guard import Address, Verdict, judge, parse_address, parse_allowed
 from appliance.errors import TransientError
 from appliance.storage.control.backend import Unreachable
 from appliance.storage.control.survey import survey
-
-
-class Examination(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``refused``: the part of the DSN that is wrong; then there is one finding, and no intention."""
-
-    findings: list[Examined]
-    intentions: list[str] = []
-    refused: Part | None = None
-
-    @property
-    def usable(self) -> bool:
-        return all(one.state != "bad" for one in self.findings)
 
 
 def examine(access: Access, need: Need, replicas: Iterable[Access] = ()) -> Examination:
@@ -40,8 +27,8 @@ def examine(access: Access, need: Need, replicas: Iterable[Access] = ()) -> Exam
     return Examination(findings(facts, need), intentions(facts, need))
 
 
-def guarded(dsn: Dsn, allow: Sequence[Allowed]) -> Dsn:
-    """Return ``dsn`` bound to the addresses that its names have now, each judged; blocking.
+def guarded(dsn: Dsn, allow: Sequence[str]) -> Dsn:
+    """Return ``dsn`` bound to the addresses that its names have now, each judged; ``allow``: as egress.allow. Blocking.
 
     For one that was typed into a screen: what the operator wrote into the settings is permitted by that.
 
@@ -49,9 +36,10 @@ def guarded(dsn: Dsn, allow: Sequence[Allowed]) -> Dsn:
         Unreachable: a name is not known, an address may not be connected to, or it is a socket of this machine.
     """
     hosts, ports, addresses = [], [], []
+    allowed = [parse_allowed(text) for text in allow]
     for endpoint in dsn.endpoints:
         for address in _addresses(dsn, endpoint):
-            verdict = judge(address, endpoint.port, allow)
+            verdict = judge(address, endpoint.port, allowed)
             if verdict in (Verdict.NEVER, Verdict.PRIVATE):
                 raise Unreachable(_forbidden(endpoint, address, verdict))
             hosts.append(endpoint.host)
@@ -73,10 +61,11 @@ def _addresses(dsn: Dsn, endpoint: Endpoint) -> list[Address]:
 
 
 def _forbidden(endpoint: Endpoint, address: Address, verdict: Verdict) -> Refusal:
+    named = str(address) if endpoint.host == str(address) else f"{endpoint.host!r}, that is {address},"
     if verdict is Verdict.NEVER:
-        told = f"{endpoint.host!r} is {address}, a link-local, metadata or multicast address"
+        told = f"{named} is a link-local, metadata or multicast address"
         return Refusal(Part.HOST, told, "name the database by another address: none such is connected to")
     network = f"[{address}/128]" if address.version == 6 else f"{address}/32"
-    told = f"{endpoint.host!r} is {address}, a private address, which a screen may not have connected to by itself"
+    told = f"{named} is a private address, which a screen may not have connected to by itself"
     remedy = f"the operator of this machine sets DASH_DATABASE_URL, or adds '{network}:{endpoint.port}' to egress.allow"
     return Refusal(Part.HOST, told, remedy)

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
-from appliance.errors import Conflict, DashError, TransientError
+from appliance.errors import Conflict, DashError, Invalid, NotFound, TransientError
 from appliance.storage.control import schema, sqlite
 from appliance.storage.control.backend import ALONE, Backend, Unreachable
 from appliance.storage.control.recollection import Question, Recollection
@@ -66,7 +66,12 @@ class ControlPlane:
         return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) is not None
 
     async def read(self, work: Callable[[Session], T]) -> T:
-        """Run ``work`` on one consistent view. What it returns must not need the session any more."""
+        """Run ``work`` on one consistent view. What it returns must not need the session any more.
+
+        Raises:
+            NotFound: it was asked by a text that no row can hold.
+            TransientError, FatalError: as ``write``.
+        """
         answer: T = await self._threads(self.read_now, work)
         return answer
 
@@ -106,7 +111,10 @@ class ControlPlane:
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """``read`` for those who are in a thread already."""
-        return self._transact(self._backend.reading, work)
+        try:
+            return self._transact(self._backend.reading, work)
+        except Invalid as error:
+            raise NotFound(f"there is nothing by that name: {error}") from error
 
     def write_now(self, work: Callable[[Session], T], *, alone: bool = True) -> T:
         """``write`` for those who are in a thread already.

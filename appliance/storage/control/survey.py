@@ -11,6 +11,7 @@ from psycopg.rows import class_row, dict_row
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.facts import Extension, Facts, Replica, Schema
+from appliance.egress.guard import parse_address
 from appliance.errors import TransientError
 from appliance.storage.control import schema as schemas
 from appliance.storage.control.backend import Unreachable
@@ -50,7 +51,7 @@ SELECT default_version AS available, installed_version AS installed,
        current_setting('timescaledb.license', true) AS licence
 FROM pg_available_extensions WHERE name = 'timescaledb'
 """
-_POSITION: Final = "SELECT system_identifier, pg_current_wal_insert_lsn()::text FROM pg_control_system()"
+_POSITION: Final = "SELECT system_identifier, pg_current_wal_flush_lsn()::text FROM pg_control_system()"
 _REPLICA: Final = """
 SELECT pg_is_in_recovery() AS standby, system_identifier = %(system)s AS same_cluster,
        CASE WHEN NOT pg_is_in_recovery() OR pg_last_wal_replay_lsn() >= %(position)s::pg_lsn THEN 0
@@ -84,7 +85,7 @@ def _look(connection: "psycopg.Connection[Any]", access: Access, replicas: Itera
     return Facts(
         **server,
         schema=access.schema,
-        on_socket=connection.info.host.startswith("/"),
+        local=_is_local(connection),
         sslmode=access.dsn.get("sslmode") or "prefer",
         schemas=tuple(found),
         missing=tuple(sorted(expected - {one.name for one in found})),
@@ -95,6 +96,11 @@ def _look(connection: "psycopg.Connection[Any]", access: Access, replicas: Itera
         round_trips=tuple(_round_trips(connection)),
         replicas=tuple(_replicas(connection, replicas, in_recovery=server["in_recovery"])),
     )
+
+
+def _is_local(connection: "psycopg.Connection[Any]") -> bool:
+    info = connection.info
+    return info.host.startswith("/") or (bool(info.hostaddr) and parse_address(info.hostaddr).is_loopback)
 
 
 def _lived_in(connection: "psycopg.Connection[Any]", access: Access, usable: set[str]) -> tuple[str | None, list[str]]:

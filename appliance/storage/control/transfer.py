@@ -58,10 +58,11 @@ def _copy_table(old: Session, new: Session, table: SqlTable) -> Iterator[int]:
     """Copy a table, and yield after each batch how many rows there are by now."""
     rows = 0
     wanted = select(table).order_by(*table.primary_key).execution_options(yield_per=BATCH)
-    for batch in old.execute(wanted).mappings().partitions():
-        new.execute(insert(table), [dict(row) for row in batch])
-        rows += len(batch)
-        yield rows
+    with old.execute(wanted) as found:  # a cursor in the server, which is to be closed also after an error
+        for batch in found.mappings().partitions():
+            new.execute(insert(table), [dict(row) for row in batch])
+            rows += len(batch)
+            yield rows
 
 
 def _prove(old: Session, new: Session, expected: Counts) -> None:
