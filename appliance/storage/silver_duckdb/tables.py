@@ -57,7 +57,7 @@ def create(
     own = {"id": table.pipeline_id, "number": number}
     cursor.execute(_BEGUN, {**own, "live": live, "first_seq": first_seq})
     cursor.execute(_PROGRESS, {**own, "seq": first_seq - 1})
-    return stored_columns({**SYSTEM_FIELDS, **{column.name.lower(): column.type for column in table.columns}})
+    return stored_columns({**SYSTEM_FIELDS, **{column.name.lower(): column.type for column in table.columns}}, DuckDb())
 
 
 def extend(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, stored: Stored) -> Stored:
