@@ -124,8 +124,8 @@ def _expression(build: Build, op: str, field: str, kind: FieldType) -> exp.Expr:
     value, dialect = column(field), build.dialect
     if op in PERCENTILES:
         shares = build.shares[field]
-        every = build.dialect.percentiles(value, shares, build.one_in)
-        return exp.Bracket(this=exp.paren(every), expressions=[integer(shares.index(PERCENTILES[op]))], offset=0)
+        every = dialect.percentiles(value, shares, build.one_in)
+        return dialect.percentile(every, shares.index(PERCENTILES[op]))
     match op:
         case "last":
             return dialect.last(value, kind)

@@ -92,6 +92,10 @@ class Dialect(Protocol):
         """
         ...
 
+    def percentile(self, every: exp.Expr, place: int) -> exp.Expr:
+        """Return one of ``percentiles``, counted from 0."""
+        ...
+
     def last(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         """Return the value, not null, of the row that is the last by (_time, _seq, _item)."""
         ...
@@ -184,6 +188,9 @@ class DuckDb:
         enough = exp.GTE(this=only(exp.Count(this=number), chosen), expression=integer(FEW_ROWS))
         few = call("list_aggregate", least, exp.Literal.string("quantile_cont"), wanted)
         return exp.Case().when(enough, only(exact, chosen)).else_(few)
+
+    def percentile(self, every: exp.Expr, place: int) -> exp.Expr:
+        return exp.Bracket(this=exp.paren(every), expressions=[integer(place)], offset=0)
 
     def last(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         return self.latest(value, self.place(), kind)

@@ -16,10 +16,13 @@ from appliance.storage.sql.dialect import call
 from appliance.storage.sql.statement import column, integer, name
 
 LONGEST_NAME: Final = 63  # in bytes; the server cuts off what is longer, and then two names may be one
-PLACE_DIGITS: Final = 19  # of each half of a place
+PLACE_DIGITS: Final = 48
+PLACE_OFFSET: Final = 1 << 62  # makes instants in µs numbers of 19 digits, in every year there is
+SEQ_DIGITS: Final = 19
+ITEM_DIGITS: Final = 10
 _SCALE: Final = 2.0**100
 _LARGEST: Final = (2 - 2.0**-52) * 2.0**1023
-_LEAST: Final = 1e-270  # what is nearer to zero adds nothing to a sum
+_LEAST: Final = 1e-270
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE_ALL: Final = 62_200_000_000_000_000  # in µs: so long before 1970 is before the year 1
 _TYPES: Final = {
@@ -52,9 +55,10 @@ class PostgreSql:
     descends_from_null = True
 
     def render(self, tree: exp.Expr) -> str:
-        for node in tree.find_all(exp.Identifier, exp.Literal):
-            told = fitted(node.name) if isinstance(node, exp.Identifier) else node.name
-            node.set("this", told.replace("%", "%%"))
+        if any(_as_sent(node) != node.name for node in tree.find_all(exp.Identifier, exp.Literal)):
+            tree = tree.copy()  # a part of it may be in another tree too
+            for node in tree.find_all(exp.Identifier, exp.Literal):
+                node.set("this", _as_sent(node))
         return tree.sql(self.sqlglot_name)
 
     def table(self, told: str, alias: str | None = None) -> exp.Table:
@@ -105,14 +109,7 @@ class PostgreSql:
     def total(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         if kind is not FieldType.FLOAT:
             return exp.Sum(this=value)
-        # the server refuses to answer when a sum is beyond the greatest float: scaled by a power of two it never is
-        vanishes = exp.LT(this=exp.Abs(this=value.copy()), expression=_number(_LEAST))
-        scaled = exp.Sum(
-            this=exp.Case().when(vanishes, _number(0.0)).else_(exp.paren(value.copy()) * _number(1 / _SCALE))
-        )
-        beyond = exp.GT(this=exp.Abs(this=scaled), expression=_number(_LARGEST / _SCALE))
-        infinite = exp.Sign(this=scaled.copy()) * _number_told("Infinity")
-        return exp.Case().when(beyond, infinite).else_(scaled.copy() * _number(_SCALE))
+        return _unscaled(exp.Sum(this=_scaled(value)))
 
     def extreme(self, how: type[exp.Min | exp.Max], value: exp.Expr, kind: FieldType) -> exp.Expr:
         if kind is FieldType.BOOLEAN:
@@ -144,8 +141,11 @@ class PostgreSql:
         """Always exact: the server sorts on disk what its ``work_mem`` does not hold."""
         array = exp.Array(expressions=[exp.Literal.number(share) for share in shares])
         wanted = exp.cast(array, "DOUBLE PRECISION[]", dialect="postgres")
-        order = exp.Order(expressions=[exp.Ordered(this=exp.cast(value, "DOUBLE"), nulls_first=False)])
+        order = exp.Order(expressions=[exp.Ordered(this=_scaled(exp.cast(value, "DOUBLE")), nulls_first=False)])
         return exp.WithinGroup(this=call("percentile_cont", wanted), expression=order)
+
+    def percentile(self, every: exp.Expr, place: int) -> exp.Expr:
+        return _unscaled(exp.Bracket(this=exp.paren(every), expressions=[integer(place)], offset=0))
 
     def last(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         return self.latest(value, self.place(), kind)
@@ -153,14 +153,32 @@ class PostgreSql:
     def place(self) -> exp.Expr:
         """As text of one width: the greatest text is found while hashing, the greatest row by sorting all of them."""
         micros = exp.cast(exp.paren(_epoch(column("_time")) * integer(1_000_000)), "BIGINT")
-        instant = _text(exp.paren(micros + integer(1 << 62)))  # 19 digits in every year there is
-        item = call("least", column("_item"), integer((1 << 20) - 1))
-        number = _text(exp.paren(column("_seq") * integer(1 << 20) + item))
-        return _collated(exp.DPipe(this=instant, expression=call("lpad", number, integer(PLACE_DIGITS), _zero())))
+        seq = call("lpad", _text(column("_seq")), integer(SEQ_DIGITS), _zero())
+        item = call("lpad", _text(column("_item")), integer(ITEM_DIGITS), _zero())
+        return _collated(
+            exp.DPipe(this=exp.DPipe(this=_text(micros + integer(PLACE_OFFSET)), expression=seq), expression=item)
+        )
 
     def latest(self, value: exp.Expr, place: exp.Expr, kind: FieldType) -> exp.Expr:
         greatest = exp.Max(this=exp.DPipe(this=place, expression=_text(value)))
-        return exp.cast(call("substr", greatest, integer(2 * PLACE_DIGITS + 1)), _TYPES[kind], dialect="postgres")
+        return exp.cast(call("substr", greatest, integer(PLACE_DIGITS + 1)), _TYPES[kind], dialect="postgres")
+
+
+def _scaled(value: exp.Expr) -> exp.Expr:
+    """Return a float so small that neither sums nor differences of such leave the range of floats.
+
+    Where one does, the server refuses to answer, or answers infinity. Scaling by a power of two changes no digit; what
+    is nearer to zero than ``_LEAST`` becomes zero.
+    """
+    vanishes = exp.LT(this=exp.Abs(this=value.copy()), expression=_number(_LEAST))
+    return exp.Case().when(vanishes, _number(0.0)).else_(exp.paren(value.copy()) * _number(1 / _SCALE))
+
+
+def _unscaled(scaled: exp.Expr) -> exp.Expr:
+    """Return what is not scaled any more; infinite where it is too large for a float."""
+    beyond = exp.GT(this=exp.Abs(this=scaled.copy()), expression=_number(_LARGEST / _SCALE))
+    infinite = exp.Sign(this=scaled.copy()) * _number_told("Infinity")
+    return exp.Case().when(beyond, infinite).else_(scaled * _number(_SCALE))
 
 
 def fitted(told: str) -> str:
@@ -175,6 +193,11 @@ def fitted(told: str) -> str:
 def quoted(told: str) -> str:
     """Return ``told`` as an identifier, whatever characters it has, and fitted."""
     return '"' + fitted(told).replace('"', '""') + '"'
+
+
+def _as_sent(node: exp.Expr) -> str:
+    told = fitted(node.name) if isinstance(node, exp.Identifier) else node.name
+    return told.replace("%", "%%")
 
 
 def _instant(us: int) -> exp.Expr:
