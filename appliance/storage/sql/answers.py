@@ -40,7 +40,7 @@ def as_measures(answer: pa.Table, source: str) -> pa.Table:
     ``source``: what was read, told in the schema's metadata.
     """
     columns = [_plain(answer.column(place)) for place in range(answer.num_columns)]
-    return pa.table(columns, names=answer.column_names).replace_schema_metadata({"source": source})
+    return pa.Table.from_arrays(columns, names=answer.column_names).replace_schema_metadata({"source": source})
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
