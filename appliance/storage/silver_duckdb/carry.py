@@ -1,6 +1,5 @@
 """What a new generation takes over from the live one: events that Bronze no longer has."""
 
-from collections.abc import Sequence
 from typing import Final
 
 import duckdb
@@ -10,10 +9,11 @@ from appliance.domain.ids import PipelineId
 from appliance.errors import Conflict
 from appliance.storage.silver_duckdb import journal, spans, tables
 from appliance.storage.silver_duckdb.schema import columns_of, quoted
-from appliance.storage.sql.carried import Carried, carried
+from appliance.storage.sql.carried import carried
 from appliance.storage.sql.dead_letters import DEAD_COLUMNS
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, dead_table, physical_name, rows_table
+from appliance.storage.sql.variants import extra_with_variants
 
 _FROM: Final = """
 SELECT number, seq, (SELECT first_seq FROM _generations WHERE pipeline_id = $id AND number = $number)
@@ -58,7 +58,7 @@ def carry_over(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, sto
         rows=quoted(rows_table(pipeline_id, live)),
         targets="".join(f", {quoted(physical_name(one.name, columns[one.name]))}" for one in values),
         values="".join(f", {one.value.sql(_DIALECT.sqlglot_name)}" for one in values),
-        extra=_extra(values),
+        extra=extra_with_variants(values),
     )
     cursor.execute(statement, {"first_seq": first_seq})
     _letters_and_spans(cursor, pipeline_id, (live, number), first_seq)
@@ -81,28 +81,3 @@ def _letters_and_spans(
         {**own, "first_seq": first_seq},
     )
     spans.sum_up(cursor, pipeline_id, number)
-
-
-def _extra(values: Sequence[Carried]) -> str:
-    """Return SQL for ``_extra`` with the values beside it that are none of their column's type now."""
-    members = [
-        f"CASE WHEN {one.misfit.sql(_DIALECT.sqlglot_name)}"
-        f" THEN CAST(to_json({_text(one.name)}) AS VARCHAR) || ':' ||"
-        f" CAST(to_json({one.former.sql(_DIALECT.sqlglot_name)}) AS VARCHAR) END"
-        for one in values
-        if one.misfit is not None and one.former is not None
-    ]
-    if not members:
-        return "_extra"
-    noted = f"concat_ws(',', {', '.join(members)})"
-    variant = f"'\"_variant\":{{' || {noted} || '}}}}'"
-    return (
-        f"CASE WHEN {noted} = '' THEN _extra"
-        f" WHEN _extra IS NULL OR starts_with(_extra, '{{')"
-        f" THEN json_merge_patch(coalesce(_extra, '{{}}'), '{{' || {variant})"
-        f" ELSE '{{\"_rest\":' || _extra || ',' || {variant} END"
-    )
-
-
-def _text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

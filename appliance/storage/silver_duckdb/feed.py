@@ -9,14 +9,14 @@ from appliance.components.feed import Feed, FeedPlace
 from appliance.components.silver import Table
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
-from appliance.storage.silver_duckdb import answers
 from appliance.storage.silver_duckdb.commit import read_progress
 from appliance.storage.silver_duckdb.database import Database
 from appliance.storage.silver_duckdb.journal import hand_on_again
 from appliance.storage.silver_duckdb.schema import quoted
-from appliance.storage.silver_duckdb.tables import check
 from appliance.storage.silver_duckdb.transaction import transaction
 from appliance.storage.silver_duckdb.writer import Writer
+from appliance.storage.sql import answers
+from appliance.storage.sql.columns import check
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.records import field_types
 from appliance.storage.sql.source import Stored, rows_of, rows_table

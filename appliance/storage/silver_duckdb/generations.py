@@ -19,6 +19,7 @@ from appliance.storage.silver_duckdb.lanes import LONG
 from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
 from appliance.storage.silver_duckdb.writer import Writer, no_such
 from appliance.storage.sql.checksum import select_checksum
+from appliance.storage.sql.columns import check
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, rows_of
 
@@ -131,7 +132,7 @@ class DuckDbGenerations:
     def checksum(self, table: Table, first_seq: int = 1, last_seq: int | None = None) -> str:
         number = self._writer.number(table)
         stored = self._writer.columns(table.pipeline_id, number)
-        tables.check(table, stored or {})
+        check(table, stored or {})
         source = rows_of(table, stored, _DIALECT, number)
         statement = select_checksum(table, source, _DIALECT, (first_seq, last_seq))
 

@@ -32,7 +32,7 @@ class Rows:
 
     def _stored(self) -> Stored:
         found = self.cursor.execute(_COLUMNS, {"name": rows_table(self.table.pipeline_id, self.number)}).fetchall()
-        return stored_columns({name: KINDS[kind] for name, kind in found if name != "_key"})
+        return stored_columns({name: KINDS[kind] for name, kind in found if name != "_key"}, sheets.DIALECT)
 
 
 def clear(cursor: duckdb.DuckDBPyConnection, gold: Gold, touched: Touched | None = None) -> None:

@@ -8,10 +8,10 @@ import duckdb
 from sqlglot import exp
 
 from appliance.storage.silver_duckdb import gold_sheets as sheets
+from appliance.storage.sql.ranges import ranges_of
 from appliance.storage.sql.statement import column, name
 
 VIEW: Final = "gold_touched"
-_MOST_RANGES: Final = 32  # each costs about a millisecond, and saves the scan of what lies between
 
 
 class Touched:
@@ -53,11 +53,3 @@ def touched_by(cursor: duckdb.DuckDBPyConnection, query: exp.Query, width_us: in
 def buckets_of(view: str, width_us: int) -> exp.Select:
     """Return the query for the buckets that ``_time`` of ``view`` falls in."""
     return exp.select(sheets.DIALECT.bucket(width_us)).distinct().from_(sheets.read(view))
-
-
-def ranges_of(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Return at most ``_MOST_RANGES`` ranges, both ends inclusive, that have all ``numbers`` (ascending) in them."""
-    gaps = [place for place in range(1, len(numbers)) if numbers[place] > numbers[place - 1] + 1]
-    widest = sorted(gaps, key=lambda place: numbers[place - 1] - numbers[place])[: _MOST_RANGES - 1]
-    starts = [0, *sorted(widest)]
-    return [(numbers[start], numbers[end - 1]) for start, end in zip(starts, [*starts[1:], len(numbers)], strict=True)]

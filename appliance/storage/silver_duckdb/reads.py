@@ -6,11 +6,11 @@ from sqlglot import exp
 
 from appliance.components.silver import Aggregation, DeadLetterQuery, RecordQuery, Table
 from appliance.domain.ids import PipelineId
-from appliance.storage.silver_duckdb import answers
 from appliance.storage.silver_duckdb.database import Database
-from appliance.storage.silver_duckdb.tables import check
 from appliance.storage.silver_duckdb.writer import Writer
+from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate, count_matching, wants_percentiles
+from appliance.storage.sql.columns import check
 from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.gold import golds_of

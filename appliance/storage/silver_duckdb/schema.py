@@ -13,7 +13,8 @@ from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, rows_table, stored_columns
 
 FORMAT: Final = 2  # of this file; a file with a greater one was written by a newer version
-KINDS: Final = {DuckDb().type_name(kind): kind for kind in FieldType} | {"INTEGER": FieldType.INTEGER}  # _item's
+_DIALECT: Final = DuckDb()
+KINDS: Final = {_DIALECT.type_name(kind): kind for kind in FieldType} | {"INTEGER": FieldType.INTEGER}  # _item's
 _PREFIX: Final = rows_table("")
 
 # No index on purpose: the writer alone guards _progress, and indexes are what DuckDB files have been damaged through.
@@ -110,7 +111,7 @@ def columns_of(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, numbe
     """Return the columns of a generation's rows as the transaction under way sees them."""
     table = rows_table(pipeline_id, number)
     found = cursor.execute(_OF_ONE, {"table": table}).fetchall()
-    return stored_columns({column.lower(): KINDS[kind] for column, kind in found if column != "_key"})
+    return stored_columns({column.lower(): KINDS[kind] for column, kind in found if column != "_key"}, _DIALECT)
 
 
 def _known(cursor: duckdb.DuckDBPyConnection) -> Known:
@@ -121,6 +122,6 @@ def _known(cursor: duckdb.DuckDBPyConnection) -> Known:
     known: Known = {}
     for pipeline_id, number, live in cursor.execute("SELECT pipeline_id, number, live FROM _generations").fetchall():
         own = known.setdefault(PipelineId(pipeline_id), Generations())
-        own.columns[number] = stored_columns(physical[rows_table(pipeline_id, number)])
+        own.columns[number] = stored_columns(physical[rows_table(pipeline_id, number)], _DIALECT)
         own.live = number if live else own.live
     return known

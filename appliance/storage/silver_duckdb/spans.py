@@ -4,7 +4,6 @@ What holds at the end of every transaction: of each generation the spans lie end
 their sums are its progress.
 """
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from appliance.components.silver import Batch
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.storage.silver_duckdb.schema import quoted
+from appliance.storage.sql.shares import shared_out
 from appliance.storage.sql.source import dead_table, rows_table
 
 _GROW: Final = """
@@ -113,17 +113,6 @@ def cut(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int,
     values = {**own, **place, **told, "gone": gone, "dead_gone": dead_gone}
     cursor.execute(_CUT, values)
     cursor.execute(_SHORTEN, values)
-
-
-def shared_out(events: int, kinds: Sequence[int]) -> list[int]:
-    """Return ``events`` parted like ``kinds``, none of which is exceeded; their sum is at least ``events``."""
-    parts, left, whole = [], events, sum(kinds)
-    for kind in kinds:
-        part = min(kind, left, -(-left * kind // whole)) if whole else 0
-        part = max(part, left - (whole - kind))  # what the kinds to come cannot take
-        parts.append(part)
-        left, whole = left - part, whole - kind
-    return parts
 
 
 def exchange(

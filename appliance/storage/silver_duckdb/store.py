@@ -23,10 +23,11 @@ from appliance.storage.silver_duckdb.occupied import free_bytes
 from appliance.storage.silver_duckdb.opening import Incident, Opening
 from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
-from appliance.storage.silver_duckdb.tables import covers, prepare, remove
+from appliance.storage.silver_duckdb.tables import prepare, remove
 from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
 from appliance.storage.silver_duckdb.upkeep import DuckDbUpkeep
 from appliance.storage.silver_duckdb.writer import Writer, no_such
+from appliance.storage.sql.columns import covers
 from appliance.storage.sql.source import Stored
 
 _COUNTING_SECS: Final = 600.0

@@ -1,20 +1,17 @@
 """Tables of one generation: made, given more columns, widened; never narrowed, never rewritten."""
 
-from collections.abc import Iterable
-
 import duckdb
 
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.errors import Conflict
 from appliance.storage.silver_duckdb import gold, journal
 from appliance.storage.silver_duckdb.schema import quoted
 from appliance.storage.silver_duckdb.transaction import transaction
+from appliance.storage.sql.columns import check
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import Stored, dead_table, physical_name, rows_table, stored_columns
-from appliance.storage.sql.widening import WIDER, widens
 
 _DEAD = """
 CREATE TABLE {dead} (
@@ -60,7 +57,7 @@ def create(
     own = {"id": table.pipeline_id, "number": number}
     cursor.execute(_BEGUN, {**own, "live": live, "first_seq": first_seq})
     cursor.execute(_PROGRESS, {**own, "seq": first_seq - 1})
-    return stored_columns({**SYSTEM_FIELDS, **{column.name.lower(): column.type for column in table.columns}})
+    return stored_columns({**SYSTEM_FIELDS, **{column.name.lower(): column.type for column in table.columns}}, DuckDb())
 
 
 def extend(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, stored: Stored) -> Stored:
@@ -91,38 +88,6 @@ def remove(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: i
     cursor.execute("DELETE FROM _progress WHERE pipeline_id = $id AND generation = $number", own)
     cursor.execute("DELETE FROM _generations WHERE pipeline_id = $id AND number = $number", own)
     journal.forget(cursor, pipeline_id, number)
-
-
-def covers(table: Table, stored: Stored) -> bool:
-    """Return whether rows of ``table`` can be stored as the columns are now."""
-    return all(stored.get(column.name.lower(), (None,))[-1] is column.type for column in table.columns)
-
-
-def check(table: Table, stored: Stored) -> None:
-    """Raise Conflict where ``table`` cannot have the columns it wants. DuckDB's names do not differ by case alone."""
-    names = {"_key", *SYSTEM_FIELDS}
-    seconds = _second_names({column.name.lower() for column in table.columns} | set(stored))
-    for column in table.columns:
-        place = f"Preparing the rows of {table.pipeline_id}: column {column.name!r}"
-        if column.name.lower() in names | seconds:
-            raise Conflict(f"{place} is there twice or is one of Dash's own; give it another name.")
-        names.add(column.name.lower())
-        found = stored.get(column.name.lower(), (column.type,))[-1]
-        if not widens(found, column.type):
-            raise Conflict(
-                f"{place} holds {found.value} and cannot become {column.type.value} ({_hint(found)});"
-                " give the field another name, or save this as a candidate version and replay the pipeline with it."
-            )
-
-
-def _hint(kind: FieldType) -> str:
-    wider = sorted(one.value for one in WIDER.get(kind, ()))
-    return f"it can be widened to {' or '.join(wider)}" if wider else "it cannot be widened"
-
-
-def _second_names(names: Iterable[str]) -> set[str]:
-    """Return the names that are kept for what these columns may be widened to."""
-    return {physical_name(name, (kind, kind)) for name in names for kind in FieldType}
 
 
 def _typed(name: str, kind: FieldType) -> str:

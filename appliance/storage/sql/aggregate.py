@@ -8,9 +8,10 @@ from sqlglot import exp
 from appliance.components.silver import Aggregation, Measure, Table
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.conditions import where, within
-from appliance.storage.sql.dialect import Dialect
+from appliance.storage.sql.dialect import WIDEST_BUCKET_US, Dialect
 from appliance.storage.sql.scope import Scope, closest
 from appliance.storage.sql.statement import Statement, column, integer, name
+from appliance.storage.sql.sums import mean_of, sum_of
 
 PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 _NUMBERS = frozenset({FieldType.INTEGER, FieldType.FLOAT, FieldType.DECIMAL})
@@ -52,7 +53,7 @@ def aggregate(table: Table, source: exp.Expr, query: Aggregation, dialect: Diale
     if keys:
         tree = tree.group_by(*(grouped for _, _, grouped in keys))
     tree = tree.order_by(*ordered(len(keys), bucketed=query.bucket_us is not None))
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    return Statement(dialect.render(tree), scope.values)
 
 
 def count_matching(table: Table, source: exp.Expr, query: Aggregation, dialect: Dialect) -> Statement:
@@ -78,13 +79,17 @@ def _keys(build: Build, query: Aggregation) -> list[tuple[str, exp.Expr, exp.Exp
     """Return the name, what is shown and what is grouped by."""
     keys: list[tuple[str, exp.Expr, exp.Expr]] = []
     if query.bucket_us is not None:
-        if query.bucket_us < 1:
-            build.scope.refuse("/bucket", f"expected a bucket of at least 1 µs, got {query.bucket_us} µs")
-        bucket = build.dialect.bucket(max(1, query.bucket_us))
-        keys.append(("_time", build.dialect.bucket_start(bucket.copy(), query.bucket_us), bucket))
+        width = min(max(1, query.bucket_us), WIDEST_BUCKET_US)
+        if width != query.bucket_us:
+            told = f"expected a bucket of 1 µs to {WIDEST_BUCKET_US} µs, got {query.bucket_us} µs"
+            build.scope.refuse("/bucket", told)
+        bucket = build.dialect.bucket(width)
+        keys.append(("_time", build.dialect.bucket_start(bucket.copy(), width), bucket))
     for place, field in enumerate(query.group_by):
         kind = build.scope.field(field, f"/group_by/{place}")
-        keys.append((field, _carried(column(field), kind), column(field)))
+        if kind is not None:
+            grouped = build.dialect.comparable(column(field), kind)
+            keys.append((field, _carried(grouped.copy(), kind), grouped))
     return keys
 
 
@@ -104,30 +109,35 @@ def _measure(build: Build, measure: Measure, pointer: str) -> exp.Expr | None:
         told = f"{measure.op!r} does not fit {measure.field!r}, which is of type {kind.value}"
         build.scope.refuse(f"{pointer}/op", told, f"it needs {' or '.join(sorted(one.value for one in fits))}")
         return None
-    expression = _expression(build, measure.op, measure.field)
-    return expression if measure.op in ("count", "distinct", "avg", *PERCENTILES) else _carried(expression, kind)
+    expression = _expression(build, measure.op, measure.field, kind)
+    if measure.op in ("min", "max", "last"):
+        return _carried(build.dialect.comparable(expression, kind), kind)
+    return expression
 
 
-def _carried(value: exp.Expr, kind: FieldType | None) -> exp.Expr:
+def _carried(value: exp.Expr, kind: FieldType) -> exp.Expr:
     """Return decimals as floats, which JSON can carry; the sum itself is exact."""
     return exp.cast(value, "DOUBLE") if kind is FieldType.DECIMAL else value
 
 
-def _expression(build: Build, op: str, field: str) -> exp.Expr:
-    value = column(field)
+def _expression(build: Build, op: str, field: str, kind: FieldType) -> exp.Expr:
+    value, dialect = column(field), build.dialect
     if op in PERCENTILES:
         shares = build.shares[field]
-        every = build.dialect.percentiles(value, shares, build.one_in)
-        return exp.Bracket(this=exp.paren(every), expressions=[integer(shares.index(PERCENTILES[op]))], offset=0)
+        every = dialect.percentiles(value, shares, build.one_in)
+        return dialect.percentile(every, shares.index(PERCENTILES[op]))
     match op:
         case "last":
-            return build.dialect.last(value)
+            return dialect.last(value, kind)
         case "distinct":
-            return exp.Count(this=exp.Distinct(expressions=[value]))
+            return exp.Count(this=exp.Distinct(expressions=[dialect.comparable(value, kind)]))
         case "count":
             return exp.Count(this=value)
-    plain: dict[str, type[exp.AggFunc]] = {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}
-    return plain[op](this=value)
+        case "sum":
+            return sum_of(value, kind, dialect)
+        case "avg":
+            return mean_of(value, kind, dialect)
+    return dialect.extreme(exp.Min if op == "min" else exp.Max, value, kind)
 
 
 def _distinct_names(scope: Scope, query: Aggregation) -> None:

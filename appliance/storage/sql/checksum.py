@@ -4,7 +4,7 @@ from sqlglot import exp
 
 from appliance.components.silver import Table
 from appliance.storage.sql.dialect import Dialect
-from appliance.storage.sql.scope import Scope
+from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
 from appliance.storage.sql.statement import Statement, column, name
 
 _OWN = ("_time", "_seq", "_item", "_extra")
@@ -19,7 +19,8 @@ def select_checksum(table: Table, source: exp.Expr, dialect: Dialect, seqs: tupl
     conditions: list[exp.Expr] = [exp.GTE(this=column("_seq"), expression=scope.bind(seqs[0]))]
     if seqs[1] is not None:
         conditions.append(exp.LTE(this=column("_seq"), expression=scope.bind(seqs[1])))
-    values = [column(field) for field in (*_OWN, *(one.name for one in table.columns))]
+    kinds = {**{field: SYSTEM_FIELDS[field] for field in _OWN}, **{one.name: one.type for one in table.columns}}
+    values = [dialect.comparable(column(field), kind) for field, kind in kinds.items()]
     sums = [exp.alias_(exp.Sum(this=dialect.row_hash(values, salt)), name(f"sum_{salt}")) for salt in (1, 2)]
     tree = exp.select(exp.Count(this=exp.Star()), *sums).from_(source).where(*conditions)
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    return Statement(dialect.render(tree), scope.values)

@@ -10,7 +10,7 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import Scope
 from appliance.storage.sql.source import ALIAS, dead_table
-from appliance.storage.sql.statement import Statement, column, integer, name
+from appliance.storage.sql.statement import Statement, column, descending, integer, name
 
 DEAD_COLUMNS = (
     "seq", "item", "reason", "field", "value", "message", "problems", "received_at", "version",
@@ -24,9 +24,9 @@ def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect, gene
     if query.before_seq is not None:
         conditions.append(compared("seq", exp.LT, scope, query.before_seq))
     tree = exp.select(*(exp.alias_(column(field), name(field)) for field in DEAD_COLUMNS))
-    newest = [exp.Ordered(this=column("seq"), desc=True), exp.Ordered(this=column("item"), desc=True)]
-    tree = tree.from_(letters_of(pipeline_id, generation)).where(*conditions).order_by(*newest)
-    return Statement(tree.limit(integer(query.limit)).sql(dialect.sqlglot_name), scope.values)
+    newest = [descending(column(one), null_first=dialect.descends_from_null) for one in ("seq", "item")]
+    tree = tree.from_(letters_of(pipeline_id, generation, dialect)).where(*conditions).order_by(*newest)
+    return Statement(dialect.render(tree.limit(integer(query.limit))), scope.values)
 
 
 def letter_scope() -> Scope:
@@ -34,9 +34,9 @@ def letter_scope() -> Scope:
     return Scope(dict.fromkeys(DEAD_COLUMNS, FieldType.STRING))
 
 
-def letters_of(pipeline_id: str, generation: int) -> exp.Table:
+def letters_of(pipeline_id: str, generation: int, dialect: Dialect) -> exp.Table:
     """Return what to select from, under the alias ``r``."""
-    return exp.Table(this=name(dead_table(pipeline_id, generation)), alias=exp.TableAlias(this=name(ALIAS)))
+    return dialect.table(dead_table(pipeline_id, generation), ALIAS)
 
 
 def letter_conditions(scope: Scope, chosen: LetterFilter) -> list[exp.Expr]:

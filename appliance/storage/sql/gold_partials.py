@@ -7,15 +7,14 @@ from sqlglot import exp
 
 from appliance.components.silver import Column
 from appliance.domain.mapping import FieldType
-from appliance.storage.sql.dialect import Dialect
+from appliance.storage.sql.dialect import Dialect, only
 from appliance.storage.sql.gold import BIN, Op, Part, Sheet, State
 from appliance.storage.sql.sketch import bin_of
 from appliance.storage.sql.statement import column, integer, name
+from appliance.storage.sql.sums import exact_sum, sum_of_rest
 
 BUCKET = "_bucket"
-_PLAIN: dict[Op, type[exp.AggFunc]] = {Op.COUNT: exp.Count, Op.MIN: exp.Min, Op.MAX: exp.Max}
-_MERGED: dict[Op, type[exp.AggFunc]] = {Op.MIN: exp.Min, Op.MAX: exp.Max, Op.PLACE: exp.Max, Op.SEQ: exp.Max}
-_EXACT = 10**18  # decimals up to here: 10**11 of them add up without overflow
+_EXTREMES: dict[Op, type[exp.Min | exp.Max]] = {Op.MIN: exp.Min, Op.MAX: exp.Max}
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,17 @@ def as_they_are(of: Counting, sheet: Sheet, source: exp.Expr, conditions: Sequen
 
 def merged(dialect: Dialect, state: State) -> exp.Expr:
     """Return the aggregate that adds up a state; null where it is of no rows."""
-    if state.op is Op.LAST:
-        return dialect.latest(column(state.name), column(State(Op.PLACE, state.field).name))
-    return _MERGED.get(state.op, exp.Sum)(this=column(state.name))
+    value, kind = column(state.name), state.field.type if state.field else FieldType.INTEGER
+    match state.op:
+        case Op.LAST:
+            return dialect.latest(value, column(State(Op.PLACE, state.field).name), kind)
+        case Op.MIN | Op.MAX:
+            return dialect.extreme(_EXTREMES[state.op], value, kind)
+        case Op.PLACE | Op.SEQ:
+            return exp.Max(this=value)
+        case Op.SUM:
+            return dialect.total(value, kind)
+    return exp.Sum(this=value)
 
 
 def union(parts: Sequence[exp.Query]) -> exp.Query:
@@ -88,23 +95,21 @@ def _grouped(of: Counting, keys: Sequence[Column], states: Sequence[exp.Expr]) -
 def _counted(dialect: Dialect, state: State) -> exp.Expr:
     if state.field is None:
         return exp.Count(this=exp.Star()) if state.op is Op.ROWS else exp.Max(this=column("_seq"))
-    value = column(state.field.name)
+    value, kind = column(state.field.name), state.field.type
     match state.op:
         case Op.LAST:
-            return dialect.last(value)
+            return dialect.last(value, kind)
         case Op.PLACE:
-            return _only(exp.Max(this=dialect.place()), exp.Not(this=exp.Is(this=value, expression=exp.Null())))
-        case Op.SUM if state.field.type is FieldType.DECIMAL:
-            return _only(exp.Sum(this=value), _small(value))
+            return only(exp.Max(this=dialect.place()), exp.Not(this=exp.Is(this=value, expression=exp.Null())))
+        case Op.SUM if kind is FieldType.DECIMAL:
+            return exact_sum(value, dialect)
         case Op.REST:
-            return _only(exp.Sum(this=exp.cast(value, "DOUBLE")), exp.Not(this=_small(value)))
+            return sum_of_rest(value)
         case Op.SUM:
-            return exp.Sum(this=value)
-    return _PLAIN[state.op](this=value)
-
-
-def _small(value: exp.Expr) -> exp.Expr:
-    return exp.Between(this=value.copy(), low=integer(-_EXACT), high=integer(_EXACT))
+            return dialect.total(value, kind)
+        case Op.MIN | Op.MAX:
+            return dialect.extreme(_EXTREMES[state.op], value, kind)
+    return exp.Count(this=value)
 
 
 def _bins(of: Counting, sheet: Sheet, field: Column, source: exp.Expr, conditions: Sequence[exp.Expr]) -> exp.Select:
@@ -117,10 +122,6 @@ def _bins(of: Counting, sheet: Sheet, field: Column, source: exp.Expr, condition
         *(_alias(_counted(of.dialect, one), one.name) for one in sheet.states),
     ]
     return _grouped(of, groups, own).from_(source).where(*conditions, known).group_by(bin_of(value))
-
-
-def _only(aggregate: exp.Expr, condition: exp.Expr) -> exp.Expr:
-    return exp.Filter(this=aggregate, expression=exp.Where(this=condition))
 
 
 def _alias(value: exp.Expr, told: str) -> exp.Expr:

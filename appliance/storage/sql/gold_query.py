@@ -17,6 +17,7 @@ from appliance.storage.sql.scope import Scope
 from appliance.storage.sql.sketch import value_at
 from appliance.storage.sql.source import ALIAS
 from appliance.storage.sql.statement import Statement, column, integer, name
+from appliance.storage.sql.sums import either, mean
 
 _MEASURED = "m"
 
@@ -57,7 +58,7 @@ def aggregate_gold(table: Table, rows: exp.Expr, query: Aggregation, route: Rout
         )
     tree = tree.order_by(*ordered(len(build.keys), bucketed=query.bucket_us is not None)).limit(integer(query.limit))
     scope.check()
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    return Statement(dialect.render(tree), scope.values)
 
 
 def _measured(build: _Build) -> exp.Select:
@@ -68,7 +69,7 @@ def _measured(build: _Build) -> exp.Select:
     def part(stretch: Stretch, conditions: list[exp.Expr]) -> exp.Query:
         if stretch.gold is None:
             return count_rows(build.counting, sheet, build.rows.copy(), conditions)
-        return as_they_are(build.counting, sheet, _sheet(stretch.gold.main), conditions)
+        return as_they_are(build.counting, sheet, build.dialect.table(stretch.gold.main.name, ALIAS), conditions)
 
     states = [exp.alias_(merged(build.dialect, state), name(state.name)) for state in wanted.states]
     return _grouped(build.keys, states).from_(_every(build, part))
@@ -82,7 +83,9 @@ def _percentiles(build: _Build, field: Column) -> exp.Select:
     def part(stretch: Stretch, conditions: list[exp.Expr]) -> exp.Query:
         if stretch.gold is None:
             return count_bins(build.counting, sheet, (field,), build.rows.copy(), conditions)
-        return as_they_are(build.counting, sheet, _sheet(stretch.gold.bins), [*conditions, own.copy()])
+        return as_they_are(
+            build.counting, sheet, build.dialect.table(stretch.gold.bins.name, ALIAS), [*conditions, own.copy()]
+        )
 
     added = exp.Sum(this=column(ROWS.name))
     bins = _grouped([*build.keys, BIN.name], [exp.alias_(added, name("n"))]).from_(_every(build, part))
@@ -117,7 +120,13 @@ def _grouped(keys: Sequence[str], values: Sequence[exp.Expr]) -> exp.Select:
 
 
 def _same_group(build: _Build, told: str) -> exp.Expr:
-    same = [exp.NullSafeEQ(this=_of(_MEASURED, key), expression=_of(told, key)) for key in build.keys]
+    kinds = {group.name: group.type for group in build.route.wanted.groups}
+    same = [
+        build.dialect.same(_of(_MEASURED, key), _of(told, key), kinds[key])
+        if key in kinds
+        else exp.EQ(this=_of(_MEASURED, key), expression=_of(told, key))
+        for key in build.keys
+    ]
     return exp.and_(*same) if same else exp.true()
 
 
@@ -129,18 +138,19 @@ def _shown(build: _Build, table: Table, sketches: dict[str, str]) -> list[exp.Ex
         start = build.dialect.bucket_start(_of(_MEASURED, BUCKET), bucket_us)
         shown.append(exp.alias_(start, name("_time")))
     for group in build.route.wanted.groups:
-        shown.append(exp.alias_(_carried(_of(_MEASURED, group.name), group.type), name(group.name)))
+        own = build.dialect.comparable(_of(_MEASURED, group.name), group.type)
+        shown.append(exp.alias_(_carried(own, group.type), name(group.name)))
     for measure in build.query.measures:
         kind = kinds[measure.field] if measure.field is not None else None
         if measure.op in PERCENTILES:
             value: exp.Expr = _of(sketches[str(measure.field)], measure.op)
         else:
-            value = _value(measure, kind)
+            value = _value(build, measure, kind)
         shown.append(exp.alias_(value, name(measure.name)))
     return shown
 
 
-def _value(measure: Measure, kind: FieldType | None) -> exp.Expr:
+def _value(build: _Build, measure: Measure, kind: FieldType | None) -> exp.Expr:
     def state(op: Op) -> exp.Column:
         field = Column(measure.field, kind) if measure.field is not None and kind is not None else None
         return _of(_MEASURED, State(op, field).name)
@@ -152,24 +162,14 @@ def _value(measure: Measure, kind: FieldType | None) -> exp.Expr:
         case "sum" | "avg":
             total: exp.Expr = state(Op.SUM)
             if kind is FieldType.DECIMAL:
-                total = _either(exp.cast(total, "DOUBLE"), state(Op.REST))
-            if measure.op == "sum":
-                return total
-            return exp.cast(total, "DOUBLE") / exp.Nullif(this=state(Op.COUNT), expression=integer(0))
-    return _carried(state(Op(measure.op)), kind)
-
-
-def _either(exact: exp.Expr, rest: exp.Expr) -> exp.Expr:
-    """Return the sum of both, of which any may be null."""
-    return exp.Coalesce(this=exact + rest, expressions=[exact.copy(), rest.copy()])
+                total = either(exp.cast(total, "DOUBLE"), state(Op.REST))
+            return total if measure.op == "sum" else mean(total, state(Op.COUNT))
+    found: exp.Expr = state(Op(measure.op))
+    return _carried(found if kind is None else build.dialect.comparable(found, kind), kind)
 
 
 def _carried(value: exp.Expr, kind: FieldType | None) -> exp.Expr:
     return exp.cast(value, "DOUBLE") if kind is FieldType.DECIMAL else value
-
-
-def _sheet(sheet: Sheet) -> exp.Expr:
-    return exp.Table(this=name(sheet.name), alias=exp.TableAlias(this=name(ALIAS)))
 
 
 def _read(query: exp.Query) -> exp.Expr:

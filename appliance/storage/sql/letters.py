@@ -25,12 +25,12 @@ def select_groups(pipeline_id: str, generation: int, chosen: LetterFilter, diale
         ("example", exp.Min(this=column("message"))),
     ]
     tree = exp.select(*(exp.alias_(value, name(told)) for told, value in shown)).from_(
-        letters_of(pipeline_id, generation)
+        letters_of(pipeline_id, generation, dialect)
     )
     tree = tree.where(*letter_conditions(scope, chosen)).group_by(*(column(field) for field in _CAUSE))
     most = exp.Ordered(this=integer(3), desc=True)
     tree = tree.order_by(most, *(exp.Ordered(this=integer(place), nulls_first=False) for place in (1, 2)))
-    return Statement(tree.limit(integer(MOST_GROUPS)).sql(dialect.sqlglot_name), scope.values)
+    return Statement(dialect.render(tree.limit(integer(MOST_GROUPS))), scope.values)
 
 
 def select_seqs(
@@ -40,6 +40,10 @@ def select_seqs(
     scope = letter_scope()
     after, limit = page
     conditions = [compared("seq", exp.GT, scope, after), *letter_conditions(scope, chosen)]
-    tree = exp.select(exp.alias_(column("seq"), name("seq"))).distinct().from_(letters_of(pipeline_id, generation))
+    tree = (
+        exp.select(exp.alias_(column("seq"), name("seq")))
+        .distinct()
+        .from_(letters_of(pipeline_id, generation, dialect))
+    )
     tree = tree.where(*conditions).order_by(exp.Ordered(this=integer(1))).limit(integer(limit))
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    return Statement(dialect.render(tree), scope.values)

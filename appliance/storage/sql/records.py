@@ -9,7 +9,7 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
-from appliance.storage.sql.statement import Statement, column, integer, name
+from appliance.storage.sql.statement import Statement, column, descending, integer, name
 
 _PLACE = ("_time", "_seq", "_item")
 _OFFERED = ("_time", "_seq", "_item", "_extra")
@@ -26,11 +26,17 @@ def select_records(table: Table, source: exp.Expr, query: RecordQuery, dialect: 
     if query.after is not None:
         conditions += _beyond(scope, query.after, query.order)
     scope.check()
-    descending = query.order is Order.DESC
-    selected = [exp.alias_(column(field), name(field)) for field in (*_OFFERED, *(one.name for one in table.columns))]
+    shown = [(field, dialect.comparable(column(field), kind)) for field, kind in field_types(table).items()]
+    selected = [exp.alias_(value, name(field)) for field, value in shown]
     tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
-    tree = tree.order_by(*(exp.Ordered(this=column(field), desc=descending, nulls_first=False) for field in _PLACE))
-    return Statement(tree.sql(dialect.sqlglot_name), scope.values)
+    tree = tree.order_by(*(_ordered(column(field), query.order, dialect) for field in _PLACE))
+    return Statement(dialect.render(tree), scope.values)
+
+
+def _ordered(value: exp.Expr, order: Order, dialect: Dialect) -> exp.Ordered:
+    if order is Order.DESC:
+        return descending(value, null_first=dialect.descends_from_null)
+    return exp.Ordered(this=value, desc=False, nulls_first=False)
 
 
 def _beyond(scope: Scope, after: tuple[datetime, int, int], order: Order) -> list[exp.Expr]:

@@ -1,7 +1,8 @@
 """Percentiles from bins: values are counted by their logarithm, so that each bin is as wide as 2 % of what is in it.
 
 A bin is a number that orders like the values in it: zero is 0, positive ones are above, negative ones below. Counts of
-bins add up, whatever they were counted from. Any value is told from its bin to within ``ERROR`` of itself.
+bins add up, whatever they were counted from. Any value is told from its bin to within ``ERROR`` of itself; one that is
+nearer to zero than 1e-300 as 1e-300, for a database may refuse to compute with less.
 
 Source: Masson, Rim, Lee: DDSketch: a fast and fully-mergeable quantile sketch with relative-error guarantees, VLDB
 2019; here without its limit on the number of bins.
@@ -18,7 +19,7 @@ ERROR: Final = 0.01
 _WIDTH: Final = math.log((1 + ERROR) / (1 - ERROR))
 _MIDDLE: Final = math.log(1 - ERROR)  # from a bin's upper end to the value that is within ERROR of both ends
 _ZERO: Final = 40_000  # the least float that is not zero, 5e-324, is in bin -37,219; the greatest in 35,488
-_LARGEST: Final = 709.78  # exp() of more is infinite
+_SMALLEST, _LARGEST = -690.77, 709.78  # exp() of more is infinite
 
 
 def bin_of(value: exp.Expr) -> exp.Expr:
@@ -34,6 +35,7 @@ def value_of_bin(number: exp.Expr) -> exp.Expr:
     """Return the value that stands for all in a bin."""
     size = exp.paren(exp.Abs(this=number) - integer(_ZERO)) * _number(_WIDTH) + _number(_MIDDLE)
     finite = exp.Anonymous(this="least", expressions=[size, _number(_LARGEST)])
+    finite = exp.Anonymous(this="greatest", expressions=[finite, _number(_SMALLEST)])
     return exp.Sign(this=number.copy()) * exp.Exp(this=finite)
 
 

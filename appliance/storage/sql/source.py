@@ -33,22 +33,28 @@ def _suffix(generation: int) -> str:
 
 
 def physical_name(name: str, types: Sequence[FieldType]) -> str:
-    """Return under which name the table has the last of a column's ``types``: the first has the column's own."""
+    """Return what the last of a column's ``types`` is called: the first has the column's own name.
+
+    What the table calls it is up to the database: see ``Dialect.physical``.
+    """
     return name if len(types) == 1 else f"{name}#{types[-1].value}"
 
 
-def stored_columns(physical: Mapping[str, FieldType]) -> Stored:
-    """Return the columns that a table's physical ones make up."""
-    own = {name: kind for name, kind in physical.items() if not _is_second(name, physical)}
+def stored_columns(physical: Mapping[str, FieldType], dialect: Dialect) -> Stored:
+    """Return the columns that a table's physical ones, by their names in lower case, make up."""
+    told = {dialect.told(name): kind for name, kind in physical.items()}
+    seconds = {name: _seconds(name, physical, dialect) for name in told}
+    others = {dialect.physical(second) for of in seconds.values() for second in of}
     return {
-        name: (kind, *sorted((one for one in FieldType if physical.get(f"{name}#{one.value}") is one), key=rank))
-        for name, kind in own.items()
+        name: (kind, *sorted(seconds[name].values(), key=rank))
+        for name, kind in told.items()
+        if dialect.physical(name) not in others
     }
 
 
-def _is_second(name: str, physical: Mapping[str, FieldType]) -> bool:
-    head, _, tail = name.rpartition("#")
-    return head in physical and physical[name].value == tail
+def _seconds(name: str, physical: Mapping[str, FieldType], dialect: Dialect) -> dict[str, FieldType]:
+    wanted = {physical_name(name, (kind, kind)): kind for kind in FieldType}
+    return {second: kind for second, kind in wanted.items() if physical.get(dialect.physical(second)) is kind}
 
 
 def rows_of(table: Table, stored: Stored | None, dialect: Dialect, generation: int = 1) -> exp.Expr:
@@ -59,28 +65,26 @@ def rows_of(table: Table, stored: Stored | None, dialect: Dialect, generation: i
     will be, reads as one of the wider type.
     """
     fields = {**SYSTEM_FIELDS, **{column.name: column.type for column in table.columns}}
-    named = exp.Table(this=name(rows_table(table.pipeline_id, generation)))
-    if stored is not None and all(stored.get(field.lower()) == (kind,) for field, kind in fields.items()):
-        return exp.Table(this=named.this, alias=_alias())
+    rows = rows_table(table.pipeline_id, generation)
+    as_it_is = all(dialect.physical(field) == field for field in fields)
+    if stored is not None and as_it_is and all(stored.get(field.lower()) == (kind,) for field, kind in fields.items()):
+        return dialect.table(rows, ALIAS)
     known = stored or {}
     selected = [
         exp.alias_(value_of(field, known.get(field.lower(), ()), kind, dialect), name(field))
         for field, kind in fields.items()
     ]
     inner = exp.select(*selected)
-    inner = inner.where(exp.false()) if stored is None else inner.from_(named)
-    return exp.Subquery(this=inner, alias=_alias())
+    inner = inner.where(exp.false()) if stored is None else inner.from_(dialect.table(rows))
+    return exp.Subquery(this=inner, alias=exp.TableAlias(this=name(ALIAS)))
 
 
 def value_of(field: str, types: Sequence[FieldType], wanted: FieldType, dialect: Dialect) -> exp.Expr:
     """Return a column's value as ``wanted``, whichever of its ``types`` a row was stored with; none: null."""
     if not types:
         return exp.cast(exp.Null(), dialect.type_name(wanted), dialect=dialect.sqlglot_name)
-    places = [exp.column(name(physical_name(field, types[: place + 1]))) for place in range(len(types))]
+    physical = [dialect.physical(physical_name(field, types[: place + 1])) for place in range(len(types))]
+    places = [exp.column(name(one)) for one in physical]
     values = [widened(place, kind, wanted, dialect) for place, kind in zip(places, types, strict=True)]
     newest, *older = reversed(values)
     return exp.Coalesce(this=newest, expressions=older) if older else newest
-
-
-def _alias() -> exp.TableAlias:
-    return exp.TableAlias(this=name(ALIAS))

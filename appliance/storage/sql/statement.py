@@ -23,6 +23,11 @@ def column(text: str) -> exp.Column:
     return exp.Column(this=name(text), table=name("r"))
 
 
+def descending(value: exp.Expr, *, null_first: bool) -> exp.Ordered:
+    """Return the order, greatest first, of values among which is no null; ``null_first``: what an index has."""
+    return exp.Ordered(this=value, desc=True, nulls_first=null_first)
+
+
 def integer(value: int) -> exp.Expr:
     """Return an integer literal."""
     literal: exp.Expr = exp.Literal.number(value)

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from appliance.components.silver import Aggregation, Measure
 from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.storage.silver_duckdb import gold
-from appliance.storage.silver_duckdb.gold_touched import ranges_of
 from appliance.storage.silver_duckdb.store import DuckDbSilver
+from appliance.storage.sql.ranges import ranges_of
 from tests.silver_batches import PLAIN, START, batch, row
 
 SPREAD = Rollup(name="spread", bucket="1m", group_by=["device"], measures=[RollupMeasure("percentiles", "n")])

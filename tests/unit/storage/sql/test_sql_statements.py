@@ -20,20 +20,15 @@ from appliance.errors import Invalid
 from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.dialect import DuckDb
+from appliance.storage.sql.postgresql import PostgreSql
 from appliance.storage.sql.records import select_records
 from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import rows_of, stored_columns
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-TABLE = Table(PipelineId("pl_1"), (Column('a"; drop', FieldType.STRING), Column("n", FieldType.INTEGER)))
-STORED = stored_columns({**SYSTEM_FIELDS, 'a"; drop': FieldType.STRING, "n": FieldType.INTEGER})
 DUCKDB = DuckDb()
-
-
-class Postgres(DuckDb):
-    """Only what the tests need of the dialect to come: how the neutral part of the tree is written."""
-
-    sqlglot_name = "postgres"
+TABLE = Table(PipelineId("pl_1"), (Column('a"; drop', FieldType.STRING), Column("n", FieldType.INTEGER)))
+STORED = stored_columns({**SYSTEM_FIELDS, 'a"; drop': FieldType.STRING, "n": FieldType.INTEGER}, DUCKDB)
 
 
 def test_a_page_of_rows() -> None:
@@ -58,7 +53,7 @@ def test_values_are_never_part_of_the_text() -> None:
 
 
 def test_columns_the_table_lacks_read_as_null() -> None:
-    stored = stored_columns({**SYSTEM_FIELDS, "n": FieldType.INTEGER})
+    stored = stored_columns({**SYSTEM_FIELDS, "n": FieldType.INTEGER}, DUCKDB)
     statement = select_records(TABLE, rows_of(TABLE, stored, DUCKDB), RecordQuery(), DUCKDB)
     assert 'CAST(NULL AS TEXT) AS "a""; drop", "n" AS "n" FROM "rows_pl_1") AS "r"' in statement.sql
     statement = select_records(TABLE, rows_of(TABLE, None, DUCKDB), RecordQuery(), DUCKDB)
@@ -74,10 +69,10 @@ def test_percentiles_of_a_field_share_one_aggregate() -> None:
 
 
 def test_the_same_tree_in_another_dialect() -> None:
-    postgres = Postgres()
+    postgres = PostgreSql()
     query = RecordQuery(where=(Condition("n", ">", 1),), limit=5)
     statement = select_records(TABLE, rows_of(TABLE, STORED, postgres), query, postgres)
-    assert ' WHERE "r"."n" > %(v0)s ORDER BY "r"."_time" DESC NULLS LAST' in statement.sql
+    assert ' WHERE "r"."n" > %(v0)s ORDER BY "r"."_time" DESC, "r"."_seq" DESC' in statement.sql
     letters = select_dead("pl_1", DeadLetterQuery(reason="type", before_seq=9), postgres)
     assert 'FROM "dead_pl_1" AS "r" WHERE "r"."reason" = %(v0)s AND "r"."seq" < %(v1)s' in letters.sql
     assert letters.values == {"v0": "type", "v1": 9}

@@ -1,4 +1,4 @@
-"""What DuckDB answers, in the types that readers are promised."""
+"""What a database answers, in the types that readers are promised."""
 
 from collections.abc import Mapping
 
@@ -40,7 +40,7 @@ def as_measures(answer: pa.Table, source: str) -> pa.Table:
     ``source``: what was read, told in the schema's metadata.
     """
     columns = [_plain(answer.column(place)) for place in range(answer.num_columns)]
-    return pa.table(columns, names=answer.column_names).replace_schema_metadata({"source": source})
+    return pa.Table.from_arrays(columns, names=answer.column_names).replace_schema_metadata({"source": source})
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -48,7 +48,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(INSTANT)
     if not pa.types.is_decimal(column.type):
         return column
-    try:  # a decimal without places: how Arrow carries DuckDB's HUGEINT
+    try:  # a whole number of more than 64 bits, perhaps
         return column.cast(pa.int64())
     except pa.ArrowInvalid:
         return column.cast(pa.float64())

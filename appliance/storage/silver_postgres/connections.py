@@ -1,0 +1,130 @@
+"""Connections that all organisations share: bounded, waited for a bounded time, never one that is dead twice."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import psycopg
+import structlog
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.string import TextBinaryLoader, TextLoader
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from appliance.storage.silver_postgres import faults
+from appliance.storage.silver_postgres.binary import BinaryArray, BinaryArrayDumper
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+Cursor = psycopg.Cursor[tuple[Any, ...]]
+
+_UNUSED_SECS: Final = 300.0
+# What the administrator did not say: a server that is gone without a word is noticed within half a minute.
+_DEFAULTS: Final[dict[str, Any]] = {
+    "application_name": "dash", "connect_timeout": "5", "keepalives_idle": "15", "keepalives_interval": "5",
+    "keepalives_count": "3",
+}  # fmt: skip
+
+logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every attempt; here an outage is told once
+log = structlog.get_logger("silver")
+
+
+class Connections:
+    """At most ``size`` connections, made when they are needed. ``wait_secs``: the longest anybody waits for one.
+
+    Nothing is kept on a connection from one transaction to the next, no prepared statements either, so that PgBouncer
+    may stand between, in transaction mode too.
+    """
+
+    def __init__(self, conninfo: str, *, size: int, wait_secs: float = 5.0, name: str = "silver") -> None:
+        self.size, self._wait_secs, self._name = size, wait_secs, name
+        self._refused: str | None = None
+        self._telling = threading.Lock()
+        whole = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(conninfo), "client_encoding": "UTF8"})
+        self._pool = ConnectionPool(
+            whole,
+            connection_class=self._connection_class(),
+            kwargs={"autocommit": True, "prepare_threshold": None},
+            min_size=0,
+            max_size=size,
+            timeout=wait_secs,
+            max_idle=_UNUSED_SECS,
+            reconnect_timeout=wait_secs,  # then the next who asks tries at once, instead of waiting ever longer
+            configure=_configure,
+            name=name,
+            open=True,
+        )
+
+    @contextmanager
+    def begun(self, doing: str, begin: str) -> Iterator[Connection]:
+        """Give a connection on which ``begin``, statements that begin a transaction, have just been executed.
+
+        One that turns out to be dead is thrown away, and the next one is taken. What was begun and not ended is undone.
+
+        Raises:
+            TransientError: none is free in time, or none can be made; psycopg.Error: ``begin`` failed otherwise.
+        """
+        connection = self._living(doing, begin)
+        try:
+            yield connection
+        finally:
+            self._pool.putconn(connection)
+
+    def close(self) -> None:
+        """Close all of them; a second call does nothing."""
+        self._pool.close()
+
+    def _living(self, doing: str, begin: str) -> Connection:
+        for _ in range(self.size):
+            connection = self._free(doing)
+            try:
+                connection.execute(begin)
+            except BaseException as error:
+                dead = faults.is_lost(connection)
+                self._pool.putconn(connection)
+                if not (dead and isinstance(error, psycopg.OperationalError)):
+                    raise
+            else:
+                return connection
+        raise faults.no_connection(doing, self._wait_secs, self.size, self._refused or "every connection was dead")
+
+    def _free(self, doing: str) -> Connection:
+        try:
+            return self._pool.getconn()
+        except PoolTimeout as error:
+            raise faults.no_connection(doing, self._wait_secs, self.size, self._refused) from error
+        except PoolClosed as error:
+            raise faults.closed(doing) from error
+
+    def _connection_class(self) -> type[Connection]:
+        """Return a class of connections that says here why one could not be made, which the pool keeps to itself."""
+        connections = self
+
+        class Told(psycopg.Connection[tuple[Any, ...]]):
+            @classmethod
+            def connect(cls, *arguments: Any, **keywords: Any) -> Any:
+                try:
+                    made = super().connect(*arguments, **keywords)
+                except psycopg.Error as error:
+                    connections._tell(str(error).strip().replace("\n", " "))
+                    raise
+                connections._tell(None)
+                return made
+
+        return Told
+
+    def _tell(self, refused: str | None) -> None:
+        with self._telling:
+            before, self._refused = self._refused, refused
+        if refused and not before:
+            log.warning("silver.database_away", connections=self._name, reason=refused)
+        if before and not refused:
+            log.info("silver.database_back", connections=self._name)
+
+
+def _configure(connection: Connection) -> None:
+    """JSON stays the text it is."""
+    connection.adapters.register_dumper(BinaryArray, BinaryArrayDumper)
+    for kind in ("json", "jsonb"):
+        connection.adapters.register_loader(kind, TextLoader)
+    connection.adapters.register_loader("json", TextBinaryLoader)
