@@ -18,11 +18,12 @@ from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
-from appliance.domain.memory import mapper_share, silver_share
+from appliance.domain.memory import mapper_share
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
 from appliance.engine.amend import Amender
+from appliance.engine.database_watch import DatabaseWatch
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
@@ -42,12 +43,11 @@ from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import Settings
 from appliance.settings.declared import declared
+from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
-from appliance.storage.silver_duckdb.registry import Silvers
-from appliance.storage.silver_duckdb.store import DuckDbSilver
 
 log = structlog.get_logger("appliance")
 
@@ -70,18 +70,18 @@ class Appliance:
     engine: Engine
     services: Services
     choosing: Choosing
+    database: DatabaseWatch | None  # None: there is none but the files of the data directory
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Appliance]:
     """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet."""
-    data_dir = settings.server.data_dir
     async with AsyncExitStack() as stack:
         workers = Workers()
         stack.callback(workers.close)
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
-        silvers = Silvers(data_dir / "silver", partial(_silver, settings))
+        silvers = open_silvers(settings)
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
         stack.push_async_callback(bronze.close)
@@ -117,14 +117,17 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             )
         )
         stack.push_async_callback(services.replays.running.close)
-        yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services, choosing)
+        database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
+        yield Appliance(
+            settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services, choosing, database
+        )
 
 
 def _shown(settings: Settings) -> dict[str, str]:
     """Return the settings in force as people may see them."""
     shown = {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
     if settings.silver.memory_limit is None:
-        shown["silver.memory_limit"] += f" ({silver_memory(settings) >> 20} MiB)"
+        shown["silver.memory_limit"] += f" ({memory_of(settings) >> 20} MiB)"
     return shown
 
 
@@ -136,13 +139,6 @@ def _disk(settings: Settings) -> DiskGuard:
     return DiskGuard(settings.server.data_dir, marks, disk.reserve)
 
 
-def silver_memory(settings: Settings) -> int:
-    """Return the bytes that each organisation's store may use."""
-    if settings.silver.memory_limit is not None:
-        return settings.silver.memory_limit
-    return silver_share(memory_bytes(), sum(1 for _ in (settings.server.data_dir / "silver").glob("*.duckdb")))
-
-
 def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
     return FileBronzeLog(
         settings.server.data_dir / "bronze",
@@ -150,15 +146,6 @@ def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
         segment_age=settings.bronze.segment_age,
         max_pending_bytes=settings.ingest.max_inflight_bytes,
         max_open_files=min(MOST_OPEN_SEGMENTS, open_files // 4),
-    )
-
-
-def _silver(settings: Settings, path: Path) -> DuckDbSilver:
-    return DuckDbSilver(
-        path,
-        memory_limit=silver_memory(settings),
-        threads=settings.silver.threads,
-        timeout_secs=settings.silver.query_timeout.total_seconds(),
     )
 
 
@@ -230,13 +217,13 @@ def verify(settings: Settings) -> examine.Report:
 
 def examine_databases(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """Open each database of a stopped appliance: its name, and what is wrong with it or None."""
-    data_dir, place = settings.server.data_dir, place_of(settings)
+    place = place_of(settings)
     openers: list[tuple[str, Callable[[], None]]] = []
     if isinstance(place, Path) and place.exists():
         openers.append((place.name, lambda: ControlPlane.open(place).close()))
         openers.append(("secret.key", partial(_try_key, settings)))
-    for path in sorted((data_dir / "silver").glob("*.duckdb")):
-        openers.append((path.name, partial(_open_and_close, settings, path)))
+    if isinstance(place, Path):
+        openers += [(path.name, partial(_open_and_close, settings, path)) for path in files(settings)]
     return examine.damage(openers)
 
 
@@ -257,4 +244,4 @@ def _try_key(settings: Settings) -> None:
 
 
 def _open_and_close(settings: Settings, path: Path) -> None:
-    _silver(settings, path).close()
+    open_file(settings, path).close()

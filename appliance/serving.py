@@ -67,6 +67,8 @@ async def run(
         await it.services.replays.running.resume()
         _start_jobs(it, stack, metrics)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
+        if it.database is not None:
+            stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
             Listener(root, server.host, server.port),

@@ -79,9 +79,9 @@ def disk(settings: Settings) -> Iterator[Examined]:
 
 def memory(settings: Settings) -> Iterator[Examined]:
     """What may DuckDB use of what there is?"""
-    from appliance import compose
+    from appliance.silvers import memory_of
 
-    machine, share = memory_bytes(), compose.silver_memory(settings)
+    machine, share = memory_bytes(), memory_of(settings)
     told = f"{machine >> 20} MiB for this process, {share >> 20} MiB of it for each organisation's rows"
     if share > machine // 2:
         yield Examined("memory", "warning", told, "lower silver.memory_limit, or set it to auto")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -64,6 +64,10 @@ class ControlPlane:
     def is_there(self) -> bool:
         """Return whether there is a schema to read; blocking."""
         return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) is not None
+
+    def ask(self) -> None:
+        """Return if the database answers; blocking. Raises TransientError."""
+        self.read_now(lambda tx: tx.execute(select(1)))
 
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` on one consistent view. What it returns must not need the session any more.

@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import psycopg
@@ -36,13 +37,15 @@ class Connections:
     may stand between, in transaction mode too.
     """
 
-    def __init__(self, conninfo: str, *, size: int, wait_secs: float = 5.0, name: str = "silver") -> None:
+    def __init__(
+        self, conninfo: str | Callable[[], str], *, size: int, wait_secs: float = 5.0, name: str = "silver"
+    ) -> None:
+        """``conninfo``: a function is asked before each new connection, for a password that changes."""
         self.size, self._wait_secs, self._name = size, wait_secs, name
         self._refused: str | None = None
         self._telling = threading.Lock()
-        whole = make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(conninfo), "client_encoding": "UTF8"})
         self._pool = ConnectionPool(
-            whole,
+            partial(_whole, conninfo),
             connection_class=self._connection_class(),
             kwargs={"autocommit": True, "prepare_threshold": None},
             min_size=0,
@@ -120,6 +123,11 @@ class Connections:
             log.warning("silver.database_away", connections=self._name, reason=refused)
         if before and not refused:
             log.info("silver.database_back", connections=self._name)
+
+
+def _whole(conninfo: str | Callable[[], str]) -> str:
+    given = conninfo if isinstance(conninfo, str) else conninfo()
+    return make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(given), "client_encoding": "UTF8"})
 
 
 def _configure(connection: Connection) -> None:

@@ -11,11 +11,13 @@ from appliance.storage.silver_postgres.store import PostgresSilver
 class Silvers:
     """Owns every open store and the connections that they share; safe to ask from any thread.
 
-    ``open_store`` is given the name of a schema.
+    ``open_store`` is given the name of a schema, which ``schema_of`` tells of an organisation.
     """
 
-    def __init__(self, open_store: Callable[[str], PostgresSilver], *connections: Connections) -> None:
-        self._open_store, self._connections = open_store, connections
+    def __init__(
+        self, open_store: Callable[[str], PostgresSilver], schema_of: Callable[[str], str], *connections: Connections
+    ) -> None:
+        self._open_store, self._schema_of, self._connections = open_store, schema_of, connections
         self._stores: dict[OrganisationId, PostgresSilver] = {}
         self._opening = threading.Lock()
 
@@ -30,7 +32,7 @@ class Silvers:
             return found
         with self._opening:
             if organisation_id not in self._stores:
-                self._stores[organisation_id] = self._open_store(schema_of(organisation_id))
+                self._stores[organisation_id] = self._open_store(self._schema_of(organisation_id))
             return self._stores[organisation_id]
 
     def incidents(self) -> list[str]:
@@ -44,8 +46,3 @@ class Silvers:
         self._stores.clear()
         for connections in self._connections:
             connections.close()
-
-
-def schema_of(organisation_id: OrganisationId) -> str:
-    """Return the name of the schema that an organisation's rows are in."""
-    return f"dash_{organisation_id.lower()}"
