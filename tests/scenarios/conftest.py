@@ -1,6 +1,7 @@
 """A real appliance in this very process, without a port: real SQLite, Bronze, mapping and DuckDB behind the API."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -128,8 +129,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Database:
-    """Where the control plane lives: ``embedded`` in the data directory, or in a PostgreSQL."""
-    if getattr(request, "param", "embedded") == "embedded":
+    """Where everything but events lives: ``embedded`` in the data directory, or in a PostgreSQL."""
+    if getattr(request, "param", os.environ.get("DASH_TEST_DATABASE", "embedded")) == "embedded":
         return Database()
     return Database(url=Dsn.parse(request.getfixturevalue("database_url")))
 
