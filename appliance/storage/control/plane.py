@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
-from appliance.errors import Conflict, Invalid, NotFound, TransientError
+from appliance.errors import Conflict, DashError, NotFound, TransientError
 from appliance.storage.control import schema, sqlite
 from appliance.storage.control.backend import ALONE, Backend, Unreachable
 
@@ -87,10 +87,7 @@ class ControlPlane:
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """``read`` for those who are in a thread already."""
-        try:
-            return self._transact(self._backend.reading, work)
-        except Invalid as error:
-            raise NotFound(f"there is nothing by that name: {error}") from error
+        return self._transact(self._backend.reading, work)
 
     def write_now(self, work: Callable[[Session], T], *, alone: bool = True) -> T:
         """``write`` for those who are in a thread already.
@@ -105,23 +102,26 @@ class ControlPlane:
 
     def _transact(self, engine: Engine, work: Callable[[Session], T]) -> T:
         try:
-            answer = self._run(engine, work)
-        except TransientError as error:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                answer = work(session)
+        except IntegrityError as error:
+            raise Conflict("saving to the control plane failed: it was changed at the same time, try again") from error
+        except Unreachable as error:
             self.trouble = str(error)
             raise
+        except (PoolTimeout, DBAPIError) as error:
+            raise self._told(engine, error) from error
         self.trouble = None
         return answer
 
-    def _run(self, engine: Engine, work: Callable[[Session], T]) -> T:
-        try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                return work(session)
-        except IntegrityError as error:
-            raise Conflict("saving to the control plane failed: it was changed at the same time, try again") from error
-        except PoolTimeout as error:
-            raise TransientError("the control plane cannot be used now: every connection is busy") from error
-        except DBAPIError as error:
-            raise self._backend.told(error) from error
+    def _told(self, engine: Engine, error: PoolTimeout | DBAPIError) -> DashError:
+        if isinstance(error, PoolTimeout):
+            return TransientError("the control plane cannot be used now: every connection is busy")
+        if engine is self._backend.reading and isinstance(error, DataError):  # what no row can hold is in none
+            return NotFound("there is nothing by that name")
+        told = self._backend.told(error)
+        self.trouble = str(told) if isinstance(told, TransientError) else None
+        return told
 
 
 def _backend(where: Path | Access | str) -> Backend:
