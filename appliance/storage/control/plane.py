@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
-from appliance.errors import Conflict, DashError, Invalid, NotFound, TransientError
+from appliance.errors import Conflict, DashError, NotFound, TransientError
 from appliance.storage.control import schema, sqlite
 from appliance.storage.control.backend import ALONE, Backend, Unreachable
 from appliance.storage.control.recollection import Question, Recollection
@@ -115,10 +115,7 @@ class ControlPlane:
 
     def read_now(self, work: Callable[[Session], T]) -> T:
         """``read`` for those who are in a thread already."""
-        try:
-            return self._transact(self._backend.reading, work)
-        except Invalid as error:
-            raise NotFound(f"there is nothing by that name: {error}") from error
+        return self._transact(self._backend.reading, work)
 
     def write_now(self, work: Callable[[Session], T], *, alone: bool = True) -> T:
         """``write`` for those who are in a thread already.
@@ -140,6 +137,8 @@ class ControlPlane:
         except PoolTimeout as error:
             raise TransientError("the control plane cannot be used now: every connection is busy") from error
         except DBAPIError as error:
+            if engine is self._backend.reading and isinstance(error, DataError):  # what no row can hold is in none
+                raise NotFound("there is nothing by that name") from error
             raise self._backend.told(error) from error
 
 
