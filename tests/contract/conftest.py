@@ -1,37 +1,45 @@
 """Adapters held to the contract suites. A new one is done when it is in its list here and they pass."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.silver import SilverStore
-from appliance.storage.silver_duckdb.store import DuckDbSilver
+from appliance.storage.silver_postgres.connections import Connections
 from tests.contract.bronze_adapters import ADAPTERS
-
-SILVER_STORES: dict[str, Callable[[Path], SilverStore]] = {
-    "duckdb": lambda folder: DuckDbSilver(folder / "org_1.duckdb"),
-}
+from tests.contract.silver_stores import STORES, Open
+from tests.postgres import PostgresServer
 
 
-@pytest.fixture(params=SILVER_STORES)
-def reopen_silver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], SilverStore]]:
+@pytest.fixture(scope="session")
+def connections(postgres: PostgresServer) -> Iterator[Connections]:
+    """Connections to one database for all tests, each of which has a schema of its own: a database takes a second."""
+    shared = Connections(postgres.new_database(), size=6)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(params=STORES)
+def reopen_silver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     """Close the row store, if it is open, and open it again on the same place."""
     opened: list[SilverStore] = []
+    open_store = STORES[request.param](tmp_path, request.getfixturevalue)
 
     def again() -> SilverStore:
         for store in opened:
             store.close()
-        opened.append(SILVER_STORES[request.param](tmp_path))
+        opened.append(open_store())
         return opened[-1]
 
     yield again
-    opened[-1].close()
+    for store in opened:
+        store.close()
 
 
 @pytest.fixture
-def silver(reopen_silver: Callable[[], SilverStore]) -> SilverStore:
+def silver(reopen_silver: Open) -> SilverStore:
     return reopen_silver()
 
 

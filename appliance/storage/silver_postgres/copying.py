@@ -1,0 +1,40 @@
+"""Rows and dead letters into their tables, by binary COPY."""
+
+import pyarrow as pa
+
+from appliance.components.silver import Table
+from appliance.storage.silver_postgres import binary, names
+from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.places import Place
+from appliance.storage.sql.dead_letters import DEAD_COLUMNS
+from appliance.storage.sql.source import physical_name
+
+_PLAIN = ("_time", "_seq", "_item", "_extra")
+_KEYED = ("_time", "_seq", "_item", "_key", "_extra")
+
+
+def insert_rows(cursor: Cursor, table: Table, place: Place, rows: pa.Table) -> None:
+    """Append rows with the system columns and those of ``table``; others of theirs are left out."""
+    own = _KEYED if table.keyed else _PLAIN
+    columns = [column.name for column in table.columns]
+    physical = [physical_name(name, place.stored[name.lower()]) for name in columns]
+    into = names.tables(table.pipeline_id, place.number)["rows"]
+    copy(cursor, f"{into} ({names.columns((*own, *physical))})", rows.select([*own, *columns]))
+
+
+def insert_dead(cursor: Cursor, table: Table, place: Place, dead: pa.Table) -> None:
+    """Append dead letters."""
+    into = names.tables(table.pipeline_id, place.number)["dead"]
+    copy(cursor, f"{into} ({names.columns(DEAD_COLUMNS)})", dead.select(DEAD_COLUMNS))
+
+
+def copy(cursor: Cursor, into: str, rows: pa.Table) -> None:
+    """Append ``rows``. ``into``: a table and its columns as SQL, in the order of those of ``rows``."""
+    if not rows.num_rows:
+        return
+    statement = f"COPY {into} FROM STDIN (FORMAT binary)".replace("%%", "%")  # it goes without values
+    with cursor.copy(statement) as sent:
+        sent.write(binary.HEADER)
+        for part in binary.rows(rows):
+            sent.write(part)
+        sent.write(binary.TRAILER)

@@ -1,0 +1,119 @@
+"""Reading: each in a transaction of its own, with a deadline, seeing whole commits only."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+from psycopg import errors
+from sqlglot import exp
+
+from appliance.components.arrow import DEAD_SCHEMA
+from appliance.components.silver import Aggregation, DeadLetterQuery, RecordQuery, Table
+from appliance.domain.ids import PipelineId
+from appliance.storage.silver_postgres import fetched, paging, places, progress
+from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.database import Database
+from appliance.storage.silver_postgres.names import DIALECT, tables
+from appliance.storage.silver_postgres.places import Place
+from appliance.storage.sql import answers
+from appliance.storage.sql.aggregate import aggregate
+from appliance.storage.sql.columns import check
+from appliance.storage.sql.dead_letters import select_dead
+from appliance.storage.sql.gold import golds_of
+from appliance.storage.sql.gold_query import aggregate_gold
+from appliance.storage.sql.gold_route import route
+from appliance.storage.sql.records import field_types, select_records
+from appliance.storage.sql.source import rows_of
+
+_RECENT: Final = "SELECT min(_time) FROM {rows} WHERE _seq > %(after)s AND _seq <= %(last)s"
+
+
+class Reads:
+    """``timeout_secs``: for a read that does not name its own."""
+
+    def __init__(self, database: Database, timeout_secs: float) -> None:
+        self._database, self._timeout_secs = database, timeout_secs
+
+    def records(self, table: Table, query: RecordQuery, timeout_secs: float | None) -> pa.Table:
+        """See ``SilverStore.records``."""
+
+        def work(cursor: Cursor) -> pa.Table:
+            place = places.find_of(cursor, table)
+            source, schema = source_of(table, place), answers.rows_schema(field_types(table))
+            parts, left = [schema.empty_table()], query.limit
+            for stretch in _stretches(cursor, table, place, query):
+                statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
+                parts.append(fetched.as_schema(cursor, statement, schema))
+                left -= parts[-1].num_rows
+                if left <= 0:
+                    break
+            return pa.concat_tables(parts)
+
+        return self._database.read(f"reading rows of {table.pipeline_id}", timeout_secs or self._timeout_secs, work)
+
+    def aggregate(self, table: Table, query: Aggregation, timeout_secs: float | None) -> pa.Table:
+        """See ``SilverStore.aggregate``."""
+
+        def work(cursor: Cursor) -> pa.Table:
+            place = places.find_of(cursor, table)
+            source = source_of(table, place)
+            statement = aggregate(table, source, query, DIALECT)
+            if table.rollups and place and (answer := _from_gold(cursor, table, place, source, query)) is not None:
+                return answer
+            return answers.as_measures(fetched.as_it_comes(cursor, statement, _told(query)), "silver")
+
+        return self._database.read(f"querying {table.pipeline_id}", timeout_secs or self._timeout_secs, work)
+
+    def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
+        """See ``SilverStore.dead_letters``."""
+
+        def work(cursor: Cursor) -> pa.Table:
+            place = places.find(cursor, pipeline_id)
+            if place is None:
+                return answers.no_dead_letters()
+            statement = select_dead(pipeline_id, query, DIALECT, place.number)
+            return fetched.as_schema(cursor, statement, DEAD_SCHEMA)
+
+        return self._database.read(f"reading dead letters of {pipeline_id}", self._timeout_secs, work)
+
+
+def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQuery) -> Iterable[RecordQuery]:
+    """Return the queries that together answer ``query``: itself alone where there are few rows."""
+    reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
+    if place is None or reached is None or reached.outcome.stored <= paging.FEW:
+        return [query]
+    newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
+    recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()
+    return paging.stretches(query, recent[0][0])
+
+
+def source_of(table: Table, place: Place | None) -> exp.Expr:
+    """Return what to select from, to read ``table`` where its rows are; None: there is no table yet.
+
+    Raises:
+        Conflict: a column is none that ``table`` can read.
+    """
+    check(table, place.stored if place else {})
+    return rows_of(table, place.stored if place else None, DIALECT, place.number if place else 1)
+
+
+def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, query: Aggregation) -> pa.Table | None:
+    """Return the answer by rollups; None: they do not have it, or are not made yet."""
+    found = route(table, query, golds_of(table, place.number))
+    if found is None:
+        return None
+    statement = aggregate_gold(table, source, query, found, DIALECT)
+    cursor.execute("SAVEPOINT gold")
+    try:
+        answer = fetched.as_it_comes(cursor, statement, _told(query))
+    except errors.UndefinedTable:
+        cursor.execute("ROLLBACK TO SAVEPOINT gold")
+        return None
+    return answers.as_measures(answer, found.source)
+
+
+def _told(query: Aggregation) -> list[str]:
+    """Return the names of the answer's columns."""
+    time = ["_time"] if query.bucket_us is not None else []
+    return [*time, *query.group_by, *(measure.name for measure in query.measures)]

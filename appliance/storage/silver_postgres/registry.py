@@ -1,0 +1,51 @@
+"""The stores of all organisations in one database: a schema each, opened when it is first asked for."""
+
+import threading
+from collections.abc import Callable
+
+from appliance.domain.ids import OrganisationId
+from appliance.storage.silver_postgres.connections import Connections
+from appliance.storage.silver_postgres.store import PostgresSilver
+
+
+class Silvers:
+    """Owns every open store and the connections that they share; safe to ask from any thread.
+
+    ``open_store`` is given the name of a schema.
+    """
+
+    def __init__(self, open_store: Callable[[str], PostgresSilver], *connections: Connections) -> None:
+        self._open_store, self._connections = open_store, connections
+        self._stores: dict[OrganisationId, PostgresSilver] = {}
+        self._opening = threading.Lock()
+
+    def of(self, organisation_id: OrganisationId) -> PostgresSilver:
+        """Return the organisation's store; opening it the first time blocks.
+
+        Raises:
+            TransientError, FatalError, ConfigError: it cannot be opened.
+        """
+        found = self._stores.get(organisation_id)
+        if found is not None:
+            return found
+        with self._opening:
+            if organisation_id not in self._stores:
+                self._stores[organisation_id] = self._open_store(schema_of(organisation_id))
+            return self._stores[organisation_id]
+
+    def incidents(self) -> list[str]:
+        """Return what happened to the files since the start: none are ours, the database server has its own log."""
+        return []
+
+    def close(self) -> None:
+        """Close every store, and the connections; a second call does nothing."""
+        for store in self._stores.values():
+            store.close()
+        self._stores.clear()
+        for connections in self._connections:
+            connections.close()
+
+
+def schema_of(organisation_id: OrganisationId) -> str:
+    """Return the name of the schema that an organisation's rows are in."""
+    return f"dash_{organisation_id.lower()}"

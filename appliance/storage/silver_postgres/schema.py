@@ -1,0 +1,88 @@
+"""The schema's own tables, made once, by whichever node comes first."""
+
+import hashlib
+from typing import Final
+
+from appliance.errors import ConfigError, FatalError, Problem
+from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.sql.postgresql import quoted
+
+FORMAT: Final = 1  # of this schema; one with a greater one was made by a newer version
+
+# _pipelines.version rises with everything that was done alone: who began before finds out.
+# _generations.columns: the columns of its rows, each with the types it has had, as JSON; keyed: keys can be looked up;
+# period: how long those are that its rows are partitioned by, null where they are not.
+# _periods.name: the partition; null: there is none, and rows of that time are among the rest.
+# _progress, _spans: of a partition of events, which is in the high bits of their numbers, so that nodes that receive
+# beside each other never write the same line. _spans.dead_gone: of the events dead, those whose dead letters retention
+# has removed since.
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS _format (format integer NOT NULL);
+INSERT INTO _format SELECT {format} WHERE NOT EXISTS (SELECT FROM _format);
+CREATE TABLE IF NOT EXISTS _pipelines (
+    pipeline_id text PRIMARY KEY, live integer NOT NULL, version bigint NOT NULL DEFAULT 1
+);
+CREATE TABLE IF NOT EXISTS _generations (
+    pipeline_id text NOT NULL, number integer NOT NULL, first_seq bigint NOT NULL, created_at timestamptz NOT NULL,
+    columns text NOT NULL, keyed boolean NOT NULL, period text, PRIMARY KEY (pipeline_id, number)
+);
+CREATE TABLE IF NOT EXISTS _periods (
+    pipeline_id text NOT NULL, generation integer NOT NULL, starts timestamptz NOT NULL, ends timestamptz NOT NULL,
+    name text, PRIMARY KEY (pipeline_id, generation, starts, ends)
+);
+CREATE SEQUENCE IF NOT EXISTS _numbers AS integer START WITH 2;
+CREATE TABLE IF NOT EXISTS _progress (
+    pipeline_id text NOT NULL, generation integer NOT NULL, partition smallint NOT NULL, seq bigint NOT NULL,
+    stored bigint NOT NULL DEFAULT 0, filtered bigint NOT NULL DEFAULT 0, duplicate bigint NOT NULL DEFAULT 0,
+    dead bigint NOT NULL DEFAULT 0, updated_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline_id, generation, partition)
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS _spans (
+    pipeline_id text NOT NULL, generation integer NOT NULL, partition smallint NOT NULL, first_seq bigint NOT NULL,
+    last_seq bigint NOT NULL, day date NOT NULL, version integer NOT NULL, stored bigint NOT NULL,
+    filtered bigint NOT NULL, duplicate bigint NOT NULL, dead bigint NOT NULL, gone bigint NOT NULL DEFAULT 0,
+    dead_gone bigint NOT NULL DEFAULT 0, PRIMARY KEY (pipeline_id, generation, first_seq)
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS _amendments (
+    pipeline_id text NOT NULL, number bigint NOT NULL, seq bigint NOT NULL, item integer NOT NULL,
+    PRIMARY KEY (pipeline_id, seq, item)
+);
+CREATE INDEX IF NOT EXISTS _amendments_by_number ON _amendments (pipeline_id, number);
+CREATE TABLE IF NOT EXISTS _amended (
+    pipeline_id text NOT NULL, generation integer NOT NULL, seq bigint NOT NULL, outcome text NOT NULL,
+    version integer NOT NULL, amended_at timestamptz NOT NULL, PRIMARY KEY (pipeline_id, generation, seq)
+);
+"""
+
+
+def begin(cursor: Cursor, schema: str) -> None:
+    """Make the schema and its own tables where they are not there; inside a transaction.
+
+    Raises:
+        FatalError: a newer version made them; ConfigError: the database cannot hold every text.
+    """
+    key = int.from_bytes(hashlib.blake2b(schema.encode(), digest_size=8).digest(), "big", signed=True)
+    cursor.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": key})
+    found = cursor.execute(
+        "SELECT to_regnamespace(%(name)s) IS NOT NULL, current_setting('server_encoding')", {"name": quoted(schema)}
+    ).fetchall()
+    there, encoding = found[0]
+    if encoding != "UTF8":
+        remedy = "make the database with ENCODING 'UTF8' TEMPLATE template0"
+        raise ConfigError([Problem("database.url", f"the database has the encoding {encoding}, expected UTF8", remedy)])
+    if not there:
+        cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
+    if not _has_tables(cursor, schema):
+        cursor.execute(_TABLES.format(format=FORMAT))
+    (number,) = cursor.execute("SELECT max(format) FROM _format").fetchall()[0]
+    if number > FORMAT:
+        raise FatalError(
+            f"Opening the row store in schema {schema!r}: it has format {number}, expected at most {FORMAT}.",
+            hint="run the version of Dash that wrote it, or a newer one",
+        )
+
+
+def _has_tables(cursor: Cursor, schema: str) -> bool:
+    """Return whether the last of the tables is there; making those that are would need rights nobody has to give."""
+    name = f"{quoted(schema)}._amended"
+    return bool(cursor.execute("SELECT to_regclass(%(name)s) IS NOT NULL", {"name": name}).fetchall()[0][0])

@@ -1,0 +1,174 @@
+"""The row store of one organisation in one schema of a PostgreSQL database."""
+
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+import pyarrow as pa
+import structlog
+
+from appliance.components.letters import Amendment
+from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, SilverStore, Table
+from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import PipelineId
+from appliance.domain.ledger import Outcome
+from appliance.errors import FatalError, TransientError
+from appliance.storage.silver_postgres import gold, partition, places, progress, schema, tables
+from appliance.storage.silver_postgres.amend import amend
+from appliance.storage.silver_postgres.commit import check_outcome, commit
+from appliance.storage.silver_postgres.connections import Connections, Cursor
+from appliance.storage.silver_postgres.database import Database
+from appliance.storage.silver_postgres.feed import PostgresFeed
+from appliance.storage.silver_postgres.generations import PostgresGenerations
+from appliance.storage.silver_postgres.letters import PostgresLetters
+from appliance.storage.silver_postgres.locks import Lock
+from appliance.storage.silver_postgres.periods import Periods
+from appliance.storage.silver_postgres.places import Place
+from appliance.storage.silver_postgres.reads import Reads
+from appliance.storage.silver_postgres.recount import recount
+from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
+
+T = TypeVar("T")
+
+_COUNTING_SECS: Final = 600.0
+_TRIES: Final = 3  # of somebody who prepares a table, while somebody else prepares it otherwise
+
+log = structlog.get_logger("silver")
+
+
+class PostgresSilver:
+    """SilverStore in the schema ``name``, which is made where it is not there; any number of nodes may have it open.
+
+    ``writing``, ``reading``: connections to the database, the same for both if only one is given; not closed with the
+    store. ``timeout_secs``: for a read that does not name its own.
+
+    Raises:
+        TransientError: the database cannot be reached. FatalError: a newer version made the schema.
+        ConfigError: the role may not do what it has to, or the database cannot hold every text.
+    """
+
+    def __init__(
+        self,
+        writing: Connections,
+        name: str,
+        *,
+        reading: Connections | None = None,
+        timeout_secs: float = 15.0,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._database = Database(name, writing, reading or writing)
+        self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
+        self._golds, self._periods = gold.Ready(), Periods()
+        self._clock = clock
+        self._reads = Reads(self._database, timeout_secs)
+        self.generations = PostgresGenerations(self._database)
+        self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
+        self.feed = PostgresFeed(self._database, timeout_secs, clock)
+        self.upkeep = PostgresUpkeep(self._database, clock)
+
+    def prepare(self, table: Table) -> None:
+        """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
+
+        def look(cursor: Cursor) -> bool:
+            return tables.prepared(cursor, table, places.find_of(cursor, table))
+
+        def work(cursor: Cursor) -> None:
+            place = places.find_of(cursor, table)
+            if not tables.prepared(cursor, table, place):
+                tables.prepare(cursor, table, place)
+
+        doing = f"preparing the rows of {table.pipeline_id}"
+        if not self._database.write(doing, look, table.pipeline_id):
+            self._database.write(doing, work, table.pipeline_id, Lock.ALONE)
+
+    def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
+        return self._progress(pipeline_id, generation, partition.FIRST)
+
+    def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
+        def work(cursor: Cursor) -> dict[PipelineId, Progress]:
+            return progress.read_live(cursor, list(pipeline_ids))
+
+        found = self._database.read("reading progress", _COUNTING_SECS, work)
+        return {pipeline_id: found.get(pipeline_id, Progress()) for pipeline_id in pipeline_ids}
+
+    def commit(self, batch: Batch) -> Progress:
+        """See ``SilverStore.commit``. A table not prepared, or with fewer columns, is prepared first."""
+        check_outcome(batch)
+        table = batch.table
+        how = Lock.ALONE if table.keyed else Lock.SHARED
+
+        def work(cursor: Cursor, place: Place) -> Progress:
+            self._periods.make(cursor, table, place, batch.rows, self._clock())
+            return commit(cursor, batch, place)
+
+        try:
+            return self._prepared(table, how, work, "storing rows of")
+        except TransientError:
+            stood = self._progress(table.pipeline_id, table.generation, partition.of(batch.first_seq))
+            if stood.seq != batch.last_seq:
+                raise
+            log.info("silver.commit_landed", pipeline=table.pipeline_id, seq=stood.seq)  # the fault came after it
+            return stood
+
+    def records(self, table: Table, query: RecordQuery, *, timeout_secs: float | None = None) -> pa.Table:
+        return self._reads.records(table, query, timeout_secs)
+
+    def aggregate(self, table: Table, query: Aggregation, *, timeout_secs: float | None = None) -> pa.Table:
+        return self._reads.aggregate(table, query, timeout_secs)
+
+    def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
+        return self._reads.dead_letters(pipeline_id, query)
+
+    def recount(self, table: Table) -> Outcome:
+        def work(cursor: Cursor) -> Outcome:
+            place = places.find_of(cursor, table)
+            return recount(cursor, table.pipeline_id, place.number) if place else Outcome()
+
+        return self._database.read(f"counting the rows of {table.pipeline_id}", _COUNTING_SECS, work)
+
+    def drop(self, pipeline_id: PipelineId) -> None:
+        def work(cursor: Cursor) -> None:
+            for number in places.numbers(cursor, pipeline_id):
+                tables.remove(cursor, pipeline_id, number)
+            cursor.execute("DELETE FROM _pipelines WHERE pipeline_id = %(id)s", {"id": pipeline_id})
+
+        self._database.write(f"removing the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _amend(self, amendment: Amendment) -> Progress:
+        def work(cursor: Cursor, place: Place) -> Progress:
+            return amend(cursor, amendment, place, self._clock())
+
+        return self._prepared(amendment.table, Lock.ALONE, work, "amending events of")
+
+    def _progress(self, pipeline_id: PipelineId, generation: int | None, of: int) -> Progress:
+        def work(cursor: Cursor) -> Progress | None:
+            place = places.find(cursor, pipeline_id, generation)
+            return progress.read(cursor, pipeline_id, place.number, of) if place else None
+
+        return self._database.read("reading progress", _COUNTING_SECS, work) or Progress(partition.before(of))
+
+    def _prepared(self, table: Table, how: Lock, work: Callable[[Cursor, Place], T], doing: str) -> T:
+        """Return ``work(cursor, place)``, committed, of a table that was prepared if need be."""
+
+        def once(cursor: Cursor) -> tuple[T] | None:
+            place = places.enter(cursor, table, how)
+            if place is None or not tables.stores(table, place):
+                return None
+            if not self._golds.has(cursor, table, place.number, place.version):
+                return None
+            return (work(cursor, place),)
+
+        for _ in range(_TRIES):
+            done = self._database.write(f"{doing} {table.pipeline_id}", once, table.pipeline_id)
+            if done is not None:
+                return done[0]
+            self.prepare(table)
+        raise FatalError(
+            f"Preparing the rows of {table.pipeline_id}: its tables are changed again and again meanwhile.",
+            hint="two nodes refine this pipeline with mappings that differ; run one of them",
+        )
+
+
+_: type[SilverStore] = PostgresSilver

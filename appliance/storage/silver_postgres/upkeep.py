@@ -1,0 +1,72 @@
+"""The upkeep of one schema: rows that retention and erasure remove, and what the schema occupies."""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import structlog
+
+from appliance.components.silver import Progress, Table
+from appliance.components.upkeep import Compacted, StoreSize, Upkeep
+from appliance.domain.clock import Clock
+from appliance.storage.silver_postgres import periods, places, progress
+from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.database import Database
+from appliance.storage.silver_postgres.erase import erase
+from appliance.storage.silver_postgres.length import length_for
+from appliance.storage.silver_postgres.locks import Lock
+from appliance.storage.silver_postgres.occupied import dead_tables, measure, whole
+from appliance.storage.silver_postgres.trim import trim
+from appliance.storage.sql.postgresql import quoted
+
+_MEASURING_SECS: Final = 60.0
+
+log = structlog.get_logger("silver")
+
+
+class PostgresUpkeep:
+    """The ``upkeep`` of a PostgresSilver."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
+        def work(cursor: Cursor) -> int:
+            place = places.enter(cursor, table, Lock.ALONE)
+            if place is None:
+                return 0
+            if place.period is not None:
+                periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
+            return trim(cursor, table, place.number, before, up_to)
+
+        return self._database.write(f"trimming the rows of {table.pipeline_id}", work, table.pipeline_id)
+
+    def erase(self, table: Table, seqs: Sequence[int]) -> Progress:
+        def work(cursor: Cursor) -> Progress:
+            erase(cursor, table, seqs, self._clock())
+            live = places.find(cursor, table.pipeline_id)
+            return (progress.read(cursor, table.pipeline_id, live.number) if live else None) or Progress()
+
+        return self._database.write(f"erasing events of {table.pipeline_id}", work, table.pipeline_id, Lock.ALONE)
+
+    def size(self) -> StoreSize:
+        return self._database.read("measuring the row store", _MEASURING_SECS, measure)
+
+    def compact(self) -> Compacted:
+        """See ``Upkeep.compact``: the server frees the space of removed rows, and gives back what is at the end.
+
+        Tables are read and written all the while; only those of which much was removed are looked at. It needs no disk.
+        """
+        began, doing = time.monotonic(), "compacting the row store"
+        before = self._database.read(doing, _MEASURING_SECS, whole)
+        for name in self._database.read(doing, _MEASURING_SECS, dead_tables):
+            told = f"{quoted(self._database.schema)}.{quoted(name)}"
+            self._database.outside(doing, f"VACUUM (ANALYZE) {told}")
+        after = self._database.read(doing, _MEASURING_SECS, whole)
+        done = Compacted(before, after, time.monotonic() - began)
+        log.info("silver.compacted", schema=self._database.schema, before=done.before_bytes, after=done.after_bytes)
+        return done
+
+
+_: type[Upkeep] = PostgresUpkeep

@@ -1,0 +1,27 @@
+"""The row stores held to the contract suites. A new one is done when it is in its list here and they pass."""
+
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.components.silver import SilverStore
+from appliance.storage.silver_duckdb.store import DuckDbSilver
+from appliance.storage.silver_postgres.store import PostgresSilver
+
+Open = Callable[[], SilverStore]
+
+_numbers = count(1)
+
+
+def duckdb(folder: Path, fixture: Callable[[str], Any]) -> Open:
+    return lambda: DuckDbSilver(folder / "org_1.duckdb")
+
+
+def postgres(folder: Path, fixture: Callable[[str], Any]) -> Open:
+    connections, schema = fixture("connections"), f"dash_org_{next(_numbers)}"
+    return lambda: PostgresSilver(connections, schema)
+
+
+STORES: Final = {"duckdb": duckdb, "postgres": postgres}
+"""How each is opened on a place of its own, which the test may do again and again."""
