@@ -44,7 +44,7 @@ class Reads:
             parts, left = [schema.empty_table()], query.limit
             for stretch in _stretches(cursor, table, place, query):
                 statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
-                parts.append(fetched.as_schema(cursor, statement, schema))
+                parts.append(fetched.as_schema(cursor, statement, schema, left))
                 left -= parts[-1].num_rows
                 if left <= 0:
                     break
