@@ -79,11 +79,11 @@ class PostgresServer:
         port = f"&port={self.settings['port']}" if "port" in self.settings else ""
         return f"postgresql://{user}@/{database}?host={self.folder}{port}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def new_database(self, options: str = "") -> str:
+        """Make an empty database and return its URL. ``options``: of CREATE DATABASE."""
         name = f"test_{next(self._names)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
 

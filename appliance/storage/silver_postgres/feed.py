@@ -112,14 +112,14 @@ class _Reading:
         full = self._cursor.execute(_AMENDED_UP_TO, {**own, "limit": limit}).fetchall()
         own["up_to"] = up_to = full[0][0] if full else last
         least, greatest = self._cursor.execute(_BOUNDS, own).fetchall()[0]
-        return self._rows(_AMENDED, {**own, "least": least, "greatest": greatest}), up_to
+        return self._rows(_AMENDED, {**own, "least": least, "greatest": greatest}, limit), up_to
 
     def _committed(self, seq: int, limit: int) -> tuple[pa.Table, int]:
         """Return rows of events after ``seq``, and up to which event that is."""
         reached = progress.read(self._cursor, self._table.pipeline_id, self._number)
         end = max(seq, reached.seq if reached else 0)
         up_to = self._up_to(seq, end, limit) if end > seq else end
-        return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}), up_to
+        return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}, limit), up_to
 
     def _up_to(self, seq: int, end: int, limit: int) -> int:
         """Return the event of the last of ``limit`` rows; ``end`` if there are fewer.
@@ -136,8 +136,8 @@ class _Reading:
             looked, length, wanted = looked + length, 10 * length, wanted - count
         return end
 
-    def _rows(self, sql: str, values: dict[str, Any]) -> pa.Table:
-        return fetched.as_schema(self._cursor, Statement(sql.format(**self._names), values), self._schema)
+    def _rows(self, sql: str, values: dict[str, Any], most: int) -> pa.Table:
+        return fetched.as_schema(self._cursor, Statement(sql.format(**self._names), values), self._schema, most)
 
 
 def _last_amendment(cursor: Cursor, table: Table) -> int:

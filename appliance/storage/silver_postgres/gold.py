@@ -66,12 +66,6 @@ class Ready:
         return True
 
 
-def settled(cursor: Cursor, table: Table, number: int) -> bool:
-    """Return whether ``begin`` has nothing to do: the generation has the rollups that ``table`` declares, no others."""
-    prefix = gold_prefix(table.pipeline_id, number)
-    return _names(golds_of(table, number)) == sheets.existing(cursor, prefix)
-
-
 def begin(cursor: Cursor, table: Table, number: int) -> None:
     """Make the rollups that ``table`` declares and drop all others of this generation; new ones count its rows.
 

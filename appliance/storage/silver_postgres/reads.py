@@ -44,7 +44,7 @@ class Reads:
             parts, left = [schema.empty_table()], query.limit
             for stretch in _stretches(cursor, table, place, query):
                 statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
-                parts.append(fetched.as_schema(cursor, statement, schema))
+                parts.append(fetched.as_schema(cursor, statement, schema, left))
                 left -= parts[-1].num_rows
                 if left <= 0:
                     break
@@ -104,7 +104,7 @@ def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, que
     if found is None:
         return None
     statement = aggregate_gold(table, source, query, found, DIALECT)
-    cursor.execute("SAVEPOINT gold")
+    cursor.execute("SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off")
     try:
         answer = fetched.as_it_comes(cursor, statement, _told(query))
     except errors.UndefinedTable:
