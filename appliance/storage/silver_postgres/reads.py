@@ -106,7 +106,7 @@ def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, que
     if found is None:
         return None
     statement = aggregate_gold(table, source, query, found, DIALECT)
-    cursor.execute("SAVEPOINT gold")
+    cursor.execute("SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off")
     try:
         answer = fetched.as_it_comes(cursor, statement, _told(query))
     except errors.UndefinedTable:
