@@ -18,6 +18,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import FatalError, NotFound, TransientError
+from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
@@ -53,7 +54,7 @@ class FileBronzeLog:
 
     Delivery ids are remembered in a window: the newest 100,000 of each pipeline, and none older than 24 hours. It
     survives a restart. Deliveries that wait for the disk take at most ``max_pending_bytes``, shared fairly (see
-    ``Shares``).
+    ``Shares``). ``archive``: where closed segments go once ``archive.rounds`` is started, and are read from at once.
     """
 
     def __init__(  # noqa: PLR0913 - keyword values with defaults, each a promise of its own
@@ -65,6 +66,7 @@ class FileBronzeLog:
         segment_age: timedelta = timedelta(hours=1),
         max_pending_bytes: int = 64 << 20,
         max_open_files: int = 256,
+        archive: Archiving | None = None,
         sync: Sync = os.fdatasync,
         write: Write = write_all,
     ) -> None:
@@ -83,7 +85,10 @@ class FileBronzeLog:
         self._lines: dict[PipelineId, _Line] = {}
         self._opening = RLock()
         self._closed = False
+        self.archive = LogArchive(root, archive, clock) if archive else None
         self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
+        if self.archive is not None:
+            self._caretaker.compressed = self.archive.rounds.wake
 
     @property
     def upkeep(self) -> LogUpkeep:
@@ -143,9 +148,13 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         if line is not None:
             with self._opening:
+                if self.archive is not None:
+                    self.archive.delete(pipeline_id)
                 line.log.delete()
                 self._lines.pop(pipeline_id, None)
                 self._blocks.forget(line.log.directory)
+                if self.archive is not None:
+                    self.archive.detach(line.log)
 
     async def close(self) -> None:
         self._closed = True
@@ -228,6 +237,8 @@ class FileBronzeLog:
         except OSError as error:
             raise TransientError(f"opening {directory}: the disk refuses ({error})", 5.0) from error
         log = PipelineLog(directory, recovered, self._options)
+        if self.archive is not None:
+            self.archive.attach(log)
         window = DeliveryWindow()
         window.restore(recovered, microseconds(self._options.clock()))
         commits = GroupCommit(log.commit, window, self._pool, self._budget, self._options.clock)
@@ -242,6 +253,8 @@ class FileBronzeLog:
 
     def _close(self) -> None:
         self._caretaker.stop()
+        if self.archive is not None:
+            self.archive.rounds.stop()
         self._pool.shutdown()
         for line in list(self._lines.values()):
             line.log.close(line.commits.delivered_since)
