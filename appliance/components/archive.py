@@ -4,8 +4,36 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import msgspec
+
+
+class ArchivePlace(msgspec.Struct, frozen=True):
+    """Where an archive is: ``path`` is a prefix within ``bucket``, or a folder where that is empty."""
+
+    bucket: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}{f'/{self.path}' if self.path else ''}" if self.bucket else f"file://{self.path}"
+
+
+def parse_place(url: str) -> ArchivePlace:
+    """Return the place that ``url`` means.
+
+    Raises:
+        ValueError: it is neither of an S3 bucket nor of a folder.
+    """
+    parts = urlsplit(url)
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc or ":" in parts.netloc or ".." in parts.path)
+    path = parts.path.strip("/")
+    if plain and parts.scheme == "s3" and parts.netloc:
+        return ArchivePlace(parts.netloc, path)
+    if plain and parts.scheme == "file" and not parts.netloc and path:
+        return ArchivePlace("", f"/{path}")
+    raise ValueError("expected 's3://bucket/prefix' or 'file:///folder', without keys in it")
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -70,3 +98,20 @@ class ArchiveState(msgspec.Struct, frozen=True, kw_only=True):
     pending_since: datetime | None
     well: bool
     told: str
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the restoring of one pipeline is, and in the end what came of it.
+
+    ``last_seq``: the newest event that the archive knows of. ``lost``: segments that the manifest lists and the archive
+    has not as they should be, with why. ``erase_again``: segments from before an erasure that was not finished.
+    """
+
+    pipeline_id: str
+    done: int
+    segments: int
+    bytes: int
+    last_seq: int
+    lost: dict[str, str]
+    erase_again: list[str]
+    finished: bool = False

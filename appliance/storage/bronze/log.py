@@ -128,6 +128,20 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         return Verification(pipeline_id, line.log, line.keeper.corrections).findings() if line else iter(())
 
+    def prove_archive(self, pipeline_id: PipelineId) -> Iterator[Finding | None]:
+        """Read every object that the archive has of the pipeline; yield what is wrong with each, or None."""
+        line = self._line(pipeline_id)
+        if line is None or self.archive is None:
+            return
+        for entry, wrong in self.archive.archiver(pipeline_id).proof():
+            here = (line.log.directory / entry.name).exists()
+            remedy = (
+                "remove the object: it is stored again from this disk"
+                if here
+                else "put a copy of the file on this disk"
+            )
+            yield None if wrong is None else Finding(pipeline_id, entry.name, wrong, remedy)
+
     def reach(self, pipeline_id: PipelineId, seq: int) -> None:
         if (first := self.last_seq(pipeline_id) + 1) > seq:
             return

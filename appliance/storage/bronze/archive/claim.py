@@ -1,6 +1,6 @@
 """Whose a name in the archive is: two machines that archived under one would overwrite each other.
 
-A data directory has a secret of its own in ``archive.json``, and ``owner.json`` in the archive says whose the name is.
+A data directory has a secret of its own (``identity``), and ``owner.json`` in the archive says whose the name is.
 A restored machine takes the name over; the former one, should it still live, sees that and stops archiving.
 """
 
@@ -14,7 +14,6 @@ from appliance.errors import ConfigError, Conflict, FatalError, NotFound, Proble
 from appliance.storage.bronze.disk import write_new
 
 OWNER = "owner.json"
-FILE = "archive.json"
 
 
 class Identity(msgspec.Struct, frozen=True):

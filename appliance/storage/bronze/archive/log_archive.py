@@ -12,6 +12,7 @@ from appliance.storage.bronze.archive.cache import Cache
 from appliance.storage.bronze.archive.claim import Claim, Identity
 from appliance.storage.bronze.archive.objects import Objects
 from appliance.storage.bronze.archive.pending import Archived, Pending, archived_of, pending_of
+from appliance.storage.bronze.archive.restore import Restoration, pipelines_in
 from appliance.storage.bronze.archive.rounds import Rounds
 from appliance.storage.bronze.archive.shelf import ArchiveShelf
 from appliance.storage.bronze.disk import sync_directory, write_new
@@ -41,7 +42,8 @@ class LogArchive:
         self._lines: dict[str, tuple[PipelineLog, ArchiveShelf, Archiver]] = {}
         self._counted: set[str] = set()  # pipelines whose archived segments the cache knows
         self.rounds = Rounds(lambda: [(log.directory.name, archiver) for log, _, archiver in self.lines()])
-        self.rounds.first, self.rounds.last = self._begin, self._cache.make_room
+        self.rounds.first, self.rounds.last = self._begin, self._end
+        self.latest = self._told(Pending(), Archived())  # as it was at the end of the last round: asking costs nothing
         claim = Claim(terms.store, terms.who)
         self._terms = Terms(claim, terms.keep, clock, self.rounds.wake)
 
@@ -81,12 +83,27 @@ class LogArchive:
         """Return who archives an attached pipeline."""
         return self._lines[name][2]
 
+    def pipelines(self) -> list[str]:
+        """Return the pipelines that are archived under this name."""
+        return pipelines_in(self._archiving.store, self._archiving.who.name)
+
+    def restoration(self, pipeline_id: str) -> Restoration:
+        """Return what makes the log of a pipeline again; see ``Restoration.steps``."""
+        return Restoration(self._objects(pipeline_id), self._root, pipeline_id, self._archiving.local_cache)
+
+    def take_over(self) -> None:
+        """Archive under this name from now on, whoever did: its machine is lost."""
+        self._terms.claim.take()
+
     def state(self) -> ArchiveState:
         """Return what is archived and what is not; looks at every manifest, and waits for no archive."""
         pending, held = Pending(), Archived()
         for log, _, _ in self.lines():
             pending += pending_of(log)
             held += archived_of(log)
+        return self._told(pending, held)
+
+    def _told(self, pending: Pending, held: Archived) -> ArchiveState:
         troubles = list(self.rounds.troubles.items())
         told = self.rounds.trouble or "; ".join(f"{name}: {trouble}" for name, trouble in troubles)
         return ArchiveState(
@@ -115,6 +132,10 @@ class LogArchive:
                         shelf.is_here(entry)
         for note in self._root.glob(f"{DELETED}*"):
             self._remove(note)
+
+    def _end(self) -> None:
+        self._cache.make_room()
+        self.latest = self.state()
 
     def _remove(self, note: Path) -> None:
         self._terms.claim.check()

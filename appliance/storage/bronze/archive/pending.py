@@ -1,17 +1,17 @@
 """What a lost machine would lose of a log, and what it would not."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.storage.bronze.frame import BRIEF, Found
-from appliance.storage.bronze.unpack import survey_frames
+from appliance.storage.bronze.frame import BRIEF, Damaged
+from appliance.storage.bronze.segment import frames_in
+from appliance.storage.bronze.sidecar import read_blocks, sidecar_path
+from appliance.storage.bronze.unpack import unpack
 
 if TYPE_CHECKING:
     from appliance.storage.bronze.pipeline_log import PipelineLog
-
-_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ def pending_of(log: "PipelineLog") -> Pending:
     found = Pending()
     plain = log.plain_segments()  # before the manifest, so that no segment slips between the two
     entries = log.manifest.entries()
-    for entry in entries:
-        if not log.manifest.is_archived(entry):
-            since = _first_received(log.directory / entry.name) or entry.newest_at
-            found += Pending(entry.last_seq - entry.first_seq + 1, entry.packed_size, since)
+    waiting = [entry for entry in entries if not log.manifest.is_archived(entry)]
+    if waiting:
+        events = sum(entry.last_seq - entry.first_seq + 1 for entry in waiting)
+        since = _first_received(log.directory / waiting[0].name) or waiting[0].newest_at
+        found += Pending(events, sum(entry.packed_size for entry in waiting), since)
     listed = entries[-1].key if entries else (0, 0)
     for segment, end in plain:
         events = segment.last_seq - segment.first_seq + 1
@@ -65,8 +66,11 @@ def archived_of(log: "PipelineLog") -> Archived:
 
 def _first_received(path: Path) -> datetime | None:
     """Return when the first event of a compressed segment was received; None: it does not read."""
-    try:
-        found = next((one for one in survey_frames(path, BRIEF) if isinstance(one, Found)), None)
-    except OSError:
+    blocks = read_blocks(sidecar_path(path))
+    if blocks is None or not blocks.blocks:
         return None
-    return None if found is None else _EPOCH + timedelta(microseconds=found.header.received_us)
+    try:
+        frame = next(frames_in(unpack(path, blocks.blocks[0]), 0, BRIEF), None)
+    except (OSError, Damaged):
+        return None
+    return None if frame is None else frame.header.at
