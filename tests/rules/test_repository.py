@@ -12,7 +12,7 @@ LONG_FILES: dict[str, str] = {}  # path -> why it may be longer
 
 # Who may read the environment beside the settings, and why.
 ENVIRONMENT: dict[str, str] = {
-    "appliance/storage/archive/ambient.py": "takes out of it what obstore and its HTTP client would follow by themselves",
+    "appliance/storage/archive/ambient.py": "takes out of it what obstore would follow by itself",
 }
 
 # Who may name an adapter's module beside compose and catalog, and why.

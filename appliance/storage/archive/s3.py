@@ -98,7 +98,6 @@ class S3Archive:
             self._fail("list", prefix, error)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """One request each: DeleteObjects is not spoken by everybody, and answers 200 to what it refuses."""
         for key in keys:
             try:
                 obstore.delete(self._store, key)
@@ -156,6 +155,7 @@ def _config(bucket: Bucket, at: str) -> "S3Config":
         "virtual_hosted_style_request": not bucket.path_style,
         "checksum_algorithm": "SHA256",
         "conditional_put": "etag",
+        "disable_bulk_delete": True,  # not spoken by everybody, and answered with 200 for what is refused
         "imdsv1_fallback": False,
     }
 

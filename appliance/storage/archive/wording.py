@@ -23,7 +23,6 @@ _SAYINGS = {
     "SlowDown": "it asks for fewer requests",
 }
 _STATUSES = {
-    "301": _SAYINGS["PermanentRedirect"],
     "401": "it does not accept these credentials: correct archive.access_key and archive.secret_key",
     "507": _SAYINGS["QuotaExceeded"],
 }
@@ -59,6 +58,8 @@ def told(doing: str, answer: str, place: str, at: str) -> str:
         return _STATUSES[status[1]]
     if status:
         return f"it answered {status[1]}{f' ({code})' if code else ''}"
+    if "redirect without LOCATION" in answer:  # how obstore words 301
+        return _SAYINGS["PermanentRedirect"]
     if "timed out" in answer or "TimedOut" in answer:
         return "it did not answer in time"
     return _CONNECTING.format(at=at)
