@@ -138,16 +138,19 @@ class Archiver:
         path = self._log.directory / entry.name
         with self._shelf.pinned(entry):
             if sum_of_file(path) != entry.packed_sha256:
-                current = self._log.manifest.current(entry)
-                if current is not None and current.packed_sha256 == entry.packed_sha256:
+                if self._is_current(entry):
                     self.rotten.add(entry.name)
                 return
             self.rotten.discard(entry.name)
-            self._objects.keep(entry.name, path, entry.packed_sha256)
+            try:
+                self._objects.keep(entry.name, path, entry.packed_sha256)
+            except TransientError:
+                if self._is_current(entry):
+                    raise
+                return  # it was replaced meanwhile: what was stored may be half of each, and is stored again
             self._shelf.missed.discard(entry.name)
             with self._log.changing:
-                current = self._log.manifest.current(entry)
-                if self._log.deleted or current is None or current.packed_sha256 != entry.packed_sha256:
+                if self._log.deleted or not self._is_current(entry):
                     return
                 if not self._log.manifest.is_archived(entry):
                     line = Archived(
@@ -155,6 +158,10 @@ class Archiver:
                     )
                     self._log.manifest.append(line)
         self._shelf.is_here(entry)
+
+    def _is_current(self, entry: Entry) -> bool:
+        current = self._log.manifest.current(entry)
+        return current is not None and current.packed_sha256 == entry.packed_sha256
 
     def _papers(self) -> None:
         """Have the archive's manifest and corrections say what those here say."""
