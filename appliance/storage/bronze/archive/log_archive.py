@@ -58,6 +58,7 @@ class LogArchive:
         shelf.archiver = Archiver(log, shelf, self._objects(name), self._terms)
         self._lines[name] = (log, shelf, shelf.archiver)
         log.shelf = shelf
+        (self._root / (DELETED + name)).unlink(missing_ok=True)  # the deletion ended before it began
 
     def delete(self, name: str) -> None:
         """Note durably that a pipeline's objects are to go; called before its log goes."""
@@ -131,7 +132,9 @@ class LogArchive:
                     if log.manifest.is_archived(entry):
                         shelf.is_here(entry)
         for note in self._root.glob(f"{DELETED}*"):
-            self._remove(note)
+            name = note.name.removeprefix(DELETED)
+            if name not in self._lines and not (self._root / name).exists():
+                self._remove(note)
 
     def _end(self) -> None:
         self._cache.make_room()

@@ -13,8 +13,9 @@ from appliance.components.bronze import Correction
 from appliance.domain.ids import PipelineId
 from appliance.errors import ConfigError, FatalError, TransientError
 from appliance.storage.bronze.archive.claim import Identity, identity
+from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 from appliance.storage.bronze.verify import Verification
-from tests.fakes.archived import SECRET, Archived, everything
+from tests.fakes.archived import SECRET, WHO, Archived, everything
 from tests.fakes.segments import NOON, told
 
 SEGMENTS = ["1.jsonl.zst", "3.jsonl.zst", "5.jsonl.zst", "7.jsonl.zst", "9.jsonl.zst"]
@@ -316,10 +317,18 @@ def test_a_deleted_pipeline_goes_there_too_once_it_can(one: Archived) -> None:
     one.log.delete()
     one.office.detach(one.log)
     assert one.archive() is not None
-    again = Archived(one.root.parent)
+    again = LogArchive(one.root, Archiving(store=one.gate.store, who=WHO))
+    again.rounds.make()
+    assert (again.rounds.trouble, one.there()) == (None, [])
+    assert list(one.root.iterdir()) == []
+
+
+def test_a_deletion_that_a_crash_ended_before_it_began_takes_nothing(one: Archived) -> None:
+    one.archive()
+    one.office.delete("pl")
+    again = Archived(one.root.parent, local_cache=0)
     assert again.archive() is None
-    assert again.there() == []
-    assert list(one.root.glob(".*")) == []
+    assert (again.there(), told(again.keeper.reader)) == ([*SEGMENTS, "manifest.jsonl"], ALL)
     again.close()
 
 
