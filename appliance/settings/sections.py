@@ -123,7 +123,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
         setting(
             "Archived segments kept on this disk too, at most; others are fetched when they are read. Without it all "
             "are, until the disk reaches `disk.slow`.",
-            least="0 B", most="1 PiB", kind="size",
+            least="0 B", most="1024 TiB", kind="size",
         ),
     ] = None  # fmt: skip
     keep: Annotated[

@@ -10,6 +10,8 @@ from appliance.storage.bronze.archive.archiver import Archiver
 from appliance.storage.bronze.compaction import Stopped
 
 _ROUND_SECS = 30.0
+_END_SECS = 5.0  # to wait for a request that is under way; what comes of it is found out by the next start
+_AGAIN_SECS = 5.0  # while the archive refuses
 
 log = structlog.get_logger("bronze")
 
@@ -41,13 +43,13 @@ class Rounds:
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread after the object that is under way."""
+        """End the thread after the request that is under way, or leave it to the end of the process."""
         self._stop.set()
         self._wake.set()
         with self._starting:
             thread, self._thread = self._thread, None
         if thread is not None:
-            thread.join()
+            thread.join(_END_SECS)
 
     def make(self) -> None:
         """Make one round now. What the archive refuses is told in ``trouble``."""
@@ -66,7 +68,7 @@ class Rounds:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._wake.wait(_ROUND_SECS)
+            self._wake.wait(_ROUND_SECS if self.trouble is None else _AGAIN_SECS)
             self._wake.clear()
             if not self._stop.is_set():
                 self.make()
