@@ -21,6 +21,7 @@ ALL = (
     "chain",
     "lineage",
     "startup",
+    "archive",
 )
 
 
