@@ -81,7 +81,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
-    _start_archiving(it, metrics)
+    start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
@@ -91,7 +91,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
 
 
-def _start_archiving(it: "Appliance", metrics: Metrics) -> None:
+def start_archiving(it: "Appliance", metrics: Metrics) -> None:
     """Archive what closes, if there is an archive, and let what is archived go when the disk is nearly full."""
     archive, disk = it.bronze.archive, it.disk
     if archive is None:

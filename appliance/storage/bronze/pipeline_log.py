@@ -63,7 +63,7 @@ class PipelineLog:
         self._deleted = False
         self._writing = Lock()
         self.changing = Lock()
-        self.shelf = Shelf(directory)
+        self.shelf = Shelf(directory, self.manifest)
         self._lock = Lock()
 
     @property

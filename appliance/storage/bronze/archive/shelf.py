@@ -30,7 +30,7 @@ class ArchiveShelf(Shelf):
     """Shares ``cache`` with the other pipelines. ``archiver`` sees to what is to be erased."""
 
     def __init__(self, log: "PipelineLog", objects: Objects, cache: Cache) -> None:
-        super().__init__(log.directory)
+        super().__init__(log.directory, log.manifest)
         self.archiver: Archiver
         self.missed: set[str] = set()  # segments that the archive has not got as it should
         self._log, self._objects, self._cache = log, objects, cache
@@ -40,7 +40,7 @@ class ArchiveShelf(Shelf):
         path = self.directory / entry.name
         try:
             with self._cache.pin(path):
-                if not path.exists() and self._log.manifest.is_archived(entry):
+                if not path.exists() and self._manifest.is_archived(entry):
                     self._bring(entry, path)
                 yield path
         finally:
@@ -48,7 +48,7 @@ class ArchiveShelf(Shelf):
 
     def renew(self, entry: Entry) -> bool:
         path = self.directory / entry.name
-        if not self._log.manifest.is_archived(entry) or sum_of_file(path) == entry.packed_sha256:
+        if not self._manifest.is_archived(entry) or sum_of_file(path) == entry.packed_sha256:
             return False
         with self._cache.pin(path), self._cache.fetching(path):
             try:
@@ -56,7 +56,7 @@ class ArchiveShelf(Shelf):
             except Damaged:
                 return False
             with self._log.changing:
-                current = self._log.manifest.current(entry)
+                current = self._manifest.current(entry)
                 if self._log.deleted or current is None or current.packed_sha256 != entry.packed_sha256:
                     draft.unlink()
                     return False
@@ -65,7 +65,7 @@ class ArchiveShelf(Shelf):
         return True
 
     def elsewhere(self, entries: Sequence[Entry]) -> int:
-        away = (one for one in entries if self._log.manifest.is_archived(one))
+        away = (one for one in entries if self._manifest.is_archived(one))
         return sum(one.packed_size for one in away if not (self.directory / one.name).exists())
 
     def erased(self, seqs: Sequence[int]) -> None:
@@ -135,8 +135,8 @@ class ArchiveShelf(Shelf):
             with self._cache.lock:
                 if not path.exists():
                     return True  # it has expired
-                current = self._log.manifest.current(entry)
-                if current is None or not self._log.manifest.is_archived(current) or self._cache.pinned(path):
+                current = self._manifest.current(entry)
+                if current is None or not self._manifest.is_archived(current) or self._cache.pinned(path):
                     return False
                 path.unlink()
                 return True

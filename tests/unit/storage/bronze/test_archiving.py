@@ -14,9 +14,11 @@ from appliance.domain.ids import PipelineId
 from appliance.errors import ConfigError, FatalError, TransientError
 from appliance.storage.bronze.archive.claim import Identity, identity
 from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
+from appliance.storage.bronze.blockstore import Blockstore
+from appliance.storage.bronze.keeper import Keeper
 from appliance.storage.bronze.verify import Verification
 from tests.fakes.archived import SECRET, WHO, Archived, everything
-from tests.fakes.segments import NOON, told
+from tests.fakes.segments import NOON, open_log, options, told
 
 SEGMENTS = ["1.jsonl.zst", "3.jsonl.zst", "5.jsonl.zst", "7.jsonl.zst", "9.jsonl.zst"]
 ALL = [(n, b'{"n":%d,"who":"%b"}' % (n, SECRET if n not in (3, 4) else b"nobody")) for n in range(1, 11)]
@@ -179,6 +181,17 @@ def test_an_archive_that_is_another_one_loses_nothing(one: Archived) -> None:
     with pytest.raises(TransientError, match=r"has nothing of this pipeline; see that archive\.url is the one"):
         one.keeper.reader.read(0, 100, 1 << 20)
     assert one.keeper.places.all() == []
+
+
+def test_without_its_archive_nothing_is_lost_either(one: Archived) -> None:
+    one.archive()
+    one.close()
+    log = open_log(one.log.directory, one.hand)
+    reader = Keeper(log, options(one.hand), Blockstore()).reader
+    with pytest.raises(TransientError, match=r"it is in an archive, and archive\.url is not set"):
+        reader.read(0, 100, 1 << 20)
+    assert not (one.log.directory / "quarantine.json").exists()
+    log.close()
 
 
 def test_a_file_that_rots_here_is_renewed_from_there(tmp_path: Path) -> None:
