@@ -8,16 +8,20 @@ from typing import Any
 import zstandard
 
 from appliance.components.archive import ArchiveStore
+from appliance.domain.ids import PipelineId
 from appliance.errors import TransientError
 from appliance.storage.archive.folder import FolderArchive
 from appliance.storage.bronze.archive.claim import Identity
 from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.keeper import Keeper
+from appliance.storage.bronze.verify import Verification
 from tests.fakes.segments import NOON, Hand, compact_all, open_log, options, packed
 
 SECRET = b"agent-orange-4711"  # what must not be found any more once it was erased
 WHO = Identity("here", "token-of-here")
+SEGMENTS = ["1.jsonl.zst", "3.jsonl.zst", "5.jsonl.zst", "7.jsonl.zst", "9.jsonl.zst"]
+ALL = [(n, b'{"n":%d,"who":"%b"}' % (n, SECRET if n not in (3, 4) else b"nobody")) for n in range(1, 11)]
 
 
 class Gate:
@@ -113,3 +117,9 @@ def everything(folder: Path) -> bytes:
             with zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True) as unpacked:
                 found += unpacked.read()
     return found
+
+
+def findings(one: Archived) -> list[str]:
+    """Return what verify finds, each with the end of its segment's name."""
+    found = Verification(PipelineId("pl"), one.log, one.keeper.corrections).findings()
+    return [f"{finding.segment.lstrip('0')}: {finding.message}" for finding in found]

@@ -8,7 +8,6 @@ import pytest
 
 from appliance.components.archive import Restored
 from appliance.components.bronze import Correction
-from appliance.domain.ids import PipelineId
 from appliance.errors import Conflict, FatalError, NotFound, TransientError
 from appliance.storage.archive.folder import FolderArchive
 from appliance.storage.bronze.archive.claim import Identity
@@ -16,8 +15,7 @@ from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 from appliance.storage.bronze.dedupe import DeliveryWindow
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.recovery import recover
-from appliance.storage.bronze.verify import Verification
-from tests.fakes.archived import Archived, Gate
+from tests.fakes.archived import Archived, Gate, findings
 from tests.fakes.segments import NOON, told
 
 NEW = Identity("here", "token-of-the-new-machine")
@@ -53,11 +51,6 @@ class Elsewhere:
 
     def open(self) -> Archived:
         return Archived(self._folder, who=NEW, archive=self._lost.objects, local_cache=self._local_cache)
-
-
-def findings(one: Archived) -> list[str]:
-    found = Verification(PipelineId("pl"), one.log, one.keeper.corrections).findings()
-    return [f"{finding.segment.lstrip('0')}: {finding.message}" for finding in found]
 
 
 def test_answers_as_the_lost_one_did(lost: Archived, tmp_path: Path) -> None:
