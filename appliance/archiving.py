@@ -1,22 +1,26 @@
-"""Builds the archive of Bronze from its settings, and does what commands ask of it. Compose's hand for that."""
+"""Builds the archive of Bronze from its settings, and does what commands ask of it. Compose's hand for that.
+
+Imports what it uses when it is asked: most appliances archive nothing.
+"""
 
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from appliance.components.archive import ArchiveState, Restored
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Addressing, Settings
-from appliance.storage.archive.opening import Access, open_store
-from appliance.storage.archive.probe import Tried, try_out
-from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.bronze.archive.claim import identity
-from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
+
+if TYPE_CHECKING:
+    from appliance.components.archive import ArchiveState, Restored
+    from appliance.storage.archive.opening import Access
+    from appliance.storage.archive.probe import Tried
+    from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 
 ARCHIVE_FILE = "archive.json"  # who this data directory is in the archive
 
 
-def archiving(settings: Settings, name: str | None = None) -> Archiving | None:
+def archiving(settings: Settings, name: str | None = None) -> "Archiving | None":
     """Return where Bronze is archived; None: nowhere. ``name``: the one to restore from, taken for this machine's own.
 
     Raises:
@@ -25,17 +29,21 @@ def archiving(settings: Settings, name: str | None = None) -> Archiving | None:
     it = settings.archive
     if it.url is None:
         return None
+    from appliance.storage.archive.opening import open_store
+    from appliance.storage.bronze.archive.claim import identity
+    from appliance.storage.bronze.archive.log_archive import Archiving
+
     who = identity(settings.server.data_dir / ARCHIVE_FILE, name or it.name)
     return Archiving(store=open_store(it.url, _access(settings)), who=who, local_cache=it.local_cache, keep=it.keep)
 
 
-def archive_state(settings: Settings) -> ArchiveState:
+def archive_state(settings: Settings) -> "ArchiveState":
     """Return what of a stopped appliance is archived; the caller owns the data directory. Raises ConfigError."""
     with _archived_log(settings) as archive:
         return archive.state()
 
 
-def restore(settings: Settings, name: str | None, pipelines: Sequence[str]) -> Iterator[Restored]:
+def restore(settings: Settings, name: str | None, pipelines: Sequence[str]) -> "Iterator[Restored]":
     """Make the logs of ``pipelines`` (none: of all) again, and yield how far it is; the caller owns the data directory.
 
     Raises:
@@ -58,14 +66,17 @@ def take_over(settings: Settings) -> str:
         return archive.place
 
 
-def try_archive(settings: Settings) -> Iterator[Tried]:
+def try_archive(settings: Settings) -> "Iterator[Tried]":
     """Store, read, list and delete a small object in the archive; nothing where there is none."""
     if settings.archive.url is not None:
+        from appliance.storage.archive.opening import open_store
+        from appliance.storage.archive.probe import try_out
+
         yield from try_out(open_store(settings.archive.url, _access(settings)), settings.archive.name or "doctor")
 
 
 @contextmanager
-def _archived_log(settings: Settings, name: str | None = None) -> Iterator[LogArchive]:
+def _archived_log(settings: Settings, name: str | None = None) -> "Iterator[LogArchive]":
     """Give the archive of a stopped appliance's log; the caller owns the data directory. ``name``: see ``archiving``.
 
     Raises:
@@ -75,6 +86,8 @@ def _archived_log(settings: Settings, name: str | None = None) -> Iterator[LogAr
     if terms is None:
         hint = "say where it is, such as archive.url = 's3://bucket/prefix'"
         raise ConfigError([Problem("archive.url", "there is no archive", hint=hint)])
+    from appliance.storage.bronze import FileBronzeLog
+
     bronze = FileBronzeLog(settings.server.data_dir / "bronze", archive=terms)
     assert bronze.archive is not None  # noqa: S101 - it was given one
     bronze.open()
@@ -84,7 +97,9 @@ def _archived_log(settings: Settings, name: str | None = None) -> Iterator[LogAr
         asyncio.run(bronze.close())
 
 
-def _access(settings: Settings) -> Access:
+def _access(settings: Settings) -> "Access":
+    from appliance.storage.archive.opening import Access
+
     it = settings.archive
     return Access(
         endpoint=it.endpoint, region=it.region, path_style=it.addressing is Addressing.PATH, access_key=it.access_key,

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -18,7 +18,6 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import FatalError, NotFound, TransientError
-from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
@@ -35,6 +34,9 @@ from appliance.storage.bronze.writer import OpenFiles
 
 _COMMIT_THREADS = 16  # mostly waiting for the disk, which makes several files durable together
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+if TYPE_CHECKING:
+    from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
 
 log = structlog.get_logger("bronze")
 
@@ -66,7 +68,7 @@ class FileBronzeLog:
         segment_age: timedelta = timedelta(hours=1),
         max_pending_bytes: int = 64 << 20,
         max_open_files: int = 256,
-        archive: Archiving | None = None,
+        archive: "Archiving | None" = None,
         sync: Sync = os.fdatasync,
         write: Write = write_all,
     ) -> None:
@@ -85,10 +87,8 @@ class FileBronzeLog:
         self._lines: dict[PipelineId, _Line] = {}
         self._opening = RLock()
         self._closed = False
-        self.archive = LogArchive(root, archive, clock) if archive else None
         self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
-        if self.archive is not None:
-            self._caretaker.compressed = self.archive.rounds.wake
+        self.archive = self._archived(archive) if archive else None
 
     @property
     def upkeep(self) -> LogUpkeep:
@@ -261,6 +261,13 @@ class FileBronzeLog:
     def _keeper(self, pipeline_id: PipelineId) -> Keeper | None:
         line = self._line(pipeline_id)
         return line.keeper if line else None
+
+    def _archived(self, terms: "Archiving") -> "LogArchive":
+        from appliance.storage.bronze.archive.log_archive import LogArchive  # not where nothing is archived
+
+        archive = LogArchive(self._root, terms, self._options.clock)
+        self._caretaker.compressed = archive.rounds.wake
+        return archive
 
     def _rotated(self) -> None:
         self._caretaker.wake()

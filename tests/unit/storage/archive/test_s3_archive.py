@@ -196,7 +196,10 @@ def test_nothing_of_the_environment_is_followed(s3: S3Server, ambient: dict[str,
 
 
 def test_obstore_is_imported_for_a_bucket_only() -> None:
-    program = "import sys, appliance.archiving; print('obstore' in sys.modules)"
+    program = (
+        "import sys, appliance.archiving, appliance.storage.bronze, appliance.storage.archive.opening;"
+        "print('obstore' in sys.modules or 'appliance.storage.bronze.archive' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
