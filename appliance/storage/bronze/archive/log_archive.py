@@ -1,5 +1,6 @@
 """The archive of a whole log: its pipelines, the space their archived segments take here, and how it is doing."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -138,7 +139,8 @@ class LogArchive:
 
     def _end(self) -> None:
         self._cache.make_room()
-        self.latest = self.state()
+        with suppress(OSError):  # a disk that does not read a manifest: the round has told it
+            self.latest = self.state()
 
     def _remove(self, note: Path) -> None:
         self._terms.claim.check()

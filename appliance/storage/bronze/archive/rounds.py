@@ -5,7 +5,7 @@ from threading import Event, Lock, Thread
 
 import structlog
 
-from appliance.errors import Conflict, TransientError
+from appliance.errors import DashError
 from appliance.storage.bronze.archive.archiver import Archiver
 from appliance.storage.bronze.compaction import Stopped
 
@@ -57,7 +57,7 @@ class Rounds:
             self.first()
             for name, archiver in list(self._archivers()):
                 self._visit(name, archiver)
-        except (TransientError, Conflict) as error:
+        except (DashError, OSError) as error:  # whatever it is, the next round comes
             self._tell(str(error))
         except Stopped:
             return

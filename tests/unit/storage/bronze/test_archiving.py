@@ -210,6 +210,16 @@ def test_a_file_that_rotted_before_it_was_archived_is_told_of(one: Archived) -> 
     assert (one.office.state().well, one.here()) == (True, [])
 
 
+def test_a_round_that_the_disk_ends_is_told_and_the_next_one_comes(one: Archived) -> None:
+    manifest = one.log.directory / "manifest.jsonl"
+    manifest.rename(manifest.with_name("away"))
+    one.archive()
+    state = one.office.state()
+    assert (state.well, "No such file" in state.told, state.archived_segments) == (False, True, 0)
+    manifest.with_name("away").rename(manifest)
+    assert (one.archive(), one.office.state().well, one.here()) == (None, True, [])
+
+
 def test_tells_what_a_lost_machine_would_lose(one: Archived) -> None:
     one.gate.closed = True
     one.archive()
