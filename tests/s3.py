@@ -1,6 +1,6 @@
 """A server that speaks S3, in a process of its own on loopback, and a proxy before it whose faults a test chooses.
 
-``DASH_TEST_S3`` (``http://key:secret@host:port/bucket``) has the same tests speak to another server.
+``DASH_TEST_S3`` (``http://key:secret@host:port``) has the same tests speak to another server.
 """
 
 import http.client
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from secrets import token_hex
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,7 +30,6 @@ REGION = "eu-central-1"
 BRISK = Patience(
     connect=timedelta(seconds=1), request=timedelta(seconds=3), retries=1, retrying=timedelta(seconds=3)
 )  # fmt: skip
-_names = count(1)
 
 
 @dataclass
@@ -40,7 +39,6 @@ class S3Server:
     endpoint: str
     access_key: str = "ACCESS"
     secret_key: str = "SECRET-KEY-4711"
-    bucket: str = ""
 
     def client(self, service: str = "s3") -> Any:
         return boto3.client(
@@ -49,10 +47,8 @@ class S3Server:
         )  # fmt: skip
 
     def new_bucket(self) -> str:
-        """Make an empty bucket and return its name; that of a server of somebody else is the one given."""
-        if self.bucket:
-            return self.bucket
-        name = f"bucket-{next(_names)}"
+        """Make an empty bucket and return its name."""
+        name = f"bucket-{token_hex(4)}"
         self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
@@ -66,10 +62,10 @@ class S3Server:
 @contextmanager
 def s3_server(*, asks_who: bool = False) -> Iterator[S3Server]:
     """Start a server. ``asks_who``: it proves signatures and rights of everybody after the first four requests."""
-    if other := os.environ.get("DASH_TEST_S3"):
+    other = os.environ.get("DASH_TEST_S3")
+    if other and not asks_who:
         parts = urlsplit(other)
-        at = f"{parts.scheme}://{parts.hostname}:{parts.port}"
-        yield S3Server(at, parts.username or "", parts.password or "", parts.path.strip("/"))
+        yield S3Server(f"{parts.scheme}://{parts.hostname}:{parts.port}", parts.username or "", parts.password or "")
         return
     port = free_port()
     environment = {**os.environ, "INITIAL_NO_AUTH_ACTION_COUNT": "4"} if asks_who else None

@@ -124,7 +124,7 @@ import sys
 from obstore.store import S3Store
 import obstore
 from datetime import timedelta
-endpoint, bucket = sys.argv[1:]
+endpoint, bucket, key, secret = sys.argv[1:]
 try:
     STORE
 except Exception as error:
@@ -141,7 +141,7 @@ CAREFUL = """
     from appliance.storage.archive.credentials import Credentials
     from appliance.storage.archive.s3 import Bucket, S3Archive
     where = Bucket(name=bucket, endpoint=endpoint, region="eu-central-1")
-    S3Archive(where, lambda: Credentials("ACCESS", "SECRET")).put("here/one", b"1")
+    S3Archive(where, lambda: Credentials(key, secret)).put("here/one", b"1")
 """
 
 
@@ -184,7 +184,8 @@ def test_nothing_of_the_environment_is_followed(s3: S3Server, ambient: dict[str,
         environment = {one: value.format(listener.url) for one, value in ambient.items()}
         program = AMBIENT.replace("STORE", store.strip())
         done = subprocess.run(
-            [sys.executable, "-c", program, s3.endpoint, bucket], env=environment, capture_output=True, text=True,
+            [sys.executable, "-c", program, s3.endpoint, bucket, s3.access_key, s3.secret_key], env=environment,
+            capture_output=True, text=True,
             check=False, cwd=Path(__file__).parents[4],
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
