@@ -13,6 +13,7 @@ import structlog
 import uvloop
 
 from appliance import catalog, examine
+from appliance.archiving import archiving
 from appliance.choosing import Choosing
 from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
@@ -106,6 +107,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 suggest=suggest,
                 disk=disk,
                 watch=watch,
+                archive=bronze.archive.state if bronze.archive is not None else None,
                 finder=PayloadSearch(),
                 chooser=choosing,
                 exporter=export_as,
@@ -146,6 +148,7 @@ def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
         segment_age=settings.bronze.segment_age,
         max_pending_bytes=settings.ingest.max_inflight_bytes,
         max_open_files=min(MOST_OPEN_SEGMENTS, open_files // 4),
+        archive=archiving(settings),
     )
 
 
@@ -203,14 +206,23 @@ async def _reload(it: Appliance, reread: Callable[[], Settings]) -> None:
     await it.outbound.allow([parse_allowed(text) for text in settings.egress.allow])
 
 
-def verify(settings: Settings) -> examine.Report:
-    """Prove Bronze, ledgers and audit of a stopped appliance; the caller owns the data directory."""
+def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> examine.Report:
+    """Prove Bronze, ledgers and audit of a stopped appliance; the caller owns the data directory.
+
+    ``proved``: prove every object in the archive too, and tell how many were by now.
+    """
 
     async def look() -> examine.Report:
         async with opened(settings) as it:
             pipelines = await it.services.pipelines.stored()
             found = await it.plane.read(lambda tx: list(audit.verify(tx)))
-            return await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+            report = await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+            if proved is not None:
+                ids = [one.id for one in pipelines]
+                report.findings.extend(
+                    await asyncio.to_thread(examine.archived, ids, it.bronze.prove_archive, proved)
+                )  # fmt: skip
+            return report
 
     return asyncio.run(look())
 

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from appliance.components.bronze import BronzeLog
+from appliance.components.bronze import BronzeLog, Finding
 from appliance.components.generations import Span
 from appliance.components.mapper import Mapper
 from appliance.components.silver import Progress, SilverStore, Table
-from appliance.domain.ids import OrganisationId
+from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.pipeline import Pipeline
 from appliance.errors import DashError, FatalError
@@ -49,6 +49,26 @@ def verify_all(
         findings += _ledger(pipeline, bronze, silver_of(pipeline.organisation_id), mapper)
     findings += [Trouble("audit", told, "compare with a backup: somebody changed the control plane") for told in audit]
     return Report(f"{looked_at} pipelines, {events} events", findings)
+
+
+def archived(
+    pipelines: Iterable[PipelineId],
+    prove: Callable[[PipelineId], Iterator[Finding | None]],
+    proved: Callable[[int], None],
+) -> list[Trouble]:
+    """Prove every object in the archive; blocking, reads everything. ``proved``: is told how many were by now."""
+    findings: list[Trouble] = []
+    count = 0
+    for pipeline_id in pipelines:
+        try:
+            for found in prove(pipeline_id):
+                count += 1
+                proved(count)
+                if found is not None:
+                    findings.append(Trouble(f"archive {pipeline_id} {found.segment}", found.message, found.remedy))
+        except DashError as error:
+            findings.append(Trouble(f"archive {pipeline_id}", str(error), "verify again when it can be reached"))
+    return findings
 
 
 def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: Mapper) -> Iterator[Trouble]:

@@ -29,7 +29,7 @@ from appliance.services.live_dashboards import LiveDashboards
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
-from appliance.storage_metrics import StorageMetrics
+from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
+    start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
@@ -95,6 +96,17 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
         runner = JobRunner(store, kinds, it.engine.workers, utc_now, erasures.bell)
         stack.callback(asyncio.create_task(runner.run(), name=f"jobs {number}").cancel)
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
+
+
+def start_archiving(it: "Appliance", metrics: Metrics) -> None:
+    """Archive what closes, if there is an archive, and let what is archived go when the disk is nearly full."""
+    archive, disk = it.bronze.archive, it.disk
+    if archive is None:
+        return
+    disk.changed.append(lambda state: archive.press(disk.slow))
+    archive.press(disk.slow)
+    archive.rounds.start()
+    metrics.add(ArchiveMetrics(lambda: archive.latest))
 
 
 def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit], None]:
@@ -112,7 +124,10 @@ async def _dispatcher(
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    vitals = Vitals(it.engine, it.disk, Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents), it.database)
+    archive = it.bronze.archive
+    archived = (lambda: archive.latest) if archive is not None else None
+    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived)
+    vitals = Vitals(it.engine, it.disk, stores, it.database)
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"

@@ -1,12 +1,14 @@
 """Metrics of what the data occupies: what watch, guard and retention found last, never measured for a scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from appliance.components.archive import ArchiveState
 from appliance.components.upkeep import StoreSize
+from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState
 from appliance.domain.ids import OrganisationId
 from appliance.engine.disk_guard import DiskGuard
@@ -14,6 +16,30 @@ from appliance.engine.storage_watch import StorageWatch
 from appliance.services.retention import RetentionJob
 
 NO_STORE: Final = StoreSize(0, 0, {})
+
+
+class ArchiveMetrics(Collector):
+    """``dash_archive_*``: what a lost machine would lose, and whether archiving goes on."""
+
+    def __init__(self, state: Callable[[], ArchiveState], clock: Clock = utc_now) -> None:
+        self._state, self._clock = state, clock
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # nothing is collected before the first scrape
+
+    def collect(self) -> Iterator[Metric]:
+        state = self._state()
+        age = (self._clock() - state.pending_since).total_seconds() if state.pending_since else 0.0
+        for name, told, value in (
+            ("dash_archive_up", "1 while archiving goes on, 0 while something is in its way.", float(state.well)),
+            ("dash_archive_segments", "Segments that are archived.", state.archived_segments),
+            ("dash_archive_bytes", "Bytes of archived segments.", state.archived_bytes),
+            ("dash_archive_local_bytes", "Bytes of archived segments that are on this disk too.", state.local_bytes),
+            ("dash_archive_pending_events", "Events that are not archived yet.", state.pending_events),
+            ("dash_archive_pending_bytes", "Bytes of what is not archived yet.", state.pending_bytes),
+            ("dash_archive_pending_age_seconds", "Age of the oldest event that is not archived yet.", max(age, 0.0)),
+        ):
+            yield GaugeMetricFamily(name, told, value=value)
 
 
 class StorageMetrics(Collector):

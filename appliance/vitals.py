@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.components.archive import ArchiveState
 from appliance.components.bronze import Quarantine
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
@@ -20,11 +21,12 @@ TOLD: Final = 3  # of places, and of incidents the newest: a disk that goes on f
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What the stores say of themselves: pipelines whose log cannot be written and why, places of logs that cannot be
-    read, and what happened to files of rows since the start, oldest first."""
+    read, what happened to files of rows since the start, oldest first, and how archiving goes; None: nothing is."""
 
     ailing: Callable[[], dict[PipelineId, str]]
     damaged: Callable[[], dict[PipelineId, list[Quarantine]]]
     incidents: Callable[[], list[str]]
+    archive: Callable[[], ArchiveState] | None = None
 
 
 class Vitals:
@@ -36,13 +38,22 @@ class Vitals:
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason."""
-        checks = {
+        return {
             "receiving": self._receiving(),
             "refining": self._refining(),
             "storage": self._storage(),
             "disk": self._disk(),
+            **self._beside(),
         }
-        return checks if self._database is None else {**checks, "database": self._database.told()}
+
+    def _beside(self) -> dict[str, Check]:
+        """What only some appliances have."""
+        found: dict[str, Check] = {}
+        if self._stores.archive is not None:
+            found["archive"] = self._archive(self._stores.archive())
+        if self._database is not None:
+            found["database"] = self._database.told()
+        return found
 
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:
@@ -70,6 +81,13 @@ class Vitals:
         """Damage is no reason to send nothing here: what can be read is answered, and new events are taken."""
         told = [*self._places(), *self._stores.incidents()[-TOLD:]]
         return True, "; ".join(told) or "every log reads, and Silver opened whole"
+
+    def _archive(self, state: ArchiveState) -> Check:
+        """An archive that cannot be reached is no reason to send nothing here: what is received stays on this disk."""
+        if not state.pending_events:
+            return True, state.told
+        since = state.pending_since.isoformat(timespec="seconds") if state.pending_since else "a moment ago"
+        return True, f"{state.told}; not yet archived: {state.pending_events} events, the oldest received {since}"
 
     def _places(self) -> Iterator[str]:
         """Yield a sentence for each of the first places that cannot be read, and one for the others."""

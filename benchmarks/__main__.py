@@ -22,6 +22,7 @@ ALL = (
     "chain",
     "lineage",
     "startup",
+    "archive",
 )
 
 

@@ -1,4 +1,4 @@
-"""The order of the folders: what answers soonest first. And the PostgreSQL that all of them share."""
+"""The order of the folders: what answers soonest first. And the servers that all of them share."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from appliance.storage.silver_postgres.connections import Connections
 from tests.postgres import PostgresServer, postgres_server
+from tests.s3 import FaultProxy, S3Server, fault_proxy, s3_server
 
 # The browser comes last for a second reason: Playwright keeps an event loop running in the thread of the tests, beside
 # which no test of pytest-asyncio can start its own.
@@ -38,3 +39,17 @@ def silver_connections(postgres: PostgresServer) -> Iterator[Connections]:
     shared = Connections(postgres.new_database(), size=6)
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """An object store that believes everybody, started when it is first asked for."""
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_proxy(s3: S3Server) -> Iterator[FaultProxy]:
+    """A way to it on which things go wrong when a test says so."""
+    with fault_proxy(s3) as proxy:
+        yield proxy

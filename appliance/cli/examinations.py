@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owner
@@ -36,7 +36,7 @@ def everything(settings: Settings) -> list[Examined]:
         findings += databases(settings)
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *database(settings), *ways_out(settings)]
+    return [*findings, *database(settings), *archive(settings), *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -87,6 +87,18 @@ def memory(settings: Settings) -> Iterator[Examined]:
         yield Examined("memory", "warning", told, "lower silver.memory_limit, or set it to auto")
     else:
         yield Examined("memory", "fine", told)
+
+
+def archive(settings: Settings) -> Iterator[Examined]:
+    """Does the archive store, read, list and delete?"""
+    from appliance import archiving
+
+    for tried in archiving.try_archive(settings):
+        state: Literal["fine", "warning", "bad"] = "bad" if tried.trouble else "warning" if tried.remedy else "fine"
+        yield Examined("archive", state, tried.message, tried.remedy)
+    if (settings.archive.endpoint or "").startswith("http://"):
+        told = f"{settings.archive.endpoint} is asked without TLS: whoever is on the way can read what is archived"
+        yield Examined("archive", "warning", told, "use an https address")
 
 
 def _sync(data_dir: Path) -> Iterator[Examined]:

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "doctor": "appliance.cli.doctor",
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
+    "archive": "appliance.cli.archive",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
     "version": "appliance.cli.version",

@@ -54,7 +54,7 @@ class Quarantine(msgspec.Struct, frozen=True):
 
 
 class Expired(msgspec.Struct, frozen=True):
-    """What ``expire`` removed."""
+    """What ``expire`` removed. ``bytes_freed``: on this disk, and in an archive that had the only copy."""
 
     segments: int
     events: int
@@ -90,7 +90,8 @@ class LogUpkeep(Protocol):
 
         Their segments are written again; the manifest keeps the former hash beside the new one and says why, so that
         ``verify`` proves what is left. Numbers, times and the other events do not change. Corrections of them go too,
-        and so does what crashes and damage left aside for a person. Events that have expired are passed over.
+        and so does what crashes and damage left aside for a person. Events that have expired are passed over. Where
+        the log is archived, it returns when the archive holds nothing of them either.
 
         Raises:
             NotFound: there were never such events.
@@ -122,7 +123,8 @@ class LogUpkeep(Protocol):
         ...
 
     def size(self, pipeline_id: PipelineId) -> int:
-        """Return the bytes that the pipeline's log occupies in the file system; cheap."""
+        """Return the bytes that the pipeline's log occupies in the file system, and in an archive that has the only
+        copy; cheap."""
         ...
 
 
@@ -164,6 +166,9 @@ class BronzeLog(Protocol):
         Events that were corrected are answered as corrected; those dropped or erased are named in ``withdrawn``; events
         that cannot be read are a frame with ``damaged`` (see ``Frame``). What has expired is passed over: the first
         frame may begin later than ``after_seq + 1``.
+
+        Raises:
+            TransientError: the disk refuses, or the archive that has these events cannot be reached.
         """
         ...
 
@@ -172,6 +177,7 @@ class BronzeLog(Protocol):
 
         Raises:
             NotFound: no such event; or it has expired, was erased, or stands in quarantine: the message says which.
+            TransientError: as ``read``.
         """
         ...
 

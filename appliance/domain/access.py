@@ -50,13 +50,18 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     token_id: TokenId | None = None
 
 
+def may(who: Principal, action: Action) -> bool:
+    """Return whether the role of ``who`` permits ``action``."""
+    return action in PERMITTED[who.role]
+
+
 def require(who: Principal, action: Action) -> None:
     """Return if ``who`` may do ``action``.
 
     Raises:
         Forbidden: the role does not permit it; the message names the least role that does.
     """
-    if action in PERMITTED[who.role]:
+    if may(who, action):
         return
     least = next(role for role in (Role.VIEWER, Role.EDITOR, Role.ADMIN) if action in PERMITTED[role])
     raise Forbidden(

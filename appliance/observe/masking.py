@@ -7,7 +7,7 @@ from typing import Any, Final
 MASK: Final = "********"
 
 _SECRET_KEY: Final = re.compile(
-    r"(secret|secrets|passw(or)?d|token|bearer|authorization|cookie|credentials?|api_?key|private_?key|signature|dsn)$",
+    r"(secret|secrets|passw(or)?d|token|bearer|authorization|cookie|credentials?|api_?key|private_?key|secret_?(access_?)?key|signature|dsn)$",
     re.IGNORECASE,
 )
 _SECRET_TEXT: Final = re.compile(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from appliance.components.archive import ArchiveState
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
@@ -35,7 +36,7 @@ from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
-from appliance.services.storage import Disk, Storage, Watch
+from appliance.services.storage import Disk, Storage, Surroundings, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
@@ -60,6 +61,7 @@ class Parts:
     replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
     disk: Disk
     watch: Watch
+    archive: Callable[[], ArchiveState] | None = None  # how archiving goes; None: nothing is archived
     finder: PayloadFinder
     chooser: Chooser
     base_url: str = ""
@@ -106,5 +108,5 @@ def assemble(parts: Parts) -> Services:
         answers=Answers(plane, parts.vault, clock),
         erasures=Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock),
         retention=RetentionRules(plane, clock),
-        storage=Storage(plane, engine, parts.disk, parts.watch, clock),
+        storage=Storage(plane, engine, Surroundings(parts.disk, parts.watch, parts.archive), clock),
     )

@@ -1,14 +1,16 @@
 """Storage: what the data occupies, how fast it grows, when the disk will be full, and giving space back."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy.orm import Session
 
+from appliance.components.archive import ArchiveState
 from appliance.components.upkeep import Compacted, StoreSize
-from appliance.domain.access import Action, Principal, require
+from appliance.domain.access import Action, Principal, may, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState, Marks, Room
 from appliance.domain.forecast import Sample, days_until, growth_per_day
@@ -58,6 +60,15 @@ class Watch(Protocol):
     async def look(self) -> Occupied: ...
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Who guards the disk, who measures, and who says how archiving goes; None: nothing is archived."""
+
+    disk: Disk
+    watch: Watch
+    archive: Callable[[], ArchiveState] | None = None
+
+
 class DiskView(msgspec.Struct, frozen=True, kw_only=True):
     """``free_bytes``: with the reserve, which is given up when it is needed. Marks in per cent in use, and bytes.
 
@@ -91,7 +102,11 @@ class PipelineStorage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageView(msgspec.Struct, frozen=True, kw_only=True):
-    """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content."""
+    """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content.
+
+    ``bronze_bytes``: with what is in the archive only. ``archive``: of the whole installation, for those who may
+    manage storage; None: there is none.
+    """
 
     at: datetime
     disk: DiskView
@@ -99,23 +114,30 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     silver_bytes: int
     free_block_bytes: int
     gold_bytes: int
+    archive: ArchiveState | None
     pipelines: list[PipelineStorage]
     retention: Retention
     rounds: list[Round]
 
 
 class Storage:
-    """``watch``: who measures; ``disk``: who guards it."""
+    """``surroundings``: what it looks at beside the stores."""
 
-    def __init__(self, plane: ControlPlane, engine: Engine, disk: Disk, watch: Watch, clock: Clock = utc_now) -> None:
+    def __init__(self, plane: ControlPlane, engine: Engine, surroundings: Surroundings, clock: Clock = utc_now) -> None:
         self._plane, self._engine, self._clock = plane, engine, clock
-        self._disk, self._watch = disk, watch
+        self._disk, self._watch, self._archive = surroundings.disk, surroundings.watch, surroundings.archive
 
     async def overview(self, who: Principal) -> StorageView:
         """Return what the organisation's data occupies at this moment, and what that means for the disk."""
         require(who, Action.DATA_READ)
         found = await self._watch.look()
-        return await self._plane.read(lambda tx: self._view(tx, who.organisation_id, found))
+        archive = (
+            await self._engine.workers.run("read", self._archive)
+            if self._archive and may(who, Action.STORAGE_MANAGE)
+            else None
+        )
+        view = await self._plane.read(lambda tx: self._view(tx, who.organisation_id, found))
+        return msgspec.structs.replace(view, archive=archive)
 
     async def compact(self, who: Principal) -> Compacted:
         """Write the file of the rows anew without its free blocks, now.
@@ -160,6 +182,7 @@ class Storage:
             silver_bytes=store.file_bytes,
             free_block_bytes=store.free_bytes,
             gold_bytes=sum(one.gold_bytes for one in pipelines),
+            archive=None,
             pipelines=pipelines,
             retention=default_retention(tx, organisation_id),
             rounds=rounds(tx, organisation_id),

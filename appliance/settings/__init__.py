@@ -5,6 +5,8 @@ This is the only package that reads the environment or a settings file. Everybod
 
 from appliance.settings.load import Loaded, load, resolve
 from appliance.settings.sections import (
+    Addressing,
+    Archive,
     Auth,
     Bronze,
     Database,
@@ -20,6 +22,8 @@ from appliance.settings.sections import (
 )
 
 __all__ = [
+    "Addressing",
+    "Archive",
     "Auth",
     "Bronze",
     "Database",

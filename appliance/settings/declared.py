@@ -7,15 +7,19 @@ import typing
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from enum import Enum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance.components.archive import parse_place
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
 from appliance.egress.guard import parse_allowed
+from appliance.observe.masking import MASK
+from appliance.settings.secret import Secret
 from appliance.settings.sections import Settings
 
 ENV_PREFIX = "DASH_"
@@ -67,6 +71,8 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     def show(self, value: Any) -> str:
         """Return ``value`` as it would be written in a file, without quotes."""
+        if self.kind == "secret" and value is not None:
+            return MASK
         if value is None:
             return AUTO if self.kind == "auto_size" else ""
         if self.kind in ("size", "auto_size"):
@@ -209,13 +215,36 @@ def _schema(value: Any) -> str:
     return name
 
 
+def _secret(value: Any) -> Secret:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected a text")  # and not what was given: somebody may have to show this message
+    return Secret(value.strip())
+
+
+def _place(value: Any) -> str:
+    return parse_place(_text(value)).url
+
+
+def _endpoint(value: Any) -> str:
+    text = _url(value)
+    try:
+        link_local = ip_address(urlsplit(text).hostname or "").is_link_local
+    except ValueError:
+        return text  # a name
+    if link_local:
+        raise ValueError(f"expected the address of an object store, got {text!r}: a link-local address is never asked")
+    return text
+
+
+def _name(value: Any) -> str:
+    text = _text(value)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", text):
+        raise ValueError(f"expected lower-case letters, digits, '.', '-' and '_', got {text!r}")
+    return text
+
+
 _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
 _KINDS: dict[str, Callable[[Any], Any]] = {
-    "size": _size,
-    "auto_size": _auto_size,
-    "url": _url,
-    "targets": _targets,
-    "dsn": _dsn,
-    "dsns": _dsns,
-    "schema": _schema,
-}
+    "size": _size, "auto_size": _auto_size, "url": _url, "targets": _targets, "secret": _secret, "place": _place,
+    "endpoint": _endpoint, "name": _name, "dsn": _dsn, "dsns": _dsns, "schema": _schema,
+}  # fmt: skip

@@ -12,9 +12,11 @@ from typing import Any
 
 import msgspec
 import platformdirs
+from msgspec.structs import replace
 
 from appliance.errors import ConfigError, Problem
 from appliance.settings.chosen import CHOSEN_FILE
+from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
 from appliance.settings.environment import TOKEN
 from appliance.settings.sections import Settings
@@ -77,8 +79,17 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
         )
         for section in msgspec.structs.fields(Settings)
     }
+    settings = Settings(**sections)
+    if contradicting := list(contradictions(settings)):
+        raise ConfigError([_placed(problem, found) for problem in contradicting])
     origins = {key: found[key].origin if key in found else "default" for key in known}
-    return Loaded(settings=Settings(**sections), origins=origins, file=path)
+    return Loaded(settings=settings, origins=origins, file=path)
+
+
+def _placed(problem: Problem, found: Mapping[str, _Found]) -> Problem:
+    """Return ``problem`` with the place where its value was written, if it was."""
+    written = found.get(problem.pointer)
+    return problem if written is None else replace(problem, file=written.file, line=written.line)
 
 
 def default_data_dir() -> Path:

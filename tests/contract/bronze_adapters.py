@@ -3,15 +3,18 @@
 import threading
 import time
 from asyncio import to_thread
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from appliance.components.bronze import BronzeLog
-from appliance.domain.event import Delivery, Envelope, Frame
+from appliance.components.bronze import BronzeLog, Finding, LogUpkeep
+from appliance.domain.event import Delivery, Envelope, Frame, StoredEvent
 from appliance.domain.ids import PipelineId
+from appliance.storage.archive.folder import FolderArchive
 from appliance.storage.bronze import FileBronzeLog
+from appliance.storage.bronze.archive.claim import Identity
+from appliance.storage.bronze.archive.log_archive import Archiving
 from tests.fakes.bronze import MemoryBronzeLog
 
 PIPE = PipelineId("pl_boiler")
@@ -26,10 +29,54 @@ def small_segments(root: Path) -> FileBronzeLog:
     return FileBronzeLog(root, clock=lambda: NOON, segment_bytes=300)
 
 
+class Evicted(FileBronzeLog):
+    """Has nothing closed on its disk whenever it is asked: all of it is read from a folder that it was archived to."""
+
+    def __init__(self, root: Path) -> None:
+        archive = root.with_name("archive")
+        archive.mkdir(exist_ok=True)
+        terms = Archiving(store=FolderArchive(archive), who=Identity("here", "token"), local_cache=0)
+        super().__init__(root, clock=lambda: NOON, segment_bytes=300, archive=terms)
+        self._caretaker.stop()  # what it does is done here, at once
+
+    def tick(self) -> None:
+        self.evict()
+
+    @property
+    def upkeep(self) -> LogUpkeep:
+        self.evict()
+        return super().upkeep
+
+    def read(self, pipeline_id: PipelineId, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
+        self.evict()
+        return super().read(pipeline_id, after_seq, max_events, max_bytes)
+
+    def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
+        self.evict()
+        return super().event(pipeline_id, seq)
+
+    def verify(self, pipeline_id: PipelineId) -> Iterator[Finding]:
+        self.evict()
+        return super().verify(pipeline_id)
+
+    def evict(self) -> None:
+        """Compress, archive and remove everything that is closed."""
+        assert self.archive is not None
+        for log, _, _ in self.archive.lines():
+            log.tick()
+            while log.compact_oldest(lambda worked: None):
+                pass
+        self.archive.rounds.make()
+        assert (self.archive.rounds.trouble, self.archive.rounds.troubles) == (None, {})
+        for log, _, _ in self.archive.lines():
+            assert list(log.directory.glob("*.zst")) == []
+
+
 ADAPTERS: dict[str, Callable[[Path], BronzeLog]] = {
     "memory": lambda root: MemoryBronzeLog(),
     "file": lambda root: FileBronzeLog(root, clock=lambda: NOON),
     "file with tiny segments": small_segments,
+    "evicted to an archive": Evicted,
 }
 
 

@@ -20,7 +20,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAppliance]:
     """One appliance for all tests of this folder: set up from the command line, with the sample workspace."""
-    running = RunningAppliance(tmp_path_factory.mktemp("ui"))
+    archive = tmp_path_factory.mktemp("archive")
+    environment = {"DASH_ARCHIVE_URL": f"file://{archive}", "DASH_ARCHIVE_NAME": "office"}
+    running = RunningAppliance(tmp_path_factory.mktemp("ui"), environment=environment)
     running.setup(sample=True)
     running.start()
     yield running

@@ -45,6 +45,14 @@ def test_what_was_typed_just_before_saving_is_saved(signed_in: Opens, appliance:
     expect(page.locator("[name=bronze]")).to_have_value("300d")
 
 
+def test_what_is_archived_and_what_a_lost_machine_would_lose(signed_in: Opens, appliance: RunningAppliance) -> None:
+    page = signed_in("/storage")
+    page.wait_for_selector("html[data-ready]")
+    card = page.locator(".card", has_text="under the name office")
+    expect(card).to_contain_text("archiving")
+    expect(card).to_contain_text(re.compile(r"Not yet archived, and lost with this machine: [\d,]+ events"))
+
+
 def look_again(page: Page, state: str) -> None:
     """Draw the page anew until the newest erasure is in ``state`` (a pattern)."""
     deadline = time.monotonic() + 30

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from appliance.components.archive import ArchiveState
 from appliance.domain.access import Action, Principal
 from appliance.domain.disk import DiskState
 from appliance.domain.pipeline import Retention
@@ -40,6 +41,8 @@ def register(screens: Screens) -> None:
                 link_button("Erase somebody's data…", "/erasures", glyph="trash")
         with node("div", css="stack"):
             _disk(view.disk)
+            if view.archive is not None:
+                _archive(view.archive)
             _figures(view)
             _pipelines(visit, view)
             with node("div", css="split"):
@@ -75,6 +78,24 @@ def _forecast(disk: DiskView) -> str:
     days = disk.days_until_stop
     when = f"{days:.0f} days" if days >= 2 else f"{days * 24:.0f} hours"
     return f"It grows by {size(disk.growth_bytes_per_day)} a day: receiving would stop in about {when}."
+
+
+def _archive(archive: ArchiveState) -> None:
+    with card("Archive") as (head, _):
+        with head:
+            node("span", "archiving" if archive.well else "waiting", f"badge plain {'ok' if archive.well else 'warn'}")
+        with node("div", css="stack tight"):
+            held = f"{archive.archived_segments:,} segments, {size(archive.archived_bytes)}"
+            node("p", f"{archive.place}, under the name {archive.name}: {held}; {size(archive.local_bytes)} here too")
+            if not archive.well:
+                node("p", archive.told, "muted")
+            with node("p", css="sub"):
+                if archive.pending_events:
+                    lost = f"{archive.pending_events:,} events, {size(archive.pending_bytes)}"
+                    node("span", f"Not yet archived, and lost with this machine: {lost}, the oldest received ")
+                    moment(archive.pending_since)
+                else:
+                    node("span", "Everything is archived.")
 
 
 def _figures(view: StorageView) -> None:

@@ -23,6 +23,7 @@ class Caretaker:
         self._stop = Event()
         self._starting = Lock()
         self._thread: Thread | None = None
+        self.compressed: Callable[[], None] = lambda: None  # is told that there is something to archive
         self.troubles: dict[str, str] = {}  # pipeline: why its closed segments stay uncompressed
 
     def wake(self) -> None:
@@ -62,9 +63,12 @@ class Caretaker:
 
     def _compact(self, log: PipelineLog) -> bool:
         try:
-            return log.compact_oldest(self._pace)
+            done = log.compact_oldest(self._pace)
         except Damaged:
-            return log.compact_oldest(self._pace)  # what can be read of it; the rest is quarantined
+            done = log.compact_oldest(self._pace)  # what can be read of it; the rest is quarantined
+        if done:
+            self.compressed()
+        return done
 
     def _pace(self, worked_secs: float) -> None:
         if self._stop.wait(worked_secs * _REST):

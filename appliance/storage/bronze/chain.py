@@ -8,6 +8,7 @@ import msgspec
 from appliance.storage.bronze.manifest import read_lines
 from appliance.storage.bronze.manifest_lines import (
     NO_LINK,
+    Archived,
     Entry,
     Expiry,
     Line,
@@ -23,13 +24,14 @@ from appliance.storage.bronze.segment import Key
 class Chain:
     """``names``: segments in the order in which they closed; ``entries``: what the manifest says of each by now.
 
-    ``former``: sums that a segment had before it was replaced. ``newest``: key of the newest segment listed.
+    ``former``: sums that a segment had before events in it were erased. ``newest``: key of the newest segment listed.
     """
 
     def __init__(self, path: Path) -> None:
         self.names: list[str] = []
         self.entries: dict[str, Entry] = {}
         self.former: dict[str, set[tuple[str, str]]] = {}
+        self.files: dict[str, set[str]] = {}  # segment: sums of the file that were replaced on purpose
         self.newest: Key = (0, 0)
         self._path = path
         self._gone: Key = (0, 0)
@@ -71,6 +73,10 @@ class Chain:
                 self.newest = max(self.newest, line.key)
             case Expiry():
                 self._gone = max(self._gone, key_in(line.expired))
+            case Archived():
+                noted = self.entries.get(line.archived)
+                if noted is None or noted.packed_sha256 != line.packed_sha256:
+                    yield f"{told} archives a file that the lines before it do not know"
             case Rewritten():
                 known = self.entries.get(line.rewritten)
                 if known is None:
@@ -80,6 +86,7 @@ class Chain:
                     yield f"{told} replaces a segment that had other sums"
                 if line.why == "erased":
                     self.former.setdefault(line.rewritten, set()).add(line.was)
+                self.files.setdefault(line.rewritten, set()).add(line.was[1])
                 self.entries[line.rewritten] = renewed(known, line)
 
 
@@ -89,5 +96,7 @@ def _subject(line: Line) -> str:
             return line.name
         case Rewritten():
             return line.rewritten
+        case Archived():
+            return line.archived
         case Expiry():
             return line.expired

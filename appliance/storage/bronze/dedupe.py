@@ -58,8 +58,11 @@ class DeliveryWindow:
 def _deliveries_of(segment: Path) -> list[Delivered]:
     """Return the deliveries of a compressed segment; from the segment itself where its index is missing."""
     known = read_deliveries(sidecar_path(segment))
-    if known is not None:
-        return known
+    return deliveries_in(segment) if known is None else known
+
+
+def deliveries_in(segment: Path) -> list[Delivered]:
+    """Return the deliveries of a compressed segment by reading it; none where it does not read."""
     try:
         return [
             Delivered(header.delivery, header.seq, header.seq + header.n - 1, header.received_us)

@@ -1,6 +1,7 @@
 """Erasing events: their segments are written again with tombstones, and nothing else keeps their bytes."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 
 from appliance.errors import NotFound
 from appliance.storage.bronze.blockstore import Blockstore
@@ -36,12 +37,22 @@ def erase(log: PipelineLog, blocks: Blockstore, corrections: Corrections, seqs: 
         fresh = [seq for seq in wanted if not manifest.erased(seq, seq)]
         _compress(log, wanted)
         for entry, within in _by_segment(log, wanted):
-            if any(not manifest.erased(seq, seq) for seq in within) or _still_has(log, entry, runs_of(within)):
-                replace(manifest, entry, _frames(log, entry), _because(why, within))
-                blocks.forget(log.directory / entry.name)
+            with _held(log, entry):
+                if any(not manifest.erased(seq, seq) for seq in within) or _still_has(log, entry, runs_of(within)):
+                    replace(manifest, entry, _frames(log, entry), _because(why, within))
+                    blocks.forget(log.directory / entry.name)
         corrections.keep(lambda seq: not manifest.erased(seq, seq))
         _remove_set_aside(log)
         return len(fresh)
+
+
+@contextmanager
+def _held(log: PipelineLog, entry: Entry) -> Iterator[None]:
+    """Have the file here if it is anywhere; what is left of it nowhere counts as lost."""
+    with ExitStack() as stack:
+        with suppress(Damaged):
+            stack.enter_context(log.shelf.lend(entry))
+        yield
 
 
 def _compress(log: PipelineLog, seqs: Sequence[int]) -> None:

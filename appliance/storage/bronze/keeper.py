@@ -46,7 +46,7 @@ class Keeper:
         return seq_at(self._log, self._blocks, moment)
 
     def size(self) -> int:
-        return occupied_by(self._log.directory)
+        return occupied_by(self._log.directory) + self._log.shelf.elsewhere(self._log.manifest.entries())
 
     def expire(self, before: datetime | None, keep_bytes: int | None, up_to: int) -> Expired:
         log, manifest = self._log, self._log.manifest
@@ -58,6 +58,7 @@ class Keeper:
             if not entries:
                 return Expired(0, 0, freed)
             last = entries[-1]
+            freed += log.shelf.elsewhere(entries)
             events = last.last_seq - entries[0].first_seq + 1
             manifest.append(
                 Expiry(
@@ -68,11 +69,14 @@ class Keeper:
             freed += self._sweep()
         self.corrections.keep(lambda seq: seq > last.last_seq)
         self.places.gone(last.last_seq)
+        log.shelf.changed()
         return Expired(len(entries), events, freed)
 
     def erase(self, seqs: Sequence[int], reason: str, by: str) -> int:
         why = Why(why="erased", reason=reason, by=by, at=self._options.clock())
-        return erase(self._log, self._blocks, self.corrections, seqs, why)
+        erased = erase(self._log, self._blocks, self.corrections, seqs, why)
+        self._log.shelf.erased(seqs)
+        return erased
 
     def correct(self, corrections: Sequence[Correction]) -> None:
         first, last = self._log.first_seq, self._log.last_seq
@@ -82,6 +86,7 @@ class Keeper:
         held = [one for one in corrections if one.seq >= first and not erased(one.seq, one.seq)]
         if held:
             self.corrections.add(held)
+            self._log.shelf.changed()
 
     def quarantined(self) -> list[Quarantine]:
         damaged = [entry for entry in self._log.manifest.entries() if entry.damaged]
@@ -96,7 +101,8 @@ class Keeper:
     def mend(self) -> None:
         """Take in copies that somebody put back."""
         why = Why(why="mended", reason="a copy was put back", by="", at=self._options.clock())
-        mend(self._log, self._blocks, why, self._tried)
+        if mend(self._log, self._blocks, why, self._tried):
+            self._log.shelf.changed()
 
     def _look(self, entry: Entry) -> None:
         """Read a segment through, so that its damaged places are known."""
@@ -134,7 +140,7 @@ class Keeper:
 
     def _size_of(self, entry: Entry) -> int:
         path = self._log.directory / entry.name
-        return occupied([path, sidecar_path(path)])
+        return occupied([path, sidecar_path(path)]) + self._log.shelf.elsewhere([entry])
 
 
 def _reason(before: datetime | None, keep_bytes: int | None) -> str:

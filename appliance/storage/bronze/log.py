@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -35,6 +35,9 @@ from appliance.storage.bronze.writer import OpenFiles
 _COMMIT_THREADS = 16  # mostly waiting for the disk, which makes several files durable together
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
+if TYPE_CHECKING:
+    from appliance.storage.bronze.archive.log_archive import Archiving, LogArchive
+
 log = structlog.get_logger("bronze")
 
 
@@ -53,7 +56,7 @@ class FileBronzeLog:
 
     Delivery ids are remembered in a window: the newest 100,000 of each pipeline, and none older than 24 hours. It
     survives a restart. Deliveries that wait for the disk take at most ``max_pending_bytes``, shared fairly (see
-    ``Shares``).
+    ``Shares``). ``archive``: where closed segments go once ``archive.rounds`` is started, and are read from at once.
     """
 
     def __init__(  # noqa: PLR0913 - keyword values with defaults, each a promise of its own
@@ -65,6 +68,7 @@ class FileBronzeLog:
         segment_age: timedelta = timedelta(hours=1),
         max_pending_bytes: int = 64 << 20,
         max_open_files: int = 256,
+        archive: "Archiving | None" = None,
         sync: Sync = os.fdatasync,
         write: Write = write_all,
     ) -> None:
@@ -84,6 +88,7 @@ class FileBronzeLog:
         self._opening = RLock()
         self._closed = False
         self._caretaker = Caretaker(lambda: [line.log for line in list(self._lines.values())])
+        self.archive = self._archived(archive) if archive else None
 
     @property
     def upkeep(self) -> LogUpkeep:
@@ -123,6 +128,20 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         return Verification(pipeline_id, line.log, line.keeper.corrections).findings() if line else iter(())
 
+    def prove_archive(self, pipeline_id: PipelineId) -> Iterator[Finding | None]:
+        """Read every object that the archive has of the pipeline; yield what is wrong with each, or None."""
+        line = self._line(pipeline_id)
+        if line is None or self.archive is None:
+            return
+        for entry, wrong in self.archive.archiver(pipeline_id).proof():
+            here = (line.log.directory / entry.name).exists()
+            remedy = (
+                "remove the object: it is stored again from this disk"
+                if here
+                else "put a copy of the file on this disk"
+            )
+            yield None if wrong is None else Finding(pipeline_id, entry.name, wrong, remedy)
+
     def reach(self, pipeline_id: PipelineId, seq: int) -> None:
         if (first := self.last_seq(pipeline_id) + 1) > seq:
             return
@@ -143,9 +162,13 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         if line is not None:
             with self._opening:
+                if self.archive is not None:
+                    self.archive.delete(pipeline_id)
                 line.log.delete()
                 self._lines.pop(pipeline_id, None)
                 self._blocks.forget(line.log.directory)
+                if self.archive is not None:
+                    self.archive.detach(line.log)
 
     async def close(self) -> None:
         self._closed = True
@@ -228,6 +251,8 @@ class FileBronzeLog:
         except OSError as error:
             raise TransientError(f"opening {directory}: the disk refuses ({error})", 5.0) from error
         log = PipelineLog(directory, recovered, self._options)
+        if self.archive is not None:
+            self.archive.attach(log)
         window = DeliveryWindow()
         window.restore(recovered, microseconds(self._options.clock()))
         commits = GroupCommit(log.commit, window, self._pool, self._budget, self._options.clock)
@@ -237,11 +262,20 @@ class FileBronzeLog:
         line = self._line(pipeline_id)
         return line.keeper if line else None
 
+    def _archived(self, terms: "Archiving") -> "LogArchive":
+        from appliance.storage.bronze.archive.log_archive import LogArchive  # not where nothing is archived
+
+        archive = LogArchive(self._root, terms, self._options.clock)
+        self._caretaker.compressed = archive.rounds.wake
+        return archive
+
     def _rotated(self) -> None:
         self._caretaker.wake()
 
     def _close(self) -> None:
         self._caretaker.stop()
+        if self.archive is not None:
+            self.archive.rounds.stop()
         self._pool.shutdown()
         for line in list(self._lines.values()):
             line.log.close(line.commits.delivered_since)

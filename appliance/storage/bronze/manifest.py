@@ -1,8 +1,8 @@
-"""The manifest of one pipeline: which segments are closed, which were written again, which have expired."""
+"""The manifest of one pipeline: which segments are closed, written again, archived, and which have expired."""
 
 import os
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import RLock
 
@@ -11,6 +11,7 @@ import msgspec
 from appliance.storage.bronze.disk import sync_directory, write_all
 from appliance.storage.bronze.manifest_lines import (
     NO_LINK,
+    Archived,
     Entry,
     Expiry,
     L,
@@ -47,6 +48,7 @@ class Manifest:
         self._entries: list[Entry] = []
         self._lasts: list[int] = []
         self._erased: list[Run] = []
+        self._archived: dict[str, str] = {}  # segment: the sum of its file when it was
 
     @property
     def gone_name(self) -> str:
@@ -104,6 +106,35 @@ class Manifest:
             at = bisect_left(self._entries, key_in(name), key=lambda entry: entry.key)
             return self._entries[at] if at < len(self._entries) and self._entries[at].name == name else None
 
+    def current(self, entry: Entry) -> Entry | None:
+        """Return what is said by now of the segment of ``entry``; None: it has expired."""
+        found = self.named(entry.name)
+        return found if found is not None and found.key > self.gone else None
+
+    def is_archived(self, entry: Entry) -> bool:
+        """Return whether the archive has the segment as ``entry`` describes it."""
+        with self._lock:
+            self._load()
+            return bool(entry.packed_sha256) and self._archived.get(entry.name) == entry.packed_sha256
+
+    def gone_with(self, seqs: Sequence[int]) -> list[Entry]:
+        """Return the entries of segments that have expired with any of ``seqs`` (ascending)."""
+        with self._lock:
+            self._load()
+            at = {bisect_left(self._lasts, seq) for seq in seqs}
+            return [self._entries[one] for one in sorted(at) if one < self._first_held()]
+
+    def content(self) -> tuple[str, bytes]:
+        """Return the last link, and the whole manifest as it is durable."""
+        with self._lock:
+            link, end = self._link, self._end
+        with self.path.open("rb") as file:
+            return link, file.read(end)
+
+    @property
+    def link(self) -> str:
+        return self._link
+
     def expired_seq(self) -> int:
         """Return the newest event that has expired; 0: none has."""
         with self._lock:
@@ -156,7 +187,10 @@ class Manifest:
                 self._lasts.append(line.last_seq)
             case Expiry():
                 self.gone = max(self.gone, key_in(line.expired))
+            case Archived():
+                self._archived[line.archived] = line.packed_sha256
             case Rewritten():
+                self._archived.pop(line.rewritten, None)
                 at = bisect_left(self._entries, key_in(line.rewritten), key=lambda entry: entry.key)
                 if at < len(self._entries) and self._entries[at].name == line.rewritten:
                     self._entries[at] = renewed(self._entries[at], line)

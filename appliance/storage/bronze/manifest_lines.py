@@ -1,4 +1,5 @@
-"""The lines of a manifest: segments that closed, were written again, or have expired. Each names the one before.
+"""The lines of a manifest: segments that closed, were written again, archived, or have expired. Each names the one
+before.
 
 A link is the SHA-256 of its line up to ``,"link":…``. So the last link vouches for every line and, through the sums in
 them, for every byte of every closed segment; also for what is no longer there, and for the reason why.
@@ -79,8 +80,18 @@ class Expiry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: str = ""
 
 
-Line = Entry | Rewritten | Expiry
-L = TypeVar("L", Entry, Rewritten, Expiry)
+class Archived(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The file of the segment ``archived``, with this sum, was read back from the archive: the one here may go."""
+
+    archived: _Name
+    packed_sha256: str
+    at: datetime
+    previous: str
+    link: str = ""
+
+
+Line = Entry | Rewritten | Expiry | Archived
+L = TypeVar("L", Entry, Rewritten, Expiry, Archived)
 
 
 def key_in(name: str) -> Key:
@@ -100,6 +111,8 @@ def decode(line: bytes) -> Line:
         return msgspec.json.decode(line, type=Rewritten)
     if line.startswith(b'{"expired":'):
         return msgspec.json.decode(line, type=Expiry)
+    if line.startswith(b'{"archived":'):
+        return msgspec.json.decode(line, type=Archived)
     return msgspec.json.decode(line, type=Entry)
 
 

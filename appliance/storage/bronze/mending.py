@@ -16,14 +16,16 @@ from appliance.storage.bronze.unpack import survey_frames
 Tried = dict[str, tuple[Signature | None, ...]]  # segment: what the files were that did not mend it
 
 
-def mend(log: PipelineLog, blocks: Blockstore, why: Why, tried: Tried) -> None:
+def mend(log: PipelineLog, blocks: Blockstore, why: Why, tried: Tried) -> bool:
     """Take in the copies that somebody put back: ``….jsonl`` beside the damaged segment, or ``….jsonl.zst`` over it.
 
-    A copy that is not whole is left where it is, and not looked at again until it changes.
+    Returns whether there was one. A copy that is not whole is left where it is, and not looked at again until it
+    changes.
 
     Raises:
         OSError: the disk refuses; the next call goes on.
     """
+    mended = False
     with log.changing:
         for entry in [entry for entry in log.manifest.entries() if entry.damaged and not log.deleted]:
             files = tuple(signature_of(path) for path in _files(log, entry))
@@ -34,6 +36,8 @@ def mend(log: PipelineLog, blocks: Blockstore, why: Why, tried: Tried) -> None:
                 replace(log.manifest, entry, _frames(log, entry), why)
                 blocks.forget(log.directory / entry.name)
                 _clear(log, entry)
+                mended = True
+    return mended
 
 
 def _files(log: PipelineLog, entry: Entry) -> tuple[Path, Path]:

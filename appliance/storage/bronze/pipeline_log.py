@@ -23,6 +23,7 @@ from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.recovery import Recovered
 from appliance.storage.bronze.rest import leave_rest
 from appliance.storage.bronze.segment import Place, Segment
+from appliance.storage.bronze.shelf import Shelf
 from appliance.storage.bronze.sidecar import Delivered
 from appliance.storage.bronze.writer import Writer
 
@@ -62,6 +63,7 @@ class PipelineLog:
         self._deleted = False
         self._writing = Lock()
         self.changing = Lock()
+        self.shelf = Shelf(directory, self.manifest)
         self._lock = Lock()
 
     @property

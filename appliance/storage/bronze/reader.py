@@ -1,6 +1,7 @@
 """Reading a pipeline's log across open, closed and compressed segments, while all three change and some are damaged."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Generic
 
 import msgspec
@@ -23,6 +24,7 @@ from appliance.storage.bronze.frame import (
     literal_bytes,
     microseconds,
 )
+from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.overlay import Overlay
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain
 from appliance.storage.bronze.quarantine import Places
@@ -65,6 +67,9 @@ class Reader:
                 before = taken.want
                 self._fill(taken, attempt)
                 attempt = 0 if taken.want > before else attempt + 1
+        except TransientError:  # of what is elsewhere: what was read before it is an answer
+            if not taken.frames:
+                raise
         except OSError as error:
             told = f"reading event {taken.want} of {self._log.directory.name} in {taken.segment}: {error}"
             raise TransientError(told, _RETRY_SECS) from error
@@ -76,9 +81,11 @@ class Reader:
         self._check(seq, looking)
         attempt = 0
         while True:
-            source, missing = self._source(seq, FULL), False
+            segment, missing = "", False
             try:
-                return self._find(pipeline_id, seq, source)
+                with self._source(seq, FULL) as source:
+                    segment = source.name
+                    return self._find(pipeline_id, seq, source)
             except FileNotFoundError:
                 reason, missing = "the file is missing", True
             except Damaged as error:
@@ -87,8 +94,8 @@ class Reader:
                 raise TransientError(f"{looking}: {error}", _RETRY_SECS) from error
             if not self._again(seq, attempt, missing):
                 self._check(seq, looking)  # it may have expired meanwhile
-                self._places.found(Quarantine(source.name, seq, seq, reason))
-                raise NotFound(f"{looking}: it stands in quarantine: {source.name} is damaged ({reason})")
+                self._places.found(Quarantine(segment, seq, seq, reason))
+                raise NotFound(f"{looking}: it stands in quarantine: {segment} is damaged ({reason})")
             attempt += 1
 
     def readable(self, place: Quarantine) -> bool:
@@ -108,19 +115,19 @@ class Reader:
             taken.room = not taken.frames
             taken.want = first_seq if taken.room else taken.want
             return
-        source = self._source(taken.want, BRIEF)
-        taken.segment, reason, end = source.name, "it is missing", source.last_seq
-        missing = False
-        try:
-            for piece in source.pieces:
-                if not isinstance(piece, Found):
-                    reason = str(piece)
-                elif not taken.take(piece):
-                    return
-        except Jump as jump:
-            end = min(jump.last_seq, end)
-        except FileNotFoundError:
-            missing, reason = True, "the file is missing"
+        reason, missing = "it is missing", False
+        with self._source(taken.want, BRIEF) as source:
+            taken.segment, end = source.name, source.last_seq
+            try:
+                for piece in source.pieces:
+                    if not isinstance(piece, Found):
+                        reason = str(piece)
+                    elif not taken.take(piece):
+                        return
+            except Jump as jump:
+                end = min(jump.last_seq, end)
+            except FileNotFoundError:
+                missing, reason = True, "the file is missing"
         if taken.want > end or self._again(taken.want, attempt, missing) or taken.want < self._log.first_seq:
             return
         taken.lose(end, reason, source.received_us)
@@ -136,12 +143,21 @@ class Reader:
         where = self._log.locate(seq)
         if where is None or isinstance(where, Plain):
             return False
+        path = self._log.directory / where.name
         try:
-            return self._blocks.rebuild(self._log.directory / where.name)
+            with self._log.shelf.lend(where):
+                if self._blocks.rebuild(path):
+                    return True
         except FileNotFoundError:
             return attempt < _ATTEMPTS
         except Unread:
             return False
+        except Damaged:
+            return False  # the copy elsewhere
+        if self._log.shelf.renew(where):
+            self._blocks.forget(path)
+            return True
+        return False
 
     def _check(self, seq: int, looking: str) -> None:
         first, last = self._log.first_seq, self._log.last_seq
@@ -178,16 +194,30 @@ class Reader:
             return 0  # a block that does not decompress: the next one has an index entry of its own
         return read_at(self._log.directory / name, gap.offset, gap.end - gap.offset).count(b"\n")
 
-    def _source(self, seq: int, decode: Callable[[bytes], B]) -> _Source[B]:
-        """Return where ``seq`` should be, from a place at or before it to the end of its segment."""
+    @contextmanager
+    def _source(self, seq: int, decode: Callable[[bytes], B]) -> Iterator[_Source[B]]:
+        """Give where ``seq`` should be, from a place at or before it to the end of its segment."""
         where = self._log.locate(seq)
+        if not isinstance(where, Entry):
+            yield self._plain(where, seq, decode)
+            return
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._log.shelf.lend(where))
+            except Damaged as error:
+                yield _Source(where.name, where.last_seq, microseconds(where.newest_at), 1, iter([error]))
+                return
+            yield self._packed(where, seq, decode)
+
+    def _plain(self, where: Plain | None, seq: int, decode: Callable[[bytes], B]) -> _Source[B]:
         if where is None:
             last_seq, received_us = self._log.hole(seq)
             return _Source("manifest.jsonl", last_seq, received_us, 1, iter([Damaged(0, "no segment holds it")]))
-        if isinstance(where, Plain):
-            walk = survey(where.path, where.place.offset, where.end, decode)
-            walk = _up_to(where.last_seq, walk) if where.damaged else walk
-            return _Source(where.path.name, where.last_seq, where.received_us, where.place.line, walk)
+        walk = survey(where.path, where.place.offset, where.end, decode)
+        walk = _up_to(where.last_seq, walk) if where.damaged else walk
+        return _Source(where.path.name, where.last_seq, where.received_us, where.place.line, walk)
+
+    def _packed(self, where: Entry, seq: int, decode: Callable[[bytes], B]) -> _Source[B]:
         received_us = microseconds(where.newest_at)
         try:
             index = self._blocks.index(self._log.directory / where.name)

@@ -40,7 +40,11 @@ def _frames(log: PipelineLog, blocks: Blockstore, moment: datetime) -> Iterator[
     listed = entries[-1].key if entries else (0, 0)
     for entry in entries:
         if entry.newest_at >= moment:
-            yield from _late(_packed(log, blocks, entry, wanted), wanted)
+            try:
+                with log.shelf.lend(entry):
+                    yield from _late(_packed(log, blocks, entry, wanted), wanted)
+            except Damaged:
+                continue  # the copy elsewhere
     for segment, end in plain:
         if segment.key > listed and segment.latest_us >= wanted:
             yield from _late(_plain(segment, end, wanted), wanted)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import msgspec
 
 from appliance.components.bronze import Finding
 from appliance.domain.ids import PipelineId
+from appliance.errors import TransientError
 from appliance.storage.bronze.chain import Chain
 from appliance.storage.bronze.corrections import FILE as CORRECTIONS
 from appliance.storage.bronze.corrections import Corrections
@@ -18,6 +20,7 @@ from appliance.storage.bronze.sidecar import UNKNOWN, Block, read_blocks, sideca
 from appliance.storage.bronze.unpack import block_of, unpack_all
 
 _RESTORE = "restore this file from a backup or from the archive"
+_REACH = "see that the archive can be reached, then verify again"
 _REINDEX = "remove the .idx file beside it: it is derived, and made again when it is needed"
 _CORRECT = "correct the event again; remove the line while Dash is stopped"
 
@@ -74,7 +77,15 @@ class Verification:
         self._expected = entry.last_seq + 1
 
     def _packed(self, entry: Entry) -> Iterator[Finding]:
-        path = self._log.directory / entry.name
+        try:
+            with self._log.shelf.lend(entry) as path:
+                yield from self._file(entry, path)
+        except Damaged as error:
+            yield self._finding(entry.name, str(error), _RESTORE)
+        except TransientError as error:
+            yield self._finding(entry.name, f"it could not be read: {error}", _REACH)
+
+    def _file(self, entry: Entry, path: Path) -> Iterator[Finding]:
         content, file, blocks = sha256(), sha256(), []
         lost: list[Brief] = []
         try:

@@ -7,6 +7,7 @@ import pytest
 
 from appliance.errors import ConfigError, Problem
 from appliance.settings import LogLevel, load, resolve
+from appliance.settings.reference import effective
 
 
 def problems(flags: dict[str, object], env: dict[str, str], file: Path | None = None) -> list[str]:
@@ -96,6 +97,9 @@ def test_the_file_in_the_data_directory_cannot_move_it(tmp_path: Path) -> None:
         ("DASH_EGRESS_ALLOW", "", ()),
         ("DASH_SERVER_BASE_URL", "https://dash.example.org/", "https://dash.example.org"),
         ("DASH_SERVER_BASE_URL", "", None),
+        ("DASH_ARCHIVE_URL", "file:///mnt/archive/", "file:///mnt/archive"),
+        ("DASH_ARCHIVE_LOCAL_CACHE", "", None),
+        ("DASH_ARCHIVE_KEEP", "10d", timedelta(days=10)),
     ],
 )  # fmt: skip
 def test_lists_addresses_and_absent_values(tmp_path: Path, variable: str, value: str, expected: object) -> None:
@@ -115,8 +119,28 @@ def test_lists_addresses_and_absent_values(tmp_path: Path, variable: str, value:
          "expected an address such as 'https://dash.example.org', got 'dash.example.org'"),
         ("DASH_SERVER_PORT", "eighty", "expected a whole number, got 'eighty'"),
         ("DASH_SERVER_HOST", " ", "expected a text, got ' '"),
+        ("DASH_ARCHIVE_URL", "s3://key:secret@bucket/x",
+         "expected 's3://bucket/prefix' or 'file:///folder', without keys in it"),
+        ("DASH_ARCHIVE_ENDPOINT", "http://169.254.169.254",
+         "expected the address of an object store, got 'http://169.254.169.254': a link-local address is never asked"),
+        ("DASH_ARCHIVE_NAME", "../other", "expected lower-case letters, digits, '.', '-' and '_', got '../other'"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_told_with_what_was_expected(tmp_path: Path, variable: str, value: str, message: str) -> None:
     env = {"DASH_SERVER_DATA_DIR": str(tmp_path), variable: value}
     assert problems({}, env) == [f"{variable}: {message}"]
+
+
+def test_an_object_store_needs_one_key_and_nothing_shows_it(tmp_path: Path) -> None:
+    env = {"DASH_SERVER_DATA_DIR": str(tmp_path), "DASH_ARCHIVE_URL": "s3://bucket"}
+    (told,) = problems({}, env)
+    assert "archive.access_key: an S3 archive needs a key of its own" in told
+    (told,) = problems({}, env | {"DASH_ARCHIVE_ACCESS_KEY": "AKIA"})
+    assert "archive.secret_key: an S3 archive needs a key of its own" in told
+    both = {"DASH_ARCHIVE_ACCESS_KEY": "AKIA", "DASH_ARCHIVE_SECRET_KEY": "geheim"}
+    (told,) = problems({}, env | both | {"DASH_ARCHIVE_CREDENTIALS_FILE": "/run/s3"})
+    assert "archive.credentials_file: a file and a key are both given" in told
+    settings = load({}, env | both)
+    assert str(settings.archive.secret_key) == "geheim"
+    assert "geheim" not in repr(settings)
+    assert "geheim" not in str(effective(resolve({}, env | both)))

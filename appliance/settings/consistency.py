@@ -1,0 +1,25 @@
+"""What settings demand of each other."""
+
+from collections.abc import Iterator
+
+from appliance.components.archive import parse_place
+from appliance.errors import Problem
+from appliance.settings.sections import Archive, Settings
+
+
+def contradictions(settings: Settings) -> Iterator[Problem]:
+    """Yield what cannot be meant."""
+    yield from _archive(settings.archive)
+
+
+def _archive(archive: Archive) -> Iterator[Problem]:
+    if archive.url is None or not parse_place(archive.url).bucket:
+        return
+    keys = (archive.access_key, archive.secret_key)
+    if archive.credentials_file is not None and any(keys):
+        told = "a file and a key are both given, and only one can count"
+        yield Problem("archive.credentials_file", told, hint="remove it, or archive.access_key and archive.secret_key")
+    elif archive.credentials_file is None and not all(keys):
+        told = "an S3 archive needs a key of its own: nothing is taken from the environment or the machine"
+        hint = "set archive.access_key and archive.secret_key, or archive.credentials_file"
+        yield Problem("archive.secret_key" if keys[0] else "archive.access_key", told, hint=hint)

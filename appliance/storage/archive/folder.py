@@ -1,0 +1,143 @@
+"""An archive in a folder: another disk, or one that another machine serves (NFS).
+
+Not by obstore, whose folders do not wait for the disk: what is durable here is removed where it came from.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from appliance.components.archive import ArchiveStore, Stored
+from appliance.errors import Conflict, NotFound, TransientError
+
+PIECE: Final = 8 << 20
+DRAFT: Final = ".draft"  # ends the name of a file that is not whole yet
+_RETRY_SECS: Final = 10.0
+
+
+class FolderArchive:
+    """Objects as files below ``root``, which must be there: a disk that is not mounted must not be taken for empty."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def place(self) -> str:
+        return f"file://{self._root}"
+
+    def put(self, key: str, content: Path | bytes, *, only_new: bool = False) -> None:
+        target = self._path(key)
+        draft = target.with_name(target.name + DRAFT)
+        with self._speaking("storing", key):
+            self._make(target.parent)
+            try:
+                _copy(content, draft)
+                if only_new:
+                    os.link(draft, target)
+                else:
+                    draft.rename(target)
+            except FileExistsError as error:
+                raise Conflict(f"storing {key} in {self.place}: there is one already") from error
+            finally:
+                draft.unlink(missing_ok=True)
+            _sync(target.parent)
+
+    def read(self, key: str) -> Iterator[bytes]:
+        with self._speaking("reading", key):
+            try:
+                file = self._path(key).open("rb")
+            except (FileNotFoundError, NotADirectoryError):
+                self._present()
+                raise NotFound(f"reading {key} from {self.place}: there is no such object") from None
+            with file:
+                while piece := file.read(PIECE):
+                    yield piece
+
+    def list(self, prefix: str) -> Iterator[Stored]:
+        with self._speaking("listing", prefix):
+            self._present()
+            for folder, _, names in os.walk(self._path(prefix)):
+                for name in names:
+                    path = Path(folder, name)
+                    if not name.endswith(DRAFT):
+                        yield Stored(str(path.relative_to(self._root)), path.stat().st_size)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            with self._speaking("deleting", key):
+                self._present()
+                path = self._path(key)
+                path.with_name(path.name + DRAFT).unlink(missing_ok=True)  # what a crash left of the same content
+                with suppress(FileNotFoundError):
+                    path.unlink()
+                    _sync(path.parent)
+
+    def _path(self, key: str) -> Path:
+        path = self._root / key
+        if ".." in path.parts:
+            raise NotFound(f"looking for {key} in {self.place}: this is no key of an object")
+        return path
+
+    def _present(self) -> None:
+        if not self._root.is_dir():
+            raise FileNotFoundError(f"there is no folder {self._root}: create it, or see whether its disk is mounted")
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder and those above it, durably, but never the root."""
+        if folder.is_dir():
+            return
+        self._present()
+        self._make(folder.parent)
+        folder.mkdir(mode=0o750, exist_ok=True)
+        _sync(folder.parent)
+
+    def _speaking(self, doing: str, key: str) -> "_Speaking":
+        return _Speaking(f"{doing} {key} in {self.place}")
+
+
+class _Speaking:
+    """Tells what the file system refused as a TransientError. A plain class: it is entered within generators."""
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise TransientError(f"{self._doing}: {reason}", _RETRY_SECS) from error
+
+
+def _copy(content: Path | bytes, draft: Path) -> None:
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    try:
+        if isinstance(content, bytes):
+            _write(fd, content)
+        else:
+            with content.open("rb") as file:
+                while piece := file.read(PIECE):
+                    _write(fd, piece)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, piece: bytes) -> None:
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+_: type[ArchiveStore] = FolderArchive
