@@ -37,6 +37,12 @@ def post(one: RunningAppliance, hook: tuple[str, str], number: int) -> int:
     return httpx.post(f"{one.url}/in/{hook[0]}", content=body, headers=headers, trust_env=False).status_code
 
 
+def part(one: RunningAppliance, name: str) -> tuple[int, str]:
+    """Return the status of ``/readyz`` for one part, and its reason."""
+    answer = httpx.get(f"{one.url}/readyz?part={name}", trust_env=False)
+    return answer.status_code, answer.json()["parts"][name]["reason"]
+
+
 def until_answered(one: RunningAppliance, path: str, status: int) -> httpx.Response:
     deadline = time.monotonic() + 30
     with one.client() as client:
@@ -51,19 +57,30 @@ def test_receiving_goes_on_and_everything_else_comes_back(one: RunningAppliance,
     assert not (one.data_dir / "control.sqlite3").exists()
     one.start()
     hook = one.create_pipeline("numbers", MAPPING)
+    path = f"/api/v1/pipelines/{hook[0]}"
     assert post(one, hook, 1) == 202
+    assert one.wait_refined(hook[0])["stored"] == 1
+    until_answered(one, path, 200)
     server.stop()
     try:
         answer = until_answered(one, "/api/v1/pipelines", 503)
         assert answer.headers["retry-after"] == "2"
         assert "no server is on the socket" in answer.json()["detail"]
         assert [post(one, hook, number) for number in (2, 3)] == [202, 202]
-        ready = httpx.get(f"{one.url}/readyz", trust_env=False)
-        assert (ready.status_code, "events are taken all the same" in ready.text) == (200, True)
+        with one.client() as client:  # what was looked at before is shown on, with the numbers of now
+            live = client.get(path).raise_for_status().json()["live"]
+            assert (live["ledger"]["received"], live["ledger"]["pending"]) == (3, 2)
+            recent = client.get(f"{path}/recent").raise_for_status().json()["items"]
+            assert [row["n"] for row in recent] == [1]
+            assert client.post(f"{path}/pause").status_code == 503  # nothing is changed by what was known
+        until_answered(one, "/readyz?part=database", 503)
+        assert "events are received and kept" in part(one, "database")[1]
+        assert part(one, "receiving") == (200, "events are taken and made durable")
     finally:
         server.start()
     until_answered(one, "/api/v1/pipelines", 200)
     assert one.wait_refined(hook[0])["stored"] == 3
+    until_answered(one, "/readyz", 200)
     assert one.stop() == 0
 
 
