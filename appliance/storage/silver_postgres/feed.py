@@ -14,6 +14,7 @@ from appliance.storage.silver_postgres.journal import hand_on_again
 from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import source_of
+from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.records import field_types
 from appliance.storage.sql.statement import Statement
@@ -94,6 +95,7 @@ class _Reading:
         self.nothing = self._schema.empty_table()
 
     def run(self, after: FeedPlace, limit: int) -> tuple[pa.Table, FeedPlace]:
+        by_range(self._cursor)
         last = _last_amendment(self._cursor, self._table)
         amended, up_to = self._amended(after, last, limit)
         if up_to < last:

@@ -16,6 +16,7 @@ from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
 from appliance.storage.silver_postgres.names import DIALECT, tables
 from appliance.storage.silver_postgres.places import Place
+from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.columns import check
@@ -83,6 +84,7 @@ def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQ
     reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
     if place is None or reached is None or reached.outcome.stored <= paging.FEW:
         return [query]
+    by_range(cursor)
     newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
     recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()
     return paging.stretches(query, recent[0][0])
