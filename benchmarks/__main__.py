@@ -17,6 +17,7 @@ ALL = (
     "preview",
     "replay",
     "gold",
+    "postgres_queries",
     "postgresql",
     "idle",
     "chain",
