@@ -7,6 +7,8 @@ from typing import Any
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import NOWHERE, NodeId
+from appliance.engine.bells import Bell
 from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.comparisons import Comparisons
@@ -15,9 +17,11 @@ from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.drift import DriftFindings
 from appliance.services.erasure_finding import Finding, PayloadFinder
 from appliance.services.erasures import Erasures
+from appliance.services.jobs import Jobs
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
+from appliance.services.nodes import Nodes
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -34,7 +38,7 @@ from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
-from appliance.services.storage import Disk, Storage, Watch
+from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
@@ -60,6 +64,7 @@ class Parts:
     disk: Disk
     watch: Watch
     finder: PayloadFinder
+    node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -79,6 +84,7 @@ def assemble(parts: Parts) -> Services:
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
+    erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
     return Services(
         setup=Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards)),
         sessions=sessions,
@@ -100,7 +106,9 @@ def assemble(parts: Parts) -> Services:
         lineages=Lineages(plane, ownership, engine),
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),
-        erasures=Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock),
+        erasures=erasures,
         retention=RetentionRules(plane, clock),
-        storage=Storage(plane, engine, parts.disk, parts.watch, clock),
+        storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id), clock),
+        jobs=Jobs(plane, erasures.bell, clock),
+        nodes=Nodes(plane, parts.node_id, Bell(), clock),
     )

@@ -1,8 +1,8 @@
 """Storage: what the data occupies, how fast it grows, when the disk will be full, and giving space back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -12,8 +12,9 @@ from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState, Marks, Room
 from appliance.domain.forecast import Sample, days_until, growth_per_day
-from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ids import NodeId, OrganisationId, PipelineId
 from appliance.domain.pipeline import Retention
+from appliance.engine.attempt import Attempt
 from appliance.services.ports import Engine
 from appliance.services.readers import nodes
 from appliance.services.retention_rules import Round, default_retention, rounds
@@ -104,12 +105,20 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     rounds: list[Round]
 
 
-class Storage:
-    """``watch``: who measures; ``disk``: who guards it."""
+class Here(NamedTuple):
+    """This node's own disk: who guards it, who measures what lies on it, and which node that is."""
 
-    def __init__(self, plane: ControlPlane, engine: Engine, disk: Disk, watch: Watch, clock: Clock = utc_now) -> None:
+    disk: Disk
+    watch: Watch
+    node_id: NodeId
+
+
+class Storage:
+    """What is shown is this node's: each has a disk of its own, and samples of its own to forecast from."""
+
+    def __init__(self, plane: ControlPlane, engine: Engine, here: Here, clock: Clock = utc_now) -> None:
         self._plane, self._engine, self._clock = plane, engine, clock
-        self._disk, self._watch = disk, watch
+        self._disk, self._watch, self._node_id = here
 
     async def overview(self, who: Principal) -> StorageView:
         """Return what the organisation's data occupies at this moment, and what that means for the disk."""
@@ -133,21 +142,23 @@ class Storage:
         await self._plane.write(lambda tx: record(tx, deed, self._clock()))
         return done
 
-    async def sample(self, _payload: Mapping[str, Any]) -> None:
+    async def sample(self, _: Attempt) -> None:
         """Keep what is occupied now, for the forecast: the job of every hour."""
         found = await self._watch.look()
         used = self._disk.room.total - self._disk.room.free
         pipelines = {one: sum(_bytes_of(found, one)) for one in found.owners}
         now = self._clock()
+        sample = {"node": self._node_id, "used": used, "total": self._disk.room.total, "pipelines": pipelines}
 
         def save(tx: Session) -> None:
-            add_usage(tx, now, {"used": used, "total": self._disk.room.total, "pipelines": pipelines})
+            add_usage(tx, now, sample)
             forget_usage(tx, now - SAMPLES_KEPT)
 
         await self._plane.write(save)
 
     def _view(self, tx: Session, organisation_id: OrganisationId, found: Occupied) -> StorageView:
-        samples = usage(tx, self._clock() - LOOKED_BACK)
+        kept = usage(tx, self._clock() - LOOKED_BACK)
+        samples = [(at, one) for at, one in kept if one.get("node", self._node_id) == self._node_id]
         store = found.silver.get(organisation_id, NO_STORE)
         pipelines = [
             _pipeline(found, node.id, node.name, _series(samples, lambda one, of=node.id: one["pipelines"].get(of)))  # type: ignore[misc]
