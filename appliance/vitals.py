@@ -7,6 +7,7 @@ from typing import Final
 from appliance.components.bronze import Quarantine
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
+from appliance.engine.database_watch import DatabaseWatch
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.engine import Engine
 from appliance.engine.letter_watch import LetterWatch
@@ -29,17 +30,19 @@ class Stores:
 class Vitals:
     """Looks at the running parts; cheap, and never waits for any of them."""
 
-    def __init__(self, engine: Engine, disk: DiskGuard, stores: Stores) -> None:
-        self._engine, self._guard, self._stores = engine, disk, stores
+    def __init__(self, engine: Engine, disk: DiskGuard, stores: Stores, database: DatabaseWatch | None = None) -> None:
+        """``database``: None where there is none but the files of this appliance."""
+        self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason."""
-        return {
+        checks = {
             "receiving": self._receiving(),
             "refining": self._refining(),
             "storage": self._storage(),
             "disk": self._disk(),
         }
+        return checks if self._database is None else {**checks, "database": self._database.told()}
 
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:

@@ -1,23 +1,29 @@
 """What could leave this machine: nothing, until somebody adds a source that polls."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from appliance.cli.finding import Examined
+from appliance.domain.finding import Examined
 from appliance.errors import DashError
 from appliance.settings import Settings
-
-CONTROL_FILE = "control.sqlite3"
 
 
 def ways_out(settings: Settings) -> list[Examined]:
     """Return every pipeline that connects to somebody else, and the private networks that are allowed."""
     try:
-        found = [*_polling(settings), *_allowed(settings)]
+        found = [*_database(settings), *_polling(settings), *_allowed(settings)]
     except DashError as error:
         return [Examined("egress", "bad", f"the pipelines cannot be read: {error}", "mend the database first")]
     return found or [Examined("egress", "fine", "nothing leaves this machine: no source polls, no network is allowed")]
+
+
+def _database(settings: Settings) -> Iterator[Examined]:
+    for dsn in (settings.database.url, *settings.database.replicas):
+        if dsn is not None:
+            where = ", ".join(str(one) for one in dsn.endpoints)
+            yield Examined("egress", "fine", f"control plane and rows are kept by the database on {where}")
 
 
 def _polling(settings: Settings) -> Iterator[Examined]:
@@ -34,18 +40,16 @@ def _allowed(settings: Settings) -> Iterator[Examined]:
 
 def _sources(settings: Settings) -> list[tuple[str, str, dict[str, Any]]]:
     """Return (name, state, source) of every pipeline. Read-only: the appliance may be running."""
-    path = settings.server.data_dir / CONTROL_FILE
-    if not path.exists():
-        return []
-    import sqlalchemy
-
+    from appliance.placing import place_of
     from appliance.storage.control import pipelines
     from appliance.storage.control.plane import ControlPlane
 
-    engine = sqlalchemy.create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
-    plane = ControlPlane(engine, lambda work, *arguments: work(*arguments))
+    place = place_of(settings)
+    if isinstance(place, Path) and not place.exists():
+        return []
+    plane = ControlPlane.look(place)
     try:
-        saved = plane.read_now(pipelines.everything)
+        saved = plane.read_now(pipelines.everything) if plane.is_there() else []
     finally:
         plane.close()
     return [

@@ -2,11 +2,10 @@
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
+from appliance.cli.answer import located_settings
 from appliance.cli.exits import Exit
+from appliance.cli.findings import say_findings
 from appliance.cli.main import located
-
-_SIGNS = {"fine": "ok  ", "warning": "warn", "bad": "BAD "}
 
 
 @click.command("doctor", short_help="Look at disk, clock, permissions, port and databases; each with a remedy.")
@@ -23,11 +22,5 @@ def command(airgap: bool, data_dir: str | None, config: str | None, as_json: boo
 
     findings = outside.ways_out(settings) if airgap else examinations.everything(settings)
     bad = any(finding.state == "bad" for finding in findings)
-    if as_json:
-        say_json({"fine": not bad, "findings": findings})
-    else:
-        for finding in findings:
-            click.echo(f"{_SIGNS[finding.state]}  {finding.about:<12} {finding.message}")
-            if finding.remedy:
-                click.echo(f"      {'':<12} -> {finding.remedy}")
+    say_findings(findings, as_json=as_json)
     return Exit.FAILED if bad else Exit.FINE

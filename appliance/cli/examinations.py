@@ -14,8 +14,8 @@ from typing import Final
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Unavailable
-from appliance.cli.finding import Examined
 from appliance.cli.serve import with_port
+from appliance.domain.finding import Examined
 from appliance.domain.quantity import format_size
 from appliance.errors import ConfigError
 from appliance.observe.machine import memory_bytes
@@ -36,7 +36,7 @@ def everything(settings: Settings) -> list[Examined]:
         findings += databases(settings)
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *ways_out(settings)]
+    return [*findings, *database(settings), *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -173,6 +173,16 @@ def databases(settings: Settings) -> Iterator[Examined]:
             yield Examined("database", "fine", f"{name} opens and is whole")
         else:
             yield Examined("database", "bad", f"{name}: {trouble}", _remedy(name))
+
+
+def database(settings: Settings) -> list[Examined]:
+    """Is the database of the settings what Dash needs, if there is one?"""
+    if settings.database.url is None:
+        return []
+    from appliance.placing import access_to, need_of, replicas_of
+    from appliance.storage.control.examination import examine
+
+    return examine(access_to(settings.database.url, settings), need_of(settings), replicas_of(settings)).findings
 
 
 def _remedy(name: str) -> str:

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
     "config": "appliance.cli.config",
+    "database": "appliance.cli.database",
     "version": "appliance.cli.version",
 }
 

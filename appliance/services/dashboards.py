@@ -30,7 +30,8 @@ class Dashboards:
     async def get(self, who: Principal, dashboard_id: DashboardId) -> DashboardView:
         """Return one dashboard. Raises NotFound."""
         require(who, Action.DASHBOARD_READ)
-        return _view(await self._plane.read(lambda tx: _find(tx, who, dashboard_id)))
+        question = ("dashboard", who.organisation_id, dashboard_id)
+        return _view(await self._plane.recall(question, lambda tx: _find(tx, who, dashboard_id)))
 
     async def create(self, who: Principal, document: dict[str, Any]) -> DashboardView:
         """Save a dashboard ``{"name", "widgets": […]}``. Raises Invalid (every problem), Conflict (name)."""
@@ -98,7 +99,8 @@ class Dashboards:
         if cursor is not None:
             wanted = wanted.where(DashboardRow.id > place_of(cursor)[0])
         wanted = wanted.order_by(DashboardRow.id).limit(bounded(limit) + 1)
-        rows = await self._plane.read(lambda tx: tx.scalars(wanted).all())
+        question = ("dashboards", who.organisation_id, cursor, limit)
+        rows = await self._plane.recall(question, lambda tx: tx.scalars(wanted).all())
         more = cursor_of([rows[limit - 1].id]) if len(rows) > limit else None
         return Page([_view(row) for row in rows[:limit]], more)
 

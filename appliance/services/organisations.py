@@ -22,7 +22,8 @@ class Organisations:
 
     async def get(self, who: Principal) -> OrganisationView:
         """Return the organisation of ``who``."""
-        row = await self._plane.read(lambda tx: tx.get(OrganisationRow, who.organisation_id))
+        own = who.organisation_id
+        row = await self._plane.recall(("organisation", own), lambda tx: tx.get(OrganisationRow, own))
         if row is None:
             raise NotFound(f"there is no organisation {who.organisation_id!r}")
         return OrganisationView(id=OrganisationId(row.id), name=row.name, created_at=row.created_at)

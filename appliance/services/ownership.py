@@ -11,7 +11,7 @@ from appliance.storage.control.tables import PipelineRow
 
 
 class Ownership:
-    """Looks into the control plane each time: a deletion counts from that moment."""
+    """Looks into the control plane each time, while it answers: a deletion counts from that moment."""
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
@@ -27,5 +27,6 @@ class Ownership:
             PipelineRow.organisation_id == who.organisation_id,
             PipelineRow.state != State.DELETED.value,
         )
-        if await self._plane.read(lambda tx: tx.scalar(mine)) is None:
+        question = ("owns", who.organisation_id, pipeline_id)
+        if await self._plane.recall(question, lambda tx: tx.scalar(mine)) is None:
             raise NotFound(f"there is no pipeline {pipeline_id!r}")

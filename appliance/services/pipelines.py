@@ -47,7 +47,10 @@ class Pipelines:
     async def get(self, who: Principal, pipeline_id: PipelineId) -> PipelineView:
         """Return one pipeline. Raises NotFound."""
         require(who, Action.PIPELINE_READ)
-        return self._view(await self._find(who, pipeline_id))
+        question = ("pipeline", who.organisation_id, pipeline_id)
+        return self._view(
+            await self._plane.recall(question, lambda tx: store.find(tx, who.organisation_id, pipeline_id))
+        )
 
     async def create(self, who: Principal, document: dict[str, Any]) -> CreatedPipeline:
         """Save and start a pipeline; a signed webhook without secrets gets one.
@@ -193,7 +196,8 @@ class Pipelines:
         require(who, Action.PIPELINE_READ)
         after = place_of(cursor)[0] if cursor is not None else ""
         wanted = bounded(limit) + 1
-        found = await self._plane.read(lambda tx: store.page(tx, who.organisation_id, after, wanted))
+        question = ("pipelines", who.organisation_id, after, wanted)
+        found = await self._plane.recall(question, lambda tx: store.page(tx, who.organisation_id, after, wanted))
         more = cursor_of([found[limit - 1][0].id]) if len(found) > limit else None
         return Page([self._view(saved) for saved in found[:limit]], more)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,7 +13,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Principal, Role
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, UserId
-from appliance.errors import Forbidden, Invalid, Unauthenticated
+from appliance.errors import Forbidden, Invalid, TransientError, Unauthenticated
 from appliance.services.passwords import Passwords, password_problems
 from appliance.services.sign_in_limit import SignInLimit
 from appliance.services.views import SignedIn
@@ -21,8 +22,10 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import SessionRow, UserRow
 
 COOKIE: Final = "dash_session"
+SESSION: Final = "session"  # what questions about one begin with
 IDLE: Final = timedelta(hours=12)
 AT_MOST: Final = timedelta(days=30)
+KNOWN_WITHIN_SECS: Final = 600.0  # before the database was lost: who was here then is still believed
 _NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembered; spares a write a request
 
 
@@ -78,20 +81,25 @@ class Sessions:
         return await self._plane.write(work)
 
     async def resolve(self, cookie: str) -> Principal | None:
-        """Return who the cookie stands for, and keep the session alive; None: unknown, expired, revoked, disabled."""
+        """Return who the cookie stands for, and keep the session alive; None: unknown, expired, revoked, disabled.
+
+        While the database does not answer, who was at work when it was lost stays known until the session expires.
+        """
         digest, now = _digest(cookie), self._clock()
-        found = await self._plane.read(lambda tx: _find(tx, digest, now))
-        if found is None:
+        found = await self._plane.recall(_asked(cookie), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
+        if found is None or found[0].expires_at <= now:
             return None
         session, user = found
         if now - session.seen_at >= _NOTE_EVERY:
-            await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
+            with suppress(TransientError):  # the next use tells of itself
+                await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
         return principal_of_user(user)
 
     async def sign_out(self, cookie: str) -> None:
         """End the session; unknown: nothing happens."""
         ended = delete(SessionRow).where(SessionRow.id == _digest(cookie))
         await self._plane.write(lambda tx: tx.execute(ended))
+        self._plane.forget(*_asked(cookie))
 
     async def change_password(self, who: Principal, old: str, new: str) -> None:
         """Replace the password and end all sessions of the user.
@@ -121,6 +129,7 @@ class Sessions:
             record(tx, deed, now)
 
         await self._plane.write(work)
+        self._plane.forget(SESSION)
 
 
 def email_key(email: str) -> str:
@@ -150,6 +159,10 @@ def _opened(user: UserRow, remote: str | None) -> Deed:
         target=user.id,
         detail={"remote": remote},
     )
+
+
+def _asked(cookie: str) -> tuple[str, str]:
+    return SESSION, _digest(cookie)
 
 
 def _digest(cookie: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import secrets
 import zlib
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,8 +13,9 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Action, Principal, Role, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, TokenId, new_id
-from appliance.errors import Invalid, NotFound, Problem
+from appliance.errors import Invalid, NotFound, Problem, TransientError
 from appliance.services.paging import bounded, cursor_of, place_of
+from appliance.services.sessions import KNOWN_WITHIN_SECS
 from appliance.services.views import CreatedToken, Page, TokenInfo
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
@@ -67,26 +69,31 @@ class Tokens:
         require(who, Action.TOKEN_MANAGE)
         now = self._clock()
 
-        def work(tx: Session) -> None:
+        def work(tx: Session) -> str:
             row = tx.get(TokenRow, token_id)
             if row is None or row.organisation_id != who.organisation_id:
                 raise NotFound(f"there is no token {token_id!r}")
             if row.revoked_at is None:
                 row.revoked_at = now
                 record(tx, _deed(who, "token.revoke", row), now)
+            return row.digest
 
-        await self._plane.write(work)
+        self._plane.forget("token", await self._plane.write(work))
 
     async def resolve(self, bearer: str) -> Principal | None:
-        """Return who the token stands for; None: malformed, unknown, expired or revoked."""
+        """Return who the token stands for; None: malformed, unknown, expired or revoked.
+
+        While the database does not answer, a token in use when it was lost is known until it expires.
+        """
         if not well_formed(bearer):
             return None
         now, digest = self._clock(), _digest(bearer)
-        row = await self._plane.read(lambda tx: _find(tx, digest, now))
-        if row is None:
+        row = await self._plane.recall(("token", digest), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
+        if row is None or (row.expires_at is not None and row.expires_at <= now):
             return None
         if row.used_at is None or now - row.used_at >= _NOTE_EVERY:
-            await self._plane.write(lambda tx: _note_use(tx, row.id, now))
+            with suppress(TransientError):  # the next use tells of itself
+                await self._plane.write(lambda tx: _note_use(tx, row.id, now))
         return Principal(
             organisation_id=OrganisationId(row.organisation_id),
             role=Role(row.role),

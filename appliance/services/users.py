@@ -1,6 +1,7 @@
 """The people of an organisation."""
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -13,7 +14,7 @@ from appliance.domain.ids import UserId, new_id
 from appliance.errors import Conflict, Invalid, NotFound, Problem
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.passwords import Passwords, password_problems
-from appliance.services.sessions import email_key, end_sessions
+from appliance.services.sessions import SESSION, email_key, end_sessions
 from appliance.services.views import NewUser, Page, UserView
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
@@ -64,7 +65,7 @@ class Users:
             record(tx, _deed(who, "user.role", row), now)
             return _view(row)
 
-        return await self._plane.write(work)
+        return await self._changed(work)
 
     async def disable(self, who: Principal, user_id: UserId) -> UserView:
         """Shut the user out at once; their sessions end. Raises NotFound, Conflict (the last administrator)."""
@@ -80,7 +81,13 @@ class Users:
                 record(tx, _deed(who, "user.disable", row), now)
             return _view(row)
 
-        return await self._plane.write(work)
+        return await self._changed(work)
+
+    async def _changed(self, work: Callable[[Session], UserView]) -> UserView:
+        """Save what somebody may do from now on, and believe no session that was known before."""
+        view = await self._plane.write(work)
+        self._plane.forget(SESSION)
+        return view
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[UserView]:
         """Return the users, oldest first."""

@@ -7,6 +7,7 @@ from appliance.settings.load import Loaded, load, resolve
 from appliance.settings.sections import (
     Auth,
     Bronze,
+    Database,
     Egress,
     Ingest,
     Log,
@@ -21,6 +22,7 @@ from appliance.settings.sections import (
 __all__ = [
     "Auth",
     "Bronze",
+    "Database",
     "Egress",
     "Ingest",
     "Loaded",

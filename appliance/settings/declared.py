@@ -1,6 +1,7 @@
 """The declarations as a list: one ``Declared`` for each setting, and how its value is parsed, checked and shown."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from appliance.domain.database.dsn import Dsn
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
 from appliance.egress.guard import parse_allowed
 from appliance.settings.sections import Settings
@@ -75,7 +77,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
             return str(value).lower()
         if isinstance(value, Enum):
             return str(value.value)
-        return ", ".join(value) if isinstance(value, tuple) else str(value)
+        return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def declared() -> list[Declared]:
@@ -184,5 +186,36 @@ def _targets(value: Any) -> tuple[str, ...]:
     return parts
 
 
+def _dsn(value: Any) -> Dsn:
+    if not isinstance(value, str):  # what was written is not quoted: it may hold a password
+        raise ValueError("expected a text")
+    return Dsn.parse(value)
+
+
+def _dsns(value: Any) -> tuple[Dsn, ...]:
+    """From a file a list; from the environment URLs between spaces, or a single one in keywords."""
+    if isinstance(value, str):
+        value = value.split() if "://" in value else [value] * bool(value.strip())
+    if not isinstance(value, list | tuple):
+        raise ValueError("expected a list of texts")
+    return tuple(map(_dsn, value))
+
+
+def _schema(value: Any) -> str:
+    name = _text(value)
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,29}", name) or name.startswith("pg_"):
+        told = "expected a name of at most 30 lower-case letters, digits and '_' that does not begin with 'pg_'"
+        raise ValueError(f"{told}, got {name!r}")
+    return name
+
+
 _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: _duration, Path: _directory}
-_KINDS: dict[str, Callable[[Any], Any]] = {"size": _size, "auto_size": _auto_size, "url": _url, "targets": _targets}
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    "size": _size,
+    "auto_size": _auto_size,
+    "url": _url,
+    "targets": _targets,
+    "dsn": _dsn,
+    "dsns": _dsns,
+    "schema": _schema,
+}

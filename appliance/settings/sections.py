@@ -12,12 +12,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from appliance.domain.database.dsn import Dsn
+
 MIB = 1 << 20
 
 
 def setting(description: str, *, least: str | None = None, most: str | None = None, kind: str | None = None) -> Meta:
-    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, auto_size, url, targets, or None for
-    what the type alone says."""
+    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: size, auto_size, url, targets, dsn, dsns,
+    schema, or None for what the type alone says."""
     return Meta(description=description, extra={"least": least, "most": most, "kind": kind})
 
 
@@ -101,6 +103,52 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
             least="5", most="95",
         ),
     ] = 30  # fmt: skip
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Your own PostgreSQL 15 to 18, with TimescaleDB or without, in place of the embedded stores. See the handbook's
+    page *Database*."""
+
+    url: Annotated[
+        Dsn | None,
+        setting(
+            "Where it is: a URL such as `postgresql://dash@db.example.org/dash` or keywords such as `host=db1,db2 "
+            "dbname=dash user=dash`, as libpq reads them; of several hosts the one that takes writes is used. Without "
+            "it: SQLite and DuckDB in the data directory. A password in it is shown nowhere.",
+            kind="dsn",
+        ),
+    ] = None
+    password_file: Annotated[
+        Path | None,
+        setting(
+            "File whose first line is the password, such as a credential of systemd; read at every connection. It "
+            "counts where `url` has none."
+        ),
+    ] = None
+    replicas: Annotated[
+        tuple[Dsn, ...],
+        setting(
+            "Read replicas, each like `url`. In the environment they are URLs, separated by spaces.",
+            kind="dsns",
+        ),
+    ] = ()
+    schema: Annotated[
+        str,
+        setting(
+            "Schema of what people entered. The rows of an organisation are in a schema of their own: this name, `_` "
+            "and the organisation's id.",
+            kind="schema",
+        ),
+    ] = "dash"
+    connections: Annotated[
+        int, setting("Connections that this process may hold to the database at a time.", least="4", most="1000")
+    ] = 20
+    connect_timeout: Annotated[
+        timedelta, setting("How long connecting to one host may take.", least="2s", most="2m")
+    ] = timedelta(seconds=5)
+    max_replica_lag: Annotated[
+        timedelta, setting("A replica that is further behind than this is not read from.", least="0s", most="1h")
+    ] = timedelta(seconds=10)
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +240,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     server: Server
     bronze: Bronze = Bronze()
     silver: Silver = Silver()
+    database: Database = Database()
     retention: Retention = Retention()
     disk: Disk = Disk()
     ingest: Ingest = Ingest()

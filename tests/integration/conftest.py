@@ -7,5 +7,5 @@ from tests.postgres import PostgresServer
 
 @pytest.fixture(scope="session")
 def postgresql(postgres: PostgresServer) -> str:
-    """The URL of an empty database, as SQLAlchemy writes it."""
-    return postgres.new_database().replace("postgresql://", "postgresql+psycopg://")
+    """A database for all tests of this folder that leave it as they found it."""
+    return postgres.new_database()

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.orm import Session
 
 from appliance.errors import Conflict
 from appliance.storage.control import audit
@@ -32,8 +33,15 @@ def user(identity: str, email: str) -> UserRow:
 
 
 def test_the_migrations_make_what_the_models_say(plane: ControlPlane) -> None:
-    found = plane.read_now(lambda tx: compare_metadata(MigrationContext.configure(tx.connection()), Table.metadata))
-    assert found == []
+    """Within the transaction the schema is the default one, as it is for the migrations."""
+
+    def differences(tx: Session) -> object:
+        connection = tx.connection()
+        connection.dialect.default_schema_name = "dash"
+        connection.execute(text("SET LOCAL search_path TO dash"))
+        return compare_metadata(MigrationContext.configure(connection), Table.metadata)
+
+    assert plane.read_now(differences) == []
 
 
 def test_opening_again_changes_nothing(plane: ControlPlane, postgresql: str) -> None:

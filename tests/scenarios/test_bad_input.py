@@ -118,6 +118,10 @@ async def test_health_and_metrics(scene: Any, api: Any) -> None:
     scene.vitals.parts["disk"] = (False, "12 MiB free: make room")
     broken = await api.get("/healthz")
     assert broken.status_code == 503
+    one = await api.get("/readyz?part=receiving&cachebuster=1")
+    assert (one.status_code, list(one.json()["parts"])) == (200, ["receiving"])
+    unknown = await api.get("/readyz?part=recieving")
+    assert (unknown.status_code, unknown.json()["problems"][0]["pointer"]) == (422, "/part")
     assert broken.json() == {
         "ready": False,
         "parts": {

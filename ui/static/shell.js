@@ -135,6 +135,16 @@ define("tabs", (el) => {
 });
 
 // -- health
+// While the database is away the screens show what was known when it was lost: each of them has to say so.
+function tellOutage(reason) {
+  const shown = document.getElementById("outage");
+  if (!reason) return shown?.remove();
+  if (shown) return;
+  const words = reason[0].toUpperCase() + reason.slice(1);
+  const box = h("div", { id: "outage", class: "banner warn", role: "status" }, h("i", { class: "icon", "data-icon": "alert", "aria-hidden": "true" }), h("p", {}, `${words}.`));
+  document.getElementById("main").prepend(box);
+}
+
 define("health", (el) => {
   const look = async () => {
     if (document.hidden) return;
@@ -144,6 +154,7 @@ define("health", (el) => {
     try {
       const answer = await fetch("/readyz", { headers: { accept: "application/json" } });
       const parts = Object.entries((await answer.json()).parts);
+      tellOutage(parts.find(([name, part]) => name === "database" && !part.ready)?.[1].reason);
       state = answer.ok ? "ok" : "warn";
       words = answer.ok ? "All systems ready" : "Not ready";
       why = parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");

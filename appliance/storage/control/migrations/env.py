@@ -7,6 +7,7 @@ from appliance.storage.control.tables import Table
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=Table.metadata,
+    version_table_schema=context.config.attributes["schema"],
     render_as_batch=True,  # SQLite alters by copying
     transactional_ddl=True,
 )
