@@ -50,7 +50,7 @@ def enqueue(tx: Session, job: NewJob, now: datetime) -> str | None:
 
 
 class Jobs:
-    """Claims lock the row they take and skip locked ones; SQLite has one writer at a time instead."""
+    """Claims lock the row they take and skip locked ones, so that nobody waits; SQLite has one writer at a time instead."""
 
     def __init__(self, plane: ControlPlane, clock: Clock = utc_now) -> None:
         """``clock`` counts where the database is in this process; one that is shared has its own."""
@@ -58,10 +58,10 @@ class Jobs:
         self._clock = clock
 
     def enqueue(self, job: NewJob) -> str | None:
-        return self._plane.write_now(lambda tx: enqueue(tx, job, moment(tx, self._clock)))
+        return self._plane.write_now(lambda tx: enqueue(tx, job, moment(tx, self._clock)), alone=False)
 
     def claim(self, claimant: Claimant, lease_secs: float) -> Job | None:
-        return self._plane.write_now(lambda tx: self._claim(tx, claimant, lease_secs))
+        return self._plane.write_now(lambda tx: self._claim(tx, claimant, lease_secs), alone=False)
 
     def _claim(self, tx: Session, claimant: Claimant, lease_secs: float) -> Job | None:
         now = moment(tx, self._clock)
@@ -91,7 +91,7 @@ class Jobs:
     def report(self, job: Job, progress: JobProgress | None = None, lease_secs: float | None = None) -> Standing:
         if progress is None and lease_secs is None:
             return self._plane.read_now(lambda tx: _standing(tx, job))
-        return self._plane.write_now(lambda tx: self._report(tx, job, progress, lease_secs))
+        return self._plane.write_now(lambda tx: self._report(tx, job, progress, lease_secs), alone=False)
 
     def _report(self, tx: Session, job: Job, progress: JobProgress | None, lease_secs: float | None) -> Standing:
         values: dict[str, Any] = {}
@@ -103,7 +103,7 @@ class Jobs:
         return _standing(tx, job)
 
     def end(self, job: Job, ending: Ending) -> bool:
-        return self._plane.write_now(lambda tx: self._end(tx, job, ending))
+        return self._plane.write_now(lambda tx: self._end(tx, job, ending), alone=False)
 
     def _end(self, tx: Session, job: Job, ending: Ending) -> bool:
         now = moment(tx, self._clock)

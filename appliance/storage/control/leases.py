@@ -45,7 +45,7 @@ class Leases:
             kept = mine.values(until=now + timedelta(seconds=secs)).returning(LeaseRow.name, LeaseRow.epoch)
             return [Lease(name, epoch) for name, epoch in tx.execute(kept)]
 
-        return self._plane.write_now(work)
+        return self._plane.write_now(work, alone=False)
 
     def survey(self) -> Survey:
         return self._plane.read_now(self._survey)
@@ -65,7 +65,7 @@ class Leases:
         taken: list[Lease] = []
         for at in range(0, len(names), AT_ONCE):
             some = sorted(names[at : at + AT_ONCE])
-            taken += self._plane.write_now(lambda tx, some=some: self._acquire(tx, some, secs))  # type: ignore[misc]
+            taken += self._plane.write_now(lambda tx, some=some: self._acquire(tx, some, secs), alone=False)  # type: ignore[misc]
         return taken
 
     def _acquire(self, tx: Session, names: Sequence[str], secs: float) -> list[Lease]:
@@ -81,7 +81,7 @@ class Leases:
 
     def release(self, names: Collection[str]) -> None:
         mine = update(LeaseRow).where(LeaseRow.name.in_(names), LeaseRow.life == self._life)
-        self._plane.write_now(lambda tx: tx.execute(mine.values(_FREE)))
+        self._plane.write_now(lambda tx: tx.execute(mine.values(_FREE)), alone=False)
 
 
 def _make(tx: Session, names: Sequence[str]) -> None:

@@ -28,7 +28,7 @@ class Nodes:
         self._plane, self._clock = plane, clock
 
     def enter(self, card: Card) -> None:
-        self._plane.write_now(lambda tx: self._enter(tx, card))
+        self._plane.write_now(lambda tx: self._enter(tx, card), alone=False)
 
     def _enter(self, tx: Session, card: Card) -> None:
         now = moment(tx, self._clock)
@@ -41,7 +41,7 @@ class Nodes:
         tx.execute(update(NodeRow).where(NodeRow.id == card.id).values(**told, **state))
 
     def beat(self, card: Card, load: Load) -> NodeState:
-        return self._plane.write_now(lambda tx: self._beat(tx, card, load))
+        return self._plane.write_now(lambda tx: self._beat(tx, card, load), alone=False)
 
     def _beat(self, tx: Session, card: Card, load: Load) -> NodeState:
         row = tx.get(NodeRow, card.id, with_for_update=True)
@@ -64,7 +64,7 @@ class Nodes:
             mine = update(NodeRow).where(NodeRow.id == card.id, NodeRow.life == card.life)
             tx.execute(mine.values(state=NodeState.GONE.value, seen_at=moment(tx, self._clock)))
 
-        self._plane.write_now(work)
+        self._plane.write_now(work, alone=False)
 
     def nodes(self) -> list[Node]:
         return self._plane.read_now(lambda tx: all_nodes(tx, self._clock))

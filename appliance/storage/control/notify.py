@@ -15,9 +15,11 @@ import structlog
 from psycopg import AsyncConnection, sql
 
 from appliance.components.bus import Bus, Hear, Missed
+from appliance.domain.database.access import Access
 from appliance.domain.ids import new_id
+from appliance.errors import DashError
+from appliance.storage.control.connect import parameters
 
-CHANNEL: Final = "dash"
 MOST_BYTES: Final = 7_500  # of the 7,999 that fit; the rest is for the head
 QUEUE: Final = 2_000
 BATCH: Final = 200
@@ -28,10 +30,6 @@ KEPT_SECS: Final = 60  # of a notice
 PING: Final = "ping"
 GAP: Final = "gap"  # the sender has lost messages
 _INLINE, _BY_REFERENCE = "i", "r"
-_CONNECTION: Final = {
-    "application_name": "dash bus", "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 3,
-    "keepalives_count": 3, "tcp_user_timeout": 15_000,
-}  # fmt: skip
 
 log = structlog.get_logger("bus")
 
@@ -56,12 +54,12 @@ class _Message(NamedTuple):
 
 
 class NotifyBus:
-    """``url``: as libpq takes it, of a server itself or of a pooler by session; ``schema``: of the control plane."""
+    """``access``: of the control plane's database. A pooler by transaction carries no notifications: go past it."""
 
-    def __init__(self, url: str, schema: str | None = None) -> None:
-        self._url = url
-        self._channel = f"{CHANNEL}_{schema}" if schema else CHANNEL
-        self._notice = sql.Identifier(schema, "notice") if schema else sql.Identifier("notice")
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._channel = f"dash {access.schema}"
+        self._notice = sql.Identifier(access.schema, "notice")
         self._origin = secrets.token_hex(8)
         self._hear: Hear = lambda _topic, _payload: None
         self._missed: Missed = lambda: None
@@ -92,7 +90,7 @@ class NotifyBus:
         while True:
             try:
                 await self._live()
-            except (psycopg.Error, OSError, TimeoutError) as error:
+            except (psycopg.Error, DashError, OSError, TimeoutError) as error:
                 if self.connected or not told:
                     log.warning("bus.broken", error=str(error).strip() or type(error).__name__)
                     told, pause = True, 0.2 if self.connected else pause
@@ -123,7 +121,8 @@ class NotifyBus:
 
     async def _open(self) -> AsyncConnection:
         async with asyncio.timeout(ANSWER_SECS):
-            return await AsyncConnection.connect(self._url, autocommit=True, **_CONNECTION)  # type: ignore[arg-type]
+            given = parameters(self._access) | {"application_name": "dash bus"}
+            return await AsyncConnection.connect(**given, autocommit=True, prepare_threshold=None)
 
     async def _listen(self, listening: AsyncConnection, other: AsyncConnection) -> None:
         async for notice in listening.notifies():
