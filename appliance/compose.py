@@ -35,6 +35,7 @@ from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
+from appliance.placing import open_control, place_of
 from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
@@ -43,14 +44,12 @@ from appliance.settings.declared import declared
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.vault import Vault
 from appliance.storage.export.write import export_as
 from appliance.storage.silver_duckdb.registry import Silvers
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
 log = structlog.get_logger("appliance")
 
-CONTROL_FILE = "control.sqlite3"
 MOST_OPEN_SEGMENTS = 256  # of Bronze; less where the process may open few files: connections and DuckDB need theirs
 GIL_SECS = 0.001  # a thread that computes holds up the event loop for this long at most; Python's default is 5 ms
 
@@ -78,9 +77,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
     async with AsyncExitStack() as stack:
         workers = Workers()
         stack.callback(workers.close)
-        new = _is_new(data_dir)
-        vault = await asyncio.to_thread(partial(Vault.open, data_dir, create=new))
-        plane = await asyncio.to_thread(ControlPlane.open, data_dir / CONTROL_FILE, partial(workers.run, "control"))
+        plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         silvers = Silvers(data_dir / "silver", partial(_silver, settings))
         stack.callback(silvers.close)
@@ -118,23 +115,6 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         )
         stack.push_async_callback(services.replays.running.close)
         yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
-
-
-def _is_new(data_dir: Path) -> bool:
-    """Return whether a control plane is to be made.
-
-    Raises:
-        FatalError: it is gone, and there are events: whoever came first would be made the administrator.
-    """
-    control = data_dir / CONTROL_FILE
-    if control.exists() and control.stat().st_size:
-        return False
-    if any((data_dir / "bronze").glob("*/*.jsonl*")):
-        raise FatalError(
-            f"opening {control}: it is missing or empty, and there are events in {data_dir / 'bronze'}",
-            hint="put control.sqlite3 back from a copy, or move bronze/ away to begin anew",
-        )
-    return not control.exists()
 
 
 def _shown(settings: Settings) -> dict[str, str]:
@@ -244,10 +224,10 @@ def verify(settings: Settings) -> examine.Report:
 
 def examine_databases(settings: Settings) -> Iterator[tuple[str, str | None]]:
     """Open each database of a stopped appliance: its name, and what is wrong with it or None."""
-    data_dir = settings.server.data_dir
+    data_dir, place = settings.server.data_dir, place_of(settings)
     openers: list[tuple[str, Callable[[], None]]] = []
-    if (data_dir / CONTROL_FILE).exists():
-        openers.append((CONTROL_FILE, lambda: ControlPlane.open(data_dir / CONTROL_FILE).close()))
+    if isinstance(place, Path) and place.exists():
+        openers.append((place.name, lambda: ControlPlane.open(place).close()))
         openers.append(("secret.key", partial(_try_key, settings)))
     for path in sorted((data_dir / "silver").glob("*.duckdb")):
         openers.append((path.name, partial(_open_and_close, settings, path)))
@@ -257,7 +237,7 @@ def examine_databases(settings: Settings) -> Iterator[tuple[str, str | None]]:
 def _try_key(settings: Settings) -> None:
     """Open every stored secret. Raises FatalError: one cannot be opened; ConfigError: there is no key."""
     try:
-        ControlPlane.open(settings.server.data_dir / CONTROL_FILE).close()
+        ControlPlane.open(place_of(settings)).close()
     except DashError:
         return  # told under its own name
 

@@ -67,7 +67,8 @@ class PostgresServer:
 
     def url(self, database: str = "postgres", user: str = OWNER) -> str:
         """Return the URL of a database of this server, as an administrator would write it."""
-        return f"postgresql://{user}@/{database}?host={self.folder}"
+        port = f"&port={self.settings['port']}" if "port" in self.settings else ""
+        return f"postgresql://{user}@/{database}?host={self.folder}{port}"
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""

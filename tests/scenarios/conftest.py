@@ -16,10 +16,11 @@ from appliance.components.source import InboundRequest
 from appliance.compose import Appliance, opened
 from appliance.domain.access import Principal, Role
 from appliance.domain.clock import utc_now
+from appliance.domain.database.dsn import Dsn
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.services.views import SetupRequest
 from appliance.settings import Settings
-from appliance.settings.sections import Server
+from appliance.settings.sections import Database, Server
 from appliance.storage.control.tables import OrganisationRow
 
 ORIGIN = "http://dash.test"
@@ -119,11 +120,19 @@ async def another_organisation(it: Appliance) -> Principal:
 
 
 @pytest.fixture
-async def bare(tmp_path: Path) -> AsyncIterator[Scene]:
+def database(request: pytest.FixtureRequest) -> Database:
+    """Where the control plane lives: in the data directory, or, for modules that say so, in a PostgreSQL as well."""
+    if True:
+        return Database(url=Dsn.parse(request.getfixturevalue("database_url")))
+    return Database()
+
+
+@pytest.fixture
+async def bare(tmp_path: Path, database: Database) -> AsyncIterator[Scene]:
     """An appliance that nobody has set up yet."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     stopping, vitals = asyncio.Event(), Vitals()
-    async with opened(Settings(server=Server(data_dir=tmp_path / "data"))) as it:
+    async with opened(Settings(server=Server(data_dir=tmp_path / "data"), database=database)) as it:
         await it.engine.start([])
         api = build_api(it.services, vitals, lambda: b"dash_up 1\n", it.engine.hub, stopping)
         yield Scene(it, api, vitals, stopping)

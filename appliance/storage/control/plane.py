@@ -61,6 +61,10 @@ class ControlPlane:
         except Unreachable as error:
             raise error.at_start() from error
 
+    def is_there(self) -> bool:
+        """Return whether there is a schema to read; blocking."""
+        return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) is not None
+
     async def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` on one consistent view. What it returns must not need the session any more."""
         answer: T = await self._threads(self.read_now, work)

@@ -1,0 +1,125 @@
+"""Moves the control plane of a stopped appliance between the data directory and a database."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from appliance.domain.database.access import Access
+from appliance.errors import ConfigError, Problem
+from appliance.placing import CONTROL_FILE, ELSEWHERE, is_set_up
+from appliance.storage.control import transfer
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.vault import Vault
+
+PART: Final = "control.moving"
+Place = Path | Access
+
+
+class Move(msgspec.Struct, frozen=True):
+    """``counts``: rows by table. ``set_aside``: the former file that was in the way, under its new name."""
+
+    source: str
+    target: str
+    counts: dict[str, int]
+    set_aside: str | None = None
+
+
+def plan(data_dir: Path, source: Place) -> dict[str, int]:
+    """Return what would be moved; blocking, changes nothing.
+
+    Raises:
+        ConfigError: there is nothing to move.
+    """
+    plane = ControlPlane.look(_there(source))
+    try:
+        if not plane.is_there() or not plane.read_now(is_set_up):
+            raise _nothing(source)
+        return transfer.counts(plane)
+    finally:
+        plane.close()
+
+
+def move(data_dir: Path, source: Place, target: Place, told: transfer.Told) -> Move:
+    """Copy the control plane; blocking. The caller owns the data directory. ``source`` is left as it is.
+
+    Raises:
+        ConfigError, Conflict, FatalError, TransientError: see ``plan`` and ``transfer.copy``; nothing has changed.
+    """
+    plan(data_dir, source)
+    vault = Vault.open(data_dir, create=False)
+    now = datetime.now(UTC)
+    old = ControlPlane.open(source)
+    try:
+        if isinstance(target, Access):
+            counts = _into(target, lambda new: transfer.copy(old, new, vault, told, now))
+            aside = None
+            (data_dir / ELSEWHERE).write_text(f"{target.dsn}\n", "utf-8")
+        else:
+            counts, aside = _into_file(target, lambda new: transfer.copy(old, new, vault, told, now), now)
+            (data_dir / ELSEWHERE).unlink(missing_ok=True)
+    finally:
+        old.close()
+    return Move(name_of(source), name_of(target), counts, None if aside is None else aside.name)
+
+
+def name_of(place: Place) -> str:
+    """Return how a place is told."""
+    return str(place) if isinstance(place, Path) else f"{place.dsn}, schema {place.schema!r}"
+
+
+def _into(target: Place, work: Callable[[ControlPlane], transfer.Counts]) -> transfer.Counts:
+    plane = ControlPlane.open(target)
+    try:
+        return work(plane)
+    finally:
+        plane.close()
+
+
+def _into_file(
+    target: Path, work: Callable[[ControlPlane], transfer.Counts], now: datetime
+) -> tuple[transfer.Counts, Path | None]:
+    """Fill a file beside the right one, and give it the right name when it is whole; a former one is kept."""
+    part = target.with_name(PART)
+    _remove(part)
+    try:
+        counts = _into(part, work)
+    except BaseException:
+        _remove(part)
+        raise
+    aside = target.with_name(f"{target.name}.before-{now:%Y%m%dT%H%M%SZ}") if target.exists() else None
+    if aside is not None:
+        for ending in ("-wal", ""):  # the log first: without it the file alone would be an older state
+            if (former := target.with_name(target.name + ending)).exists():
+                former.rename(aside.with_name(aside.name + ending))
+    part.rename(target)
+    _sync(target.parent)
+    return counts, aside
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _there(source: Place) -> Place:
+    if isinstance(source, Path) and not source.exists():
+        raise _nothing(source)
+    return source
+
+
+def _nothing(source: Place) -> ConfigError:
+    told = f"there is nothing to move in {name_of(source)}: nobody has set Dash up there"
+    hint = f"start with database.url set, and everything is made there; {CONTROL_FILE} is only made without it"
+    return ConfigError([Problem("database.url", told, hint=hint)])
