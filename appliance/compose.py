@@ -17,6 +17,7 @@ from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
+from appliance.domain.ids import NodeId
 from appliance.domain.memory import mapper_share, silver_share
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
@@ -42,7 +43,7 @@ from appliance.services.sessions import Lifetime
 from appliance.settings import Settings
 from appliance.settings.declared import declared
 from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.control import audit
+from appliance.storage.control import audit, identity
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
 from appliance.storage.silver_duckdb.registry import Silvers
@@ -59,6 +60,7 @@ class Appliance:
     """Everything that is open."""
 
     settings: Settings
+    node_id: NodeId
     disk: DiskGuard
     watch: StorageWatch
     plane: ControlPlane
@@ -79,6 +81,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(workers.close)
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
+        node_id = await asyncio.to_thread(identity.node_id, data_dir)
         silvers = Silvers(data_dir / "silver", partial(_silver, settings))
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
@@ -105,6 +108,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 disk=disk,
                 watch=watch,
                 finder=PayloadSearch(),
+                node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
@@ -114,7 +118,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             )
         )
         stack.push_async_callback(services.replays.running.close)
-        yield Appliance(settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
+        yield Appliance(settings, node_id, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services)
 
 
 def _shown(settings: Settings) -> dict[str, str]:

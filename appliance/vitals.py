@@ -30,9 +30,17 @@ class Stores:
 class Vitals:
     """Looks at the running parts; cheap, and never waits for any of them."""
 
-    def __init__(self, engine: Engine, disk: DiskGuard, stores: Stores, database: DatabaseWatch | None = None) -> None:
-        """``database``: None where there is none but the files of this appliance."""
+    def __init__(
+        self,
+        engine: Engine,
+        disk: DiskGuard,
+        stores: Stores,
+        database: DatabaseWatch | None = None,
+        node: Callable[[], Check] | None = None,
+    ) -> None:
+        """``database``: None where there is none but the files of this appliance. ``node``: what this node says."""
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
+        self._node = node
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason."""
@@ -42,6 +50,8 @@ class Vitals:
             "storage": self._storage(),
             "disk": self._disk(),
         }
+        if self._node is not None:
+            checks["node"] = self._node()
         return checks if self._database is None else {**checks, "database": self._database.told()}
 
     def _receiving(self) -> Check:

@@ -25,7 +25,7 @@ class Stopped(Exception):
 
 
 class Attempt:
-    """Handed to the work of a job; safe from any thread. ``Attempt()``, without a runner: nobody listens or stops it."""
+    """Handed to the work of a job; safe from any thread. ``Attempt()`` is one that nobody watches."""
 
     def __init__(self, payload: Mapping[str, Any] | None = None) -> None:
         self.payload: Mapping[str, Any] = payload or {}

@@ -3,42 +3,62 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from appliance.components.jobs import Job, JobStore, Standing
-from appliance.domain.clock import Elapsed, elapsed_secs
+from appliance.domain.clock import elapsed_secs
 from appliance.engine.attempt import Attempt, Stop
 from appliance.engine.workers import Workers
 from appliance.errors import DashError
 
-LEASE_SECS: Final = 60.0
-MARGIN_SECS: Final = 10.0  # before the lease runs out: by then work that could not keep it has stopped
-STEP_SECS: Final = 1.0  # between two writes of progress
-LOOK_SECS: Final = 2.0  # between two looks whether somebody cancelled it
-GRACE_SECS: Final = 10.0  # for a coroutine to stop by itself
 
+class Pace(NamedTuple):
+    """How long a lease lasts, how long before its end work that could not keep it is told to stop; the time between two
+    writes of progress, between two looks whether somebody cancelled it, and for a coroutine to stop by itself."""
+
+    lease_secs: float = 60.0
+    margin_secs: float = 10.0
+    step_secs: float = 1.0
+    look_secs: float = 2.0
+    grace_secs: float = 10.0
+
+
+USUAL: Final = Pace()
 Work = Callable[[Attempt], None] | Callable[[Attempt], Awaitable[None]]
 
 log = structlog.get_logger("jobs")
+
+
+class Claimed(NamedTuple):
+    """A job, and the moment before it was asked for."""
+
+    job: Job
+    asked_at: float
 
 
 class Watch:
     """One attempt under watch. The lease is counted from before it was asked for, by a clock that nobody can set."""
 
     def __init__(
-        self, store: JobStore, workers: Workers, job: Job, attempt: Attempt, elapsed: Elapsed = elapsed_secs
+        self, store: JobStore, workers: Workers, claimed: Claimed, attempt: Attempt, pace: Pace = USUAL
     ) -> None:
-        self.job = job
-        self._store, self._workers, self._attempt, self._elapsed = store, workers, attempt, elapsed
-        self._began = self._leased = self._looked = elapsed()
+        self.job = claimed.job
+        self._store, self._workers, self._attempt, self._pace = store, workers, attempt, pace
+        self._began = self._leased = self._looked = claimed.asked_at
         self._stopped_at: float | None = None
+
+    @property
+    def lost(self) -> bool:
+        """Return whether the job is somebody else's by now."""
+        return self._attempt.stop is Stop.LOST
 
     @property
     def held(self) -> bool:
         """Return whether the job is still this runner's, for all it knows."""
-        return self._attempt.stop is not Stop.LOST and self._elapsed() < self._leased + LEASE_SECS - MARGIN_SECS
+        safe_secs = self._pace.lease_secs - self._pace.margin_secs
+        return not self.lost and elapsed_secs() < self._leased + safe_secs
 
     async def over(self, work: Work) -> BaseException | None:
         """Do ``work`` and return what it raised; None: it was done. Cancelled, it stops the work first.
@@ -67,7 +87,7 @@ class Watch:
 
     async def _watch(self, doing: asyncio.Task[None] | None) -> None:
         while True:
-            await asyncio.sleep(STEP_SECS)
+            await asyncio.sleep(self._pace.step_secs)
             await self._look()
             if doing is not None and self._is_deaf():
                 doing.cancel()
@@ -77,17 +97,17 @@ class Watch:
         if self._attempt.stop is None:
             return False
         if self._stopped_at is None:
-            self._stopped_at = self._elapsed()
-        return self._elapsed() - self._stopped_at >= GRACE_SECS
+            self._stopped_at = elapsed_secs()
+        return elapsed_secs() - self._stopped_at >= self._pace.grace_secs
 
     async def _look(self) -> None:
         """Write what is new, keep the lease, and see whether the work shall stop."""
-        now, job = self._elapsed(), self.job
+        now, job, pace = elapsed_secs(), self.job, self._pace
         if job.timeout_secs is not None and now - self._began >= job.timeout_secs:
             self._attempt.stop = self._attempt.stop or Stop.TIMED_OUT
-        lease = LEASE_SECS if now - self._leased >= LEASE_SECS / 3 else None
+        lease = pace.lease_secs if now - self._leased >= pace.lease_secs / 3 else None
         news = self._attempt.news()
-        if self._attempt.stop is Stop.LOST or (news is None and lease is None and now - self._looked < LOOK_SECS):
+        if self._attempt.stop is Stop.LOST or (news is None and lease is None and now - self._looked < pace.look_secs):
             return
         try:
             standing = await self._workers.run("control", self._store.report, job, news, lease)

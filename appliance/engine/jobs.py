@@ -11,13 +11,13 @@ import structlog
 
 from appliance.components.jobs import CANCELLED, DONE, GIVEN_BACK, Claimant, Ending, Job, JobStore, NewJob
 from appliance.components.source import Schedule
-from appliance.domain.clock import Clock
+from appliance.domain.clock import Clock, elapsed_secs
 from appliance.domain.ids import NOWHERE, NodeId
 from appliance.domain.job import JobState, on_node
 from appliance.domain.retry import RetryPolicy, wait_secs
 from appliance.engine.attempt import Attempt, Stop
 from appliance.engine.bells import Bell, rung
-from appliance.engine.job_watch import LEASE_SECS, Watch
+from appliance.engine.job_watch import USUAL, Claimed, Pace, Watch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError
 
@@ -57,6 +57,7 @@ class Station:
     at_a_time: int = AT_A_TIME
     closed: Callable[[], bool] = lambda: False
     bell: Bell = field(default_factory=Bell)
+    pace: Pace = USUAL
 
 
 class JobRunner:
@@ -119,10 +120,11 @@ class JobRunner:
     async def _fill(self) -> None:
         """Claim jobs while there is room for them."""
         while len(self._running) < self._station.at_a_time and not self._station.closed():
-            job = await self._workers.run("control", self._store.claim, self._claimant, LEASE_SECS)
+            asked_at, lease_secs = elapsed_secs(), self._station.pace.lease_secs
+            job = await self._workers.run("control", self._store.claim, self._claimant, lease_secs)
             if job is None:
                 return
-            task = asyncio.create_task(self._see_through(job), name=f"job {job.kind}")
+            task = asyncio.create_task(self._see_through(Claimed(job, asked_at)), name=f"job {job.kind}")
             self._running[job.id] = task
             task.add_done_callback(lambda _, job_id=job.id: self._ended(job_id))  # type: ignore[misc]
 
@@ -130,14 +132,12 @@ class JobRunner:
         del self._running[job_id]
         self._station.bell.set()
 
-    async def _see_through(self, job: Job) -> None:
+    async def _see_through(self, claimed: Claimed) -> None:
         """Do one job and say how it ended."""
-        attempt = Attempt(job.payload)
-        work = self._kinds[job.kind].work
-        watch = Watch(self._store, self._workers, job, attempt)
-        ending = GIVEN_BACK
+        job, attempt, ending = claimed.job, Attempt(claimed.job.payload), GIVEN_BACK
+        watch = Watch(self._store, self._workers, claimed, attempt, self._station.pace)
         try:
-            ending = self._judged(job, attempt, await watch.over(work))
+            ending = self._judged(job, attempt, await watch.over(self._kinds[job.kind].work))
         finally:  # also when this runner is closed
             await self._tell(watch, ending)
 
@@ -157,10 +157,12 @@ class JobRunner:
 
     async def _tell(self, watch: Watch, ending: Ending) -> None:
         """Say how it ended, again and again while the lease lasts; after that somebody else does it anew."""
-        while watch.held:
+        while not watch.lost:
             try:
                 await self._workers.run("control", self._store.end, watch.job, ending)
                 return
             except DashError as error:
                 log.warning("job.not_ended", kind=watch.job.kind, error=str(error))
+            if not watch.held:
+                return
             await asyncio.sleep(TELL_AGAIN_SECS)

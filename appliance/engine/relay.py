@@ -15,7 +15,8 @@ import structlog
 from appliance.components.bus import Bus
 from appliance.engine.topics import Hub
 
-CROSSING: Final = ("pipeline:", "replay:", "commits")  # what each node computes for itself stays with it
+COMMITS: Final = "commits"  # topic of which pipelines have new rows
+CROSSING: Final = ("pipeline:", "replay:", COMMITS)  # what each node computes for itself stays with it
 FOLLOW: Final = "follow"  # topic of messages that say what a node follows
 RING: Final = "ring:"
 LOOK_SECS: Final = 0.5  # between two looks at what is followed here
@@ -34,7 +35,7 @@ class Relay:
         self._elsewhere: dict[str, float] = {}  # topic -> until when somebody else is taken to follow it
         self._told: set[str] = set()
         self._told_at = 0.0
-        self._bells: dict[str, list[Callable[[bytes], None]]] = {}
+        self._bells: dict[str, list[Callable[[], None]]] = {}
         self.missed: list[Callable[[], None]] = []
         bus.listen(self._hear, self._look_again)
         hub.relay = self
@@ -49,13 +50,13 @@ class Relay:
         if self.wants(topic):
             self._bus.send(topic, payload)
 
-    def on_ring(self, name: str, answer: Callable[[bytes], None]) -> None:
+    def on_ring(self, name: str, answer: Callable[[], None]) -> None:
         """Have ``answer`` called when another node rings this bell, and when one may have rung unheard."""
         self._bells.setdefault(name, []).append(answer)
 
-    def ring(self, name: str, detail: bytes = b"") -> None:
+    def ring(self, name: str) -> None:
         """Ring a bell on all other nodes."""
-        self._bus.send(RING + name, detail)
+        self._bus.send(RING + name)
 
     async def run(self) -> None:
         """Tell the others what is followed here, until cancelled."""
@@ -78,7 +79,7 @@ class Relay:
         if topic == FOLLOW:
             self._note(msgspec.json.decode(payload, type=list[str]))
         elif topic.startswith(RING):
-            self._answer(topic.removeprefix(RING), payload)
+            self._answer(topic.removeprefix(RING))
         else:
             self._hub.deliver(topic, payload)
 
@@ -88,14 +89,14 @@ class Relay:
             if topic in self._elsewhere or len(self._elsewhere) < MOST_TOPICS:
                 self._elsewhere[topic] = until
 
-    def _answer(self, name: str, detail: bytes) -> None:
+    def _answer(self, name: str) -> None:
         for answer in self._bells.get(name, ()):
-            answer(detail)
+            answer()
 
     def _look_again(self) -> None:
         """What was said may not have been heard, on either side: say it again, and have everybody look."""
         self._told_at = 0.0
         for name in self._bells:
-            self._answer(name, b"")
+            self._answer(name)
         for look in self.missed:
             look()

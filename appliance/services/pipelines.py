@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.domain.pipeline import Pipeline, State
-from appliance.errors import Conflict, FatalError, Problem
+from appliance.errors import Conflict, DashError, FatalError, Problem
 from appliance.services.definitions import Definitions
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_changes import PipelineChanges

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import delete
 
-from appliance.components.jobs import NewJob
+from appliance.components.jobs import DONE, Claimant, NewJob
 from appliance.storage.control import audit
 from appliance.storage.control.jobs import Jobs
 from appliance.storage.control.plane import ControlPlane
@@ -38,8 +38,8 @@ def test_several_workers_do_each_job_once(plane: ControlPlane) -> None:
     done: list[str] = []
 
     def work(owner: str) -> None:
-        while (job := jobs.claim(owner, ("k",), 60)) is not None:
-            if jobs.finish(job):
+        while (job := jobs.claim(Claimant(owner, ("k",)), 60)) is not None:
+            if jobs.end(job, DONE):
                 done.append(job.id)
 
     at_once(work)

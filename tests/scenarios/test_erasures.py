@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from appliance import examine
-from appliance.components.jobs import NewJob
+from appliance.components.jobs import Claimant, NewJob
 from appliance.domain.ids import PipelineId
 from appliance.engine.attempt import Attempt
 from appliance.errors import TransientError
@@ -214,7 +214,7 @@ async def test_the_job_of_an_erasure_is_enqueued_with_it(scene: Any, api: Any) -
         await api.post("/api/v1/erasures", json={"pipelines": [pipeline_id], "seqs": [1], "reason": "x"})
     ).json()
     jobs = Jobs(scene.it.plane)
-    claimed = await asyncio.to_thread(jobs.claim, "tester", (JOB,), 60)
+    claimed = await asyncio.to_thread(jobs.claim, Claimant("tester", (JOB,)), 60)
     assert claimed is not None
     assert claimed.payload == {"id": accepted["id"]}
     assert await asyncio.to_thread(jobs.enqueue, NewJob(kind=JOB, unique_key=f"{JOB}:{accepted['id']}:request")) is None

@@ -50,7 +50,7 @@ def enqueue(tx: Session, job: NewJob, now: datetime) -> str | None:
 
 
 class Jobs:
-    """Claims lock the row they take and skip locked ones, so that nobody waits; SQLite has one writer at a time instead."""
+    """Claims lock the row they take and skip locked ones: nobody waits. SQLite has one writer at a time instead."""
 
     def __init__(self, plane: ControlPlane, clock: Clock = utc_now) -> None:
         """``clock`` counts where the database is in this process; one that is shared has its own."""

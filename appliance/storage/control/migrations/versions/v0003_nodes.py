@@ -21,7 +21,7 @@ def _jobs() -> None:
     with op.batch_alter_table("job") as job:
         job.add_column(sa.Column("organisation_id", sa.String(), nullable=True))
         job.add_column(sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
-        job.add_column(sa.Column("timeout_secs", sa.Float(), nullable=True))
+        job.add_column(sa.Column("timeout_secs", sa.Double(), nullable=True))
         job.add_column(sa.Column("cancellable", sa.Boolean(), server_default=sa.true(), nullable=False))
         job.add_column(sa.Column("cancel_asked_at", sa.DateTime(timezone=True), nullable=True))
         job.add_column(sa.Column("done", sa.BigInteger(), nullable=True))
@@ -55,7 +55,7 @@ def _nodes() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("every_secs", sa.Float(), nullable=False),
+        sa.Column("every_secs", sa.Double(), nullable=False),
         sa.Column("load", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_node"),
     )
