@@ -17,6 +17,8 @@ COMMANDS: Final = {
     "doctor": "appliance.cli.doctor",
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
+    "jobs": "appliance.cli.jobs",
+    "node": "appliance.cli.node",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
     "version": "appliance.cli.version",
