@@ -92,7 +92,7 @@ class NotifyBus:
                 await self._live()
             except (psycopg.Error, DashError, OSError, TimeoutError) as error:
                 if self.connected or not told:
-                    log.warning("bus.broken", error=str(error).strip() or type(error).__name__)
+                    log.warning("bus.broken", error=(str(error).split("\n")[0]).strip() or type(error).__name__)
                     told, pause = True, 0.2 if self.connected else pause
                 self.connected, self._lost = False, True
             await asyncio.sleep(pause)
