@@ -124,9 +124,7 @@ class Board:
             node("td", one.node or "any", "" if one.node else "faint", data_label="Node")
             waits = one.state is JobState.READY
             with node("td", data_label="Due" if waits else "When"):
-                moment(one.run_at if waits else one.finished_at or one.started_at, "clock" if waits else "ago")
-                if waits:
-                    node("span", "due", "sub")
+                moment(one.run_at if waits else one.finished_at or one.started_at, "date" if waits else "ago")
             with node("td", css="num full"):
                 self._actions(one)
 
