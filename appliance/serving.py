@@ -1,6 +1,7 @@
 """What a serving appliance has beside its stores and services: API, feed, screens, metrics, jobs and one port."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple
@@ -53,7 +54,7 @@ async def run(
         it.engine.followers.append(_follower(dashboards, metrics))
         it.disk.look()
         url = server.base_url or f"http://{_bracketed(server.host)}:{server.port}"
-        member = Membership(it, access_of(it.settings), url)
+        member = Membership(it, access_of(it.settings), _reached_at(server.host, server.port))
         member.show(dashboards)
         stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents)
         vitals = Vitals(it.engine, it.disk, stores, node=member.told)
@@ -132,6 +133,11 @@ async def _dispatcher(it: "Appliance", stack: AsyncExitStack, life: Life, shown:
         api=api,
         screens=Goodbyes(screens),
     )
+
+
+def _reached_at(host: str, port: int) -> str:
+    """Return where other nodes reach this one: by its own name where it listens on every interface."""
+    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else _bracketed(host)}:{port}"  # noqa: S104
 
 
 def _bracketed(host: str) -> str:

@@ -20,7 +20,7 @@ PACE = timedelta(seconds=1)
 
 
 async def live(url: str, who: str) -> None:
-    plane, workers, station = ControlPlane.open(url), Workers({"control": 2}), Station(node_id=NodeId(who))
+    plane, workers, station = ControlPlane.open(url), Workers({"control": 2, "job": 1}), Station(node_id=NodeId(who))
 
     def fire(_: Attempt) -> None:
         def work(tx: Session) -> None:

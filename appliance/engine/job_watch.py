@@ -83,7 +83,7 @@ class Watch:
         if inspect.iscoroutinefunction(work):
             await work(self._attempt)
         else:
-            await self._workers.run("control", work, self._attempt)
+            await self._workers.run("job", work, self._attempt)
 
     async def _watch(self, doing: asyncio.Task[None] | None) -> None:
         while True:

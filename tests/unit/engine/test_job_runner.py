@@ -34,7 +34,7 @@ class House:
     def __init__(self, plane: ControlPlane, **station: Any) -> None:
         self.plane, self.store = plane, Jobs(plane, lambda: NOON)
         self.station = Station(pace=station.pop("pace", QUICK), **station)
-        self.workers = Workers({"control": 4})
+        self.workers = Workers({"control": 2, "job": 4})
         self.kinds: list[Recurring] = []
         self.runner: JobRunner | None = None
         self._task: asyncio.Task[None] | None = None
