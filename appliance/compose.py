@@ -19,6 +19,7 @@ from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
+from appliance.domain.ids import NodeId
 from appliance.domain.memory import mapper_share
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
@@ -46,7 +47,7 @@ from appliance.settings import Settings
 from appliance.settings.declared import declared
 from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.control import audit
+from appliance.storage.control import audit, identity
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
 
@@ -61,6 +62,7 @@ class Appliance:
     """Everything that is open."""
 
     settings: Settings
+    node_id: NodeId
     disk: DiskGuard
     watch: StorageWatch
     plane: ControlPlane
@@ -82,6 +84,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(workers.close)
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
+        node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
         silvers = open_silvers(settings)
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
@@ -110,6 +113,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 archive=bronze.archive.state if bronze.archive is not None else None,
                 finder=PayloadSearch(),
                 chooser=choosing,
+                node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
@@ -121,7 +125,19 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.push_async_callback(services.replays.running.close)
         database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
         yield Appliance(
-            settings, disk, watch, plane, bronze, silvers, mapper, outbound, engine, services, choosing, database
+            settings,
+            node_id,
+            disk,
+            watch,
+            plane,
+            bronze,
+            silvers,
+            mapper,
+            outbound,
+            engine,
+            services,
+            choosing,
+            database,
         )
 
 

@@ -1,9 +1,10 @@
 """What a serving appliance has beside its stores and services: API, feed, screens, metrics, jobs and one port."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple
 
 from appliance import __version__
 from appliance.api.app import build_api
@@ -16,11 +17,14 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.life import Callbacks, Life
+from appliance.membership import Membership
 from appliance.observe.drift_metrics import DriftMetrics
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
+from appliance.observe.node_metrics import NodeMetrics
 from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.service_manager import ServiceManager
+from appliance.placing import access_of
 from appliance.server import Dispatcher, Goodbyes, Listener
 from appliance.services.drift import recurring_saving
 from appliance.services.erasure_job import JOB as ERASURE
@@ -34,8 +38,6 @@ from appliance.vitals import EngineNumbers, Stores, Vitals
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
-
-JOBS_AT_A_TIME: Final = 2
 
 
 async def run(
@@ -55,7 +57,11 @@ async def run(
         stack.push_async_callback(dashboards.close)
         it.engine.followers.append(_follower(dashboards, metrics))
         it.disk.look()
-        root = await _dispatcher(it, stack, life, metrics, dashboards)
+        url = server.base_url or f"http://{_bracketed(server.host)}:{server.port}"
+        member = Membership(it, access_of(it.settings), _reached_at(server.host, server.port))
+        member.show(dashboards)
+        vitals = _vitals(it, member)
+        root = await _dispatcher(it, stack, life, _Shown(metrics, dashboards, vitals))
         await it.services.replays.running.recover()
         await it.services.drift.load()
         stored = await it.services.pipelines.stored()
@@ -65,36 +71,39 @@ async def run(
             it.engine.receiver.refuse(pipeline_id, reason)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
         await it.services.replays.running.resume()
-        _start_jobs(it, stack, metrics)
+        await member.start(stack)
+        _start_jobs(it, stack, metrics, member)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         if it.database is not None:
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
             Listener(root, server.host, server.port),
-            server.base_url or f"http://{_bracketed(server.host)}:{server.port}",
+            url,
             Callbacks(ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
     return life.again
 
 
-def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> None:
-    """Run what recurs and what was enqueued, two at a time: a long one holds up nobody."""
+def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member: Membership) -> None:
+    """Run what recurs and what was enqueued."""
     store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
-    it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
+    it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
-    for number in range(JOBS_AT_A_TIME):
-        runner = JobRunner(store, kinds, it.engine.workers, utc_now, erasures.bell)
-        stack.callback(asyncio.create_task(runner.run(), name=f"jobs {number}").cancel)
+    metrics.add(NodeMetrics(member))
+    runner = JobRunner(store, kinds, it.engine.workers, utc_now, member.station)
+    member.count_jobs = lambda: runner.running
+    stack.push_async_callback(runner.close)
+    stack.callback(asyncio.create_task(runner.run(), name="jobs").cancel)
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
 
 
@@ -109,6 +118,13 @@ def start_archiving(it: "Appliance", metrics: Metrics) -> None:
     metrics.add(ArchiveMetrics(lambda: archive.latest))
 
 
+def _vitals(it: "Appliance", member: Membership) -> Vitals:
+    archive = it.bronze.archive
+    archived = (lambda: archive.latest) if archive is not None else None
+    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived)
+    return Vitals(it.engine, it.disk, stores, it.database, member.told)
+
+
 def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit], None]:
     def committed(commit: Commit) -> None:
         dashboards.committed(commit.pipeline_id)
@@ -117,17 +133,20 @@ def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit]
     return committed
 
 
-async def _dispatcher(
-    it: "Appliance", stack: AsyncExitStack, life: Life, metrics: Metrics, dashboards: LiveDashboards
-) -> Dispatcher:
+class _Shown(NamedTuple):
+    """What rooms show beside the services."""
+
+    metrics: Metrics
+    dashboards: LiveDashboards
+    vitals: Vitals
+
+
+async def _dispatcher(it: "Appliance", stack: AsyncExitStack, life: Life, shown: _Shown) -> Dispatcher:
     """Build the four rooms, their lifespans entered."""
     from ui.mount import build_ui
 
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    archive = it.bronze.archive
-    archived = (lambda: archive.latest) if archive is not None else None
-    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived)
-    vitals = Vitals(it.engine, it.disk, stores, it.database)
+    metrics, dashboards, vitals = shown
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
     scratch = data_dir / "screens"
@@ -139,6 +158,11 @@ async def _dispatcher(
         api=api,
         screens=Goodbyes(screens),
     )
+
+
+def _reached_at(host: str, port: int) -> str:
+    """Return where other nodes reach this one: by its own name where it listens on every interface."""
+    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else _bracketed(host)}:{port}"  # noqa: S104
 
 
 def _bracketed(host: str) -> str:

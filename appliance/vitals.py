@@ -32,9 +32,17 @@ class Stores:
 class Vitals:
     """Looks at the running parts; cheap, and never waits for any of them."""
 
-    def __init__(self, engine: Engine, disk: DiskGuard, stores: Stores, database: DatabaseWatch | None = None) -> None:
-        """``database``: None where there is none but the files of this appliance."""
+    def __init__(
+        self,
+        engine: Engine,
+        disk: DiskGuard,
+        stores: Stores,
+        database: DatabaseWatch | None = None,
+        node: Callable[[], Check] | None = None,
+    ) -> None:
+        """``database``: None where there is none but the files of this appliance. ``node``: what this node says."""
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
+        self._node = node
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason."""
@@ -51,6 +59,8 @@ class Vitals:
         found: dict[str, Check] = {}
         if self._stores.archive is not None:
             found["archive"] = self._archive(self._stores.archive())
+        if self._node is not None:
+            found["node"] = self._node()
         if self._database is not None:
             found["database"] = self._database.told()
         return found

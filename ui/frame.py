@@ -36,6 +36,8 @@ SECTIONS = (
     ("dashboards", "/dashboards", "Dashboards", "gauge"),
     ("pipelines", "/pipelines", "Pipelines", "flow"),
     ("storage", "/storage", "Storage", "disk"),
+    ("jobs", "/jobs", "Jobs", "clock"),
+    ("nodes", "/nodes", "Nodes", "host"),
     ("tokens", "/tokens", "API tokens", "key"),
 )
 

@@ -81,9 +81,11 @@ def _add_pages(screens: "Screens") -> None:
         dashboards,
         dead_letters,
         erasures,
+        jobs,
         ledger,
         mapping,
         new_pipeline,
+        nodes,
         pipeline,
         pipelines,
         records,
@@ -96,7 +98,7 @@ def _add_pages(screens: "Screens") -> None:
     )
 
     pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
-    for page in (*pages, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
+    for page in (*pages, jobs, nodes, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
         page.register(screens)
 
 

@@ -13,9 +13,11 @@ from appliance.api.controllers.dashboards import DashboardController, QueryContr
 from appliance.api.controllers.drift import DriftController
 from appliance.api.controllers.erasures import ErasureController
 from appliance.api.controllers.health import HealthController
+from appliance.api.controllers.jobs import JobController
 from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.lineage import LineageController
 from appliance.api.controllers.mappings import MappingController
+from appliance.api.controllers.nodes import NodeController
 from appliance.api.controllers.organisation import OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
 from appliance.api.controllers.pipelines import PipelineController, SecretController
@@ -54,6 +56,8 @@ CONTROLLERS: Final = (
     DashboardController,
     StorageController,
     ErasureController,
+    JobController,
+    NodeController,
 )
 
 

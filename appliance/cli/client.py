@@ -58,6 +58,10 @@ class Client:
         """
         return self._ask("POST", path, msgspec.json.encode({} if body is None else body))
 
+    def delete(self, path: str) -> None:
+        """Have what is at ``path`` removed. Raises as ``post``."""
+        self._ask("DELETE", path, None)
+
     def items(self, path: str, **parameters: Any) -> Iterator[Any]:
         """Yield the items of a list, page after page."""
         cursor = None

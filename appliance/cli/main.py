@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
     "archive": "appliance.cli.archive",
+    "jobs": "appliance.cli.jobs",
+    "node": "appliance.cli.node",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
     "version": "appliance.cli.version",

@@ -1,22 +1,16 @@
 """The contract of the job queue: work that must be done once, later, and survives a crash of who does it."""
 
-from collections.abc import Collection
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-
-class JobState(Enum):
-    READY = "ready"
-    RUNNING = "running"  # leased by an owner; claimable again when the lease has run out
-    DONE = "done"
-    FAILED = "failed"  # tried ``max_attempts`` times
+from appliance.domain.job import JobProgress, JobState
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """A claimed job. ``attempt`` counts from 1; with ``owner`` it fences ``finish`` and ``fail``."""
+    """A claimed job. ``attempt`` counts from 1; with ``owner`` it fences whatever is said of the job later."""
 
     id: str
     kind: str
@@ -25,10 +19,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     owner: str
     lease_until: datetime
+    timeout_secs: float | None = None
 
 
 class NewJob(msgspec.Struct, frozen=True, kw_only=True):
-    """``unique_key``: at most one job with it is ever accepted (``kind:slot`` makes a cron). ``run_at`` None: now."""
+    """``unique_key``: at most one job with it is ever accepted (``kind:slot`` makes a cron). ``run_at`` None: now.
+
+    ``needs``: capabilities; only who offers all of them gets the job. ``timeout_secs``: what one attempt may take.
+    ``organisation_id`` None: it concerns the whole installation. ``cancellable`` False: nobody may give it up.
+    """
 
     kind: str
     payload: dict[str, Any] = {}
@@ -36,6 +35,43 @@ class NewJob(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0  # higher first
     unique_key: str | None = None
     max_attempts: int = 5
+    needs: tuple[str, ...] = ()
+    timeout_secs: float | None = None
+    organisation_id: str | None = None
+    cancellable: bool = True
+
+
+class Claimant(msgspec.Struct, frozen=True):
+    """Who asks for a job: ``owner`` names it for good, and it does ``kinds`` that need nothing but ``offers``."""
+
+    owner: str
+    kinds: tuple[str, ...]
+    offers: frozenset[str] = frozenset()
+
+
+class Standing(Enum):
+    """How it stands between a job and who works on it."""
+
+    KEPT = "kept"
+    UNWANTED = "unwanted"  # somebody asked to cancel it: stop, and say so
+    LOST = "lost"  # the lease ran out, or the job was taken back: stop, and say nothing
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How an attempt ended. READY: again in ``again_in_secs``; where it was the last attempt, that is FAILED.
+
+    ``counted`` False: the attempt does not count, it was given back in order.
+    """
+
+    state: JobState
+    error: str | None = None
+    again_in_secs: float = 0.0
+    counted: bool = True
+
+
+DONE: Final = Ending(JobState.DONE)
+GIVEN_BACK: Final = Ending(JobState.READY, counted=False)
+CANCELLED: Final = Ending(JobState.CANCELLED)
 
 
 class JobStore(Protocol):
@@ -45,18 +81,14 @@ class JobStore(Protocol):
         """Add ``job`` and return its id; None: one with this unique key was accepted before."""
         ...
 
-    def claim(self, owner: str, kinds: Collection[str], lease_secs: float) -> Job | None:
+    def claim(self, claimant: Claimant, lease_secs: float) -> Job | None:
         """Lease the most urgent job that is due, for ``lease_secs``; None: there is none. Nobody else gets it."""
         ...
 
-    def extend(self, job: Job, lease_secs: float) -> bool:
-        """Lease on, from now; False: the lease was lost, stop working."""
+    def report(self, job: Job, progress: JobProgress | None = None, lease_secs: float | None = None) -> Standing:
+        """Say how far it is, and lease on from now; return how it stands. Without either nothing is written."""
         ...
 
-    def finish(self, job: Job) -> bool:
-        """Mark as done; False: the lease was lost and somebody else may be doing it again."""
-        ...
-
-    def fail(self, job: Job, error: str, retry_in_secs: float) -> bool:
-        """Try again in ``retry_in_secs``, or give up after the last attempt; False: the lease was lost."""
+    def end(self, job: Job, ending: Ending) -> bool:
+        """End the attempt; False: the lease was lost and somebody else may be doing it again."""
         ...

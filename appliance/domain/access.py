@@ -21,6 +21,10 @@ class Action(Enum):
     SETTINGS_READ = "settings.read"
     STORAGE_MANAGE = "storage.manage"
     DATA_ERASE = "data.erase"
+    JOB_READ = "job.read"
+    JOB_MANAGE = "job.manage"
+    NODE_READ = "node.read"
+    NODE_MANAGE = "node.manage"
 
 
 class Role(Enum):
@@ -32,7 +36,7 @@ class Role(Enum):
 
 
 _VIEWER = frozenset({Action.PIPELINE_READ, Action.DATA_READ, Action.DASHBOARD_READ})
-_EDITOR = _VIEWER | {Action.PIPELINE_WRITE, Action.DASHBOARD_WRITE}
+_EDITOR = _VIEWER | {Action.PIPELINE_WRITE, Action.DASHBOARD_WRITE, Action.JOB_READ, Action.NODE_READ}
 PERMITTED: dict[Role, frozenset[Action]] = {
     Role.VIEWER: _VIEWER,
     Role.EDITOR: _EDITOR,

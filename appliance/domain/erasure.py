@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ids import NodeId, OrganisationId, PipelineId
 
 Range = tuple[int, int]  # first and last event
 
@@ -60,7 +60,10 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """``wanted``: what to look for, sealed; gone as soon as it is found. ``chosen_by``: rows, payload, seqs."""
+    """``wanted``: what to look for, sealed; gone as soon as it is found. ``chosen_by``: rows, payload, seqs.
+
+    ``node_id``: the node whose events it is about, each node having its own; None: from when there was but one.
+    """
 
     id: str
     organisation_id: OrganisationId
@@ -79,6 +82,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     erased_at: datetime | None = None
     finished_at: datetime | None = None
     error: str | None = None  # why the last attempt failed; it is tried again
+    node_id: NodeId | None = None
 
 
 def moved(erasure: Erasure, state: ErasureState, **changes: Any) -> Erasure:

@@ -9,6 +9,9 @@ PipelineId = NewType("PipelineId", str)
 UserId = NewType("UserId", str)
 TokenId = NewType("TokenId", str)
 DashboardId = NewType("DashboardId", str)
+NodeId = NewType("NodeId", str)
+
+NOWHERE = NodeId("")  # where nodes do not matter
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
 

@@ -76,6 +76,7 @@ class Engine:
         self._upstreams = Upstreams(self)
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
+        self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
 
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
@@ -104,7 +105,7 @@ class Engine:
             self._runs[pipeline.id] = run
             self._open_door(run, source)
             self._upstreams.started(pipeline)
-            run.start()
+            run.start(polling=self.may_poll(pipeline.id))
         await self._warm(run, silver)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
@@ -227,6 +228,15 @@ class Engine:
 
     def runs_here(self, pipeline_id: PipelineId) -> bool:
         return pipeline_id in self._runs
+
+    def running_ids(self) -> set[PipelineId]:
+        """Return the pipelines of this process, also those that are paused or have failed."""
+        return set(self._runs)
+
+    def pipeline(self, pipeline_id: PipelineId) -> Pipeline | None:
+        """Return the pipeline as it runs here; None: it does not."""
+        run = self._runs.get(pipeline_id)
+        return None if run is None else run.pipeline
 
     def runs(self) -> list[Run]:
         return list(self._runs.values())

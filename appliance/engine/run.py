@@ -33,10 +33,28 @@ class Run:
         self.last_received_at: datetime | None = None
         self.held = False
 
-    def start(self) -> None:
+    def start(self, *, polling: bool = True) -> None:
+        """Begin to refine, and to poll: ``polling`` False: that is another node's until ``poll`` is called."""
         self._tasks.append(asyncio.create_task(self.refiner.run(), name=f"refine {self.pipeline.id}"))
-        if self.poller is not None and self.pipeline.state is State.RUNNING:
+        if polling:
+            self.poll()
+
+    @property
+    def wants_polling(self) -> bool:
+        """Return whether somebody, here or elsewhere, should poll the source."""
+        return self.poller is not None and self.pipeline.state is State.RUNNING
+
+    def poll(self) -> None:
+        """Begin to poll the source, where it wants that and nobody does so here already."""
+        if self.poller is not None and self.wants_polling and len(self._tasks) == 1:
             self._tasks.append(asyncio.create_task(self.poller.run(), name=f"poll {self.pipeline.id}"))
+
+    async def leave_polling(self) -> None:
+        """End polling; returns when the page under way is durable. Refining goes on."""
+        polling, self._tasks[1:] = self._tasks[1:], []
+        for task in polling:
+            task.cancel()
+        await asyncio.gather(*polling, return_exceptions=True)
 
     async def stop(self) -> None:
         """Stop polling at once and refining after its batch; a second call does nothing."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 MAILBOX_PAYLOADS: Final = 256
 
@@ -44,17 +44,32 @@ class Mailbox:
         return self._waiting.popleft()
 
 
+class Carrier(Protocol):
+    """Who carries payloads to other nodes. ``engine.relay.Relay`` satisfies it."""
+
+    def wants(self, topic: str) -> bool: ...
+    def carry(self, topic: str, payload: bytes) -> None: ...
+
+
 class Hub:
     """All topics of this process. Belongs to the event loop: not safe from other threads."""
 
     def __init__(self) -> None:
         self.listeners: defaultdict[str, set[Mailbox]] = defaultdict(set)
+        self.relay: Carrier | None = None  # None: there are no other nodes
 
     def heard(self, topic: str) -> bool:
-        """Return whether anybody follows ``topic``: whether a payload is worth encoding."""
-        return topic in self.listeners
+        """Return whether anybody follows ``topic``, here or elsewhere: whether a payload is worth encoding."""
+        return topic in self.listeners or (self.relay is not None and self.relay.wants(topic))
 
     def publish(self, topic: str, payload: bytes) -> None:
+        """Hand what happened here to everybody who follows ``topic``, on this node and on others."""
+        self.deliver(topic, payload)
+        if self.relay is not None:
+            self.relay.carry(topic, payload)
+
+    def deliver(self, topic: str, payload: bytes) -> None:
+        """Hand a payload to those on this node who follow ``topic``."""
         for mailbox in tuple(self.listeners.get(topic, ())):
             mailbox.put(payload)
 

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from appliance.services.databases import Databases
     from appliance.services.drift import DriftFindings
     from appliance.services.erasures import Erasures
+    from appliance.services.jobs import Jobs
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
     from appliance.services.lineage import Lineages
+    from appliance.services.nodes import Nodes
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
@@ -62,3 +64,5 @@ class Services:
     erasures: "Erasures"
     retention: "RetentionRules"
     storage: "Storage"
+    jobs: "Jobs"
+    nodes: "Nodes"

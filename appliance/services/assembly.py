@@ -8,6 +8,8 @@ from appliance.components.archive import ArchiveState
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
+from appliance.domain.ids import NOWHERE, NodeId
+from appliance.engine.bells import Bell
 from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.comparisons import Comparisons
@@ -17,9 +19,11 @@ from appliance.services.definitions import CheckMapping, Definitions
 from appliance.services.drift import DriftFindings
 from appliance.services.erasure_finding import Finding, PayloadFinder
 from appliance.services.erasures import Erasures
+from appliance.services.jobs import Jobs
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
+from appliance.services.nodes import Nodes
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -36,7 +40,7 @@ from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
-from appliance.services.storage import Disk, Storage, Surroundings, Watch
+from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
@@ -64,6 +68,7 @@ class Parts:
     archive: Callable[[], ArchiveState] | None = None  # how archiving goes; None: nothing is archived
     finder: PayloadFinder
     chooser: Chooser
+    node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     lifetime: Lifetime = field(default_factory=Lifetime)
@@ -84,6 +89,7 @@ def assemble(parts: Parts) -> Services:
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
+    erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
     return Services(
         setup=setup,
         databases=Databases(setup, parts.chooser),
@@ -106,7 +112,9 @@ def assemble(parts: Parts) -> Services:
         lineages=Lineages(plane, ownership, engine),
         dashboards=dashboards,
         answers=Answers(plane, parts.vault, clock),
-        erasures=Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock),
+        erasures=erasures,
         retention=RetentionRules(plane, clock),
-        storage=Storage(plane, engine, Surroundings(parts.disk, parts.watch, parts.archive), clock),
+        storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
+        jobs=Jobs(plane, erasures.bell, clock),
+        nodes=Nodes(plane, parts.node_id, Bell(), clock),
     )

@@ -1,8 +1,8 @@
 """Drift: what a pipeline's events look like, how they differ from that, and who has taken note."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import structlog
@@ -14,6 +14,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.drift import LEARNING, Drift, DriftKind, Finding
 from appliance.domain.ids import PipelineId
 from appliance.domain.schedule import Every
+from appliance.engine.attempt import Attempt
 from appliance.engine.drift import Drifts
 from appliance.engine.jobs import Recurring
 from appliance.errors import DashError, NotFound
@@ -141,10 +142,10 @@ def save_at_the_end(plane: ControlPlane, drifts: Drifts) -> None:
 def recurring_saving(plane: ControlPlane, drifts: Drifts) -> Recurring:
     """Return the job that keeps drift."""
 
-    def work(_payload: Mapping[str, Any]) -> None:
+    def work(_: Attempt) -> None:
         save(plane, drifts)
 
-    return Recurring("drift.save", Every(SAVE_EVERY), work)
+    return Recurring("drift.save", Every(SAVE_EVERY), work, per_node=True)
 
 
 def _put(tx: Session, pipeline_id: PipelineId, drift: Drift, now: datetime) -> None:

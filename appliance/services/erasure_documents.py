@@ -39,6 +39,10 @@ class ErasureRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     payload: Annotated[list[PayloadDocument], Meta(max_length=8, description="All of them hold")] = []
     seqs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=MOST_SEQS)] = []
     dry_run: Annotated[bool, Meta(description="Only find and count")] = False
+    node: Annotated[
+        str | None,
+        Meta(description="Only the events that this node keeps; without it every node makes an erasure of its own"),
+    ] = None
 
 
 class ErasedPipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +68,7 @@ class ErasureView(msgspec.Struct, frozen=True, kw_only=True):
     searched_events: int
     total_events: int
     notes: list[str]
+    node: str | None
     created_by: str
     created_at: datetime
     finished_at: datetime | None
@@ -147,6 +152,7 @@ def view_of(erasure: Erasure) -> ErasureView:
         searched_events=erasure.searched_events,
         total_events=erasure.total_events,
         notes=list(erasure.notes),
+        node=erasure.node_id,
         created_by=erasure.created_by,
         created_at=erasure.created_at,
         finished_at=erasure.finished_at,

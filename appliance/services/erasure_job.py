@@ -5,7 +5,7 @@ gone from Bronze already, its dead letter could not be found again.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any, Final
@@ -28,7 +28,9 @@ from appliance.domain.erasure import (
     ranges_of,
 )
 from appliance.domain.ids import PipelineId
+from appliance.domain.job import on_node
 from appliance.domain.pipeline import PipelineDocument
+from appliance.engine.attempt import Attempt
 from appliance.errors import NotFound
 from appliance.services.erasure_documents import Wanted, payload_of
 from appliance.services.erasure_finding import Find, Finding
@@ -53,8 +55,16 @@ log = structlog.get_logger("erasure")
 
 def job_for(erasure: Erasure, step: str, **more: Any) -> NewJob:
     """Return the job that does ``step`` of an erasure."""
-    key = f"{JOB}:{erasure.id}:{step}"
-    return NewJob(kind=JOB, payload={"id": erasure.id}, unique_key=key, max_attempts=MOST_ATTEMPTS, **more)
+    return NewJob(
+        kind=JOB,
+        payload={"id": erasure.id},
+        unique_key=f"{JOB}:{erasure.id}:{step}",
+        max_attempts=MOST_ATTEMPTS,
+        needs=(on_node(erasure.node_id),) if erasure.node_id else (),
+        organisation_id=erasure.organisation_id,
+        cancellable=False,
+        **more,
+    )
 
 
 class ErasureJob:
@@ -67,9 +77,9 @@ class ErasureJob:
         self._finding, self._clock = finding, clock
         self._under_way: set[str] = set()
 
-    async def run(self, payload: Mapping[str, Any]) -> None:
+    async def run(self, attempt: Attempt) -> None:
         """Do what is left of one erasure."""
-        erasure_id = str(payload["id"])
+        erasure_id = str(attempt.payload["id"])
         if erasure_id in self._under_way:
             return
         self._under_way.add(erasure_id)

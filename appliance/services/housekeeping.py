@@ -1,16 +1,16 @@
 """Housekeeping of the control plane: what has expired is forgotten."""
 
 import asyncio
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from appliance.components.jobs import JobState
 from appliance.domain.clock import Clock, utc_now
+from appliance.domain.job import ENDED
 from appliance.domain.schedule import Every
+from appliance.engine.attempt import Attempt
 from appliance.engine.jobs import Recurring
 from appliance.services.answers import KEPT
 from appliance.services.ports import Replaying
@@ -25,7 +25,7 @@ JOBS_KEPT: Final = timedelta(days=30)
 def recurring(plane: ControlPlane, clock: Clock = utc_now) -> list[Recurring]:
     """Return the jobs that keep the control plane small."""
 
-    def tidy(_payload: Mapping[str, Any]) -> None:
+    def tidy(_: Attempt) -> None:
         plane.write_now(lambda tx: forget_expired(tx, clock))
 
     return [Recurring("control.tidy", Every(TIDY_EVERY), tidy)]
@@ -35,10 +35,10 @@ def recurring_forgetting(replays: Replaying) -> Recurring:
     """Return the job that discards former rows whose replays cannot be undone any more. Call it on the event loop."""
     loop = asyncio.get_running_loop()
 
-    def forget(_payload: Mapping[str, Any]) -> None:
+    def forget(_: Attempt) -> None:
         asyncio.run_coroutine_threadsafe(replays.forget(), loop).result()
 
-    return Recurring("replay.forget", Every(FORGET_EVERY), forget)
+    return Recurring("replay.forget", Every(FORGET_EVERY), forget, per_node=True)
 
 
 def forget_expired(tx: Session, clock: Clock) -> None:
@@ -46,5 +46,5 @@ def forget_expired(tx: Session, clock: Clock) -> None:
     now = clock()
     tx.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
     tx.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= now - KEPT))
-    over = (JobState.DONE.value, JobState.FAILED.value)
+    over = [state.value for state in ENDED]
     tx.execute(delete(JobRow).where(JobRow.state.in_(over), JobRow.finished_at <= now - JOBS_KEPT))

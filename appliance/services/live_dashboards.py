@@ -16,6 +16,7 @@ from appliance.services.queries import Queries
 LEAST_PAUSE_SECS: Final = 0.25  # at most four answers a second
 REST_SHARE: Final = 3.0  # a dashboard that takes 200 ms to compute is refreshed at most every 600 ms
 SLIDE_SECS: Final = 15.0  # a time range moves on even when nothing arrives
+ANY: Final = PipelineId("*")  # stands for all pipelines
 # The ranges a viewer may choose, each with the bucket that gives some 150 to 300 points a line.
 RANGES: Final = {"5m": "1s", "15m": "5s", "1h": "15s", "6h": "2m", "24h": "5m"}
 
@@ -46,6 +47,10 @@ class LiveDashboards:
             changed.add(pipeline_id)
             self._pokes[topic].set()
 
+    def look_again(self) -> None:
+        """Note that rows of any pipeline may have changed."""
+        self.committed(ANY)
+
     async def follow(self, who: Principal, topic: str) -> bytes:
         """Return all widgets' present answers, and keep publishing changes on ``topic`` while it is heard.
 
@@ -73,7 +78,8 @@ class LiveDashboards:
                 poke.clear()
                 began = time.monotonic()
                 widgets = await self._widgets(who, topic)
-                stale = [one for one in widgets if slid or one.get("query", {}).get("pipeline") in changed]
+                every = slid or ANY in changed
+                stale = [one for one in widgets if every or one.get("query", {}).get("pipeline") in changed]
                 changed.clear()
                 if stale:
                     self._hub.publish(topic, self._payload(topic, await self._answers(who, stale)))

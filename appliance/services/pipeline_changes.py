@@ -10,6 +10,7 @@ from appliance.domain.access import Principal
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.pipeline import TRANSITIONS, Pipeline, State
+from appliance.engine.bells import Bell
 from appliance.errors import Conflict, DashError
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
@@ -26,6 +27,7 @@ class PipelineChanges:
     def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, clock: Clock = utc_now) -> None:
         self._plane, self._definitions, self._engine, self._clock = plane, definitions, engine, clock
         self._lock = asyncio.Lock()
+        self.bell = Bell()  # rung when a change is saved
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         return self._lock
@@ -43,6 +45,7 @@ class PipelineChanges:
         except BaseException:
             await self._plane.write(lambda tx: store.remove(tx, pipeline.id))
             raise
+        self.bell.ring()
 
     async def swap(
         self, who: Principal, before: Pipeline, after: Pipeline, action: str, note: str | None = None
@@ -68,6 +71,7 @@ class PipelineChanges:
         except DashError:
             await self._engine.start_pipeline(before)
             raise
+        self.bell.ring()
 
     async def remove(self, who: Principal, pipeline_id: PipelineId) -> None:
         """Mark as deleted, then remove everything; ``purge`` goes on where a crash interrupts it.
@@ -76,6 +80,7 @@ class PipelineChanges:
             Conflict: other pipelines read it.
         """
         await self._plane.write(lambda tx: self._condemn(tx, who, pipeline_id))
+        self.bell.ring()
         await self.purge(who.organisation_id, pipeline_id)
 
     async def purge(self, organisation_id: OrganisationId, pipeline_id: PipelineId) -> None:

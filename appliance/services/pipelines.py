@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.domain.pipeline import Pipeline, State
-from appliance.errors import Conflict, FatalError, Problem
+from appliance.errors import Conflict, DashError, FatalError, Problem
 from appliance.services.definitions import Definitions
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.pipeline_changes import PipelineChanges
@@ -29,10 +29,11 @@ log = structlog.get_logger("pipelines")
 
 
 class Pipelines:
-    """What people do with pipelines. ``stored`` is for the start of the program."""
+    """What people do with pipelines. ``stored`` is for the start of the program, ``catch_up`` for the time after."""
 
     def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, changes: PipelineChanges) -> None:
         self._plane, self._definitions, self._engine, self._changes = plane, definitions, engine, changes
+        self.bell = changes.bell  # rung when a change is saved
         self.unreadable: dict[PipelineId, str] = {}  # what ``stored`` left out, and why
 
     def sources(self) -> dict[str, type[Struct]]:
@@ -167,6 +168,28 @@ class Pipelines:
                 log.error("pipeline.unreadable", pipeline=row.id, error=str(error), hint=error.hint)
                 self.unreadable[PipelineId(row.id)] = f"{error} ({error.hint})"
         return runnable
+
+    async def catch_up(self) -> None:
+        """Run in this process what other nodes have saved, and stop what they have deleted; on nobody's behalf.
+
+        Events of a deleted pipeline that lie on this node's disk are not touched: a control plane that was put back
+        from a copy must not cost any.
+        """
+        async with self._changes.turn():
+            saved = [one for one in await self._plane.read(store.everything) if one[0].state != State.DELETED.value]
+            for pipeline_id in self._engine.running_ids() - {PipelineId(row.id) for row, _ in saved}:
+                await self._engine.stop_pipeline(pipeline_id)
+            for one in saved:
+                await self._run_as_saved(one)
+
+    async def _run_as_saved(self, saved: store.Saved) -> None:
+        pipeline_id = PipelineId(saved[0].id)
+        try:
+            pipeline = self._running(saved)
+            if self._engine.pipeline(pipeline_id) != pipeline:
+                await self._engine.start_pipeline(pipeline)
+        except DashError as error:  # the others shall run
+            log.error("pipeline.not_caught_up", pipeline=pipeline_id, error=str(error))
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[PipelineView]:
         """Return the organisation's pipelines, oldest first."""

@@ -59,6 +59,14 @@ class Engine(Protocol):
         """Stop it and remove its events, rows and dead letters. A second call does nothing."""
         ...
 
+    def running_ids(self) -> set[PipelineId]:
+        """Return the pipelines of this process, also those that are paused or have failed."""
+        ...
+
+    def pipeline(self, pipeline_id: PipelineId) -> Pipeline | None:
+        """Return the pipeline as it runs here; None: it does not."""
+        ...
+
     def state(self, pipeline_id: PipelineId, meant: State) -> State:
         """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
         ...

@@ -2,10 +2,10 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 import structlog
@@ -28,6 +28,7 @@ from appliance.domain.retention import (
     trimmable_up_to,
     worth_compacting,
 )
+from appliance.engine.attempt import Attempt
 from appliance.errors import DashError, NotFound
 from appliance.services.ports import Engine
 from appliance.services.readers import Node, nodes, readers
@@ -72,9 +73,11 @@ class RetentionJob:
         self.removed_events = 0
         self.removed_rows = 0
 
-    async def run(self, _payload: Mapping[str, Any]) -> None:
+    async def run(self, attempt: Attempt) -> None:
         """Make a round over all organisations; what cannot be done of one does not stop the others."""
-        for organisation_id, kept in (await self._plane.read(self._plan)).items():
+        plan = await self._plane.read(self._plan)
+        for place, (organisation_id, kept) in enumerate(plan.items()):
+            attempt.tell(place, len(plan), f"organisation {organisation_id}")
             done = await self._round(organisation_id, kept)
             self.freed_bytes += done.bytes_freed
             self.removed_events += done.events

@@ -1,9 +1,8 @@
 """Storage: what the data occupies, how fast it grows, when the disk will be full, and giving space back."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -14,8 +13,9 @@ from appliance.domain.access import Action, Principal, may, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState, Marks, Room
 from appliance.domain.forecast import Sample, days_until, growth_per_day
-from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ids import NodeId, OrganisationId, PipelineId
 from appliance.domain.pipeline import Retention
+from appliance.engine.attempt import Attempt
 from appliance.services.ports import Engine
 from appliance.services.readers import nodes
 from appliance.services.retention_rules import Round, default_retention, rounds
@@ -58,15 +58,6 @@ class Occupied(Protocol):
 
 class Watch(Protocol):
     async def look(self) -> Occupied: ...
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """Who guards the disk, who measures, and who says how archiving goes; None: nothing is archived."""
-
-    disk: Disk
-    watch: Watch
-    archive: Callable[[], ArchiveState] | None = None
 
 
 class DiskView(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,12 +111,22 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     rounds: list[Round]
 
 
-class Storage:
-    """``surroundings``: what it looks at beside the stores."""
+class Here(NamedTuple):
+    """This node's own disk: who guards it, who measures what lies on it, which node that is, and who says how archiving
+    goes; None: nothing is archived."""
 
-    def __init__(self, plane: ControlPlane, engine: Engine, surroundings: Surroundings, clock: Clock = utc_now) -> None:
+    disk: Disk
+    watch: Watch
+    node_id: NodeId
+    archive: Callable[[], ArchiveState] | None = None
+
+
+class Storage:
+    """What is shown is this node's: each has a disk of its own, and samples of its own to forecast from."""
+
+    def __init__(self, plane: ControlPlane, engine: Engine, here: Here, clock: Clock = utc_now) -> None:
         self._plane, self._engine, self._clock = plane, engine, clock
-        self._disk, self._watch, self._archive = surroundings.disk, surroundings.watch, surroundings.archive
+        self._disk, self._watch, self._node_id, self._archive = here
 
     async def overview(self, who: Principal) -> StorageView:
         """Return what the organisation's data occupies at this moment, and what that means for the disk."""
@@ -155,21 +156,23 @@ class Storage:
         await self._plane.write(lambda tx: record(tx, deed, self._clock()))
         return done
 
-    async def sample(self, _payload: Mapping[str, Any]) -> None:
+    async def sample(self, _: Attempt) -> None:
         """Keep what is occupied now, for the forecast: the job of every hour."""
         found = await self._watch.look()
         used = self._disk.room.total - self._disk.room.free
         pipelines = {one: sum(_bytes_of(found, one)) for one in found.owners}
         now = self._clock()
+        sample = {"node": self._node_id, "used": used, "total": self._disk.room.total, "pipelines": pipelines}
 
         def save(tx: Session) -> None:
-            add_usage(tx, now, {"used": used, "total": self._disk.room.total, "pipelines": pipelines})
+            add_usage(tx, now, sample)
             forget_usage(tx, now - SAMPLES_KEPT)
 
         await self._plane.write(save)
 
     def _view(self, tx: Session, organisation_id: OrganisationId, found: Occupied) -> StorageView:
-        samples = usage(tx, self._clock() - LOOKED_BACK)
+        kept = usage(tx, self._clock() - LOOKED_BACK)
+        samples = [(at, one) for at, one in kept if one.get("node", self._node_id) == self._node_id]
         store = found.silver.get(organisation_id, NO_STORE)
         pipelines = [
             _pipeline(found, node.id, node.name, _series(samples, lambda one, of=node.id: one["pipelines"].get(of)))  # type: ignore[misc]

@@ -9,8 +9,9 @@ import structlog
 from appliance.components.jobs import JobStore, NewJob
 from appliance.domain.clock import Clock
 from appliance.domain.disk import DiskState
+from appliance.domain.job import on_node
 from appliance.domain.schedule import Every
-from appliance.engine.jobs import Recurring
+from appliance.engine.jobs import Recurring, Station
 from appliance.errors import DashError
 from appliance.services.ports import Workers
 from appliance.services.retention import RetentionJob
@@ -24,16 +25,16 @@ log = structlog.get_logger("retention")
 def recurring_upkeep(retention: RetentionJob, storage: Storage, period: timedelta) -> list[Recurring]:
     """Return the jobs; ``period``: between two rounds of retention."""
     return [
-        Recurring(ROUND, Every(period), retention.run),
-        Recurring("storage.sample", Every(SAMPLE_EVERY), storage.sample),
+        Recurring(ROUND, Every(period), retention.run, per_node=True),
+        Recurring("storage.sample", Every(SAMPLE_EVERY), storage.sample, per_node=True),
     ]
 
 
 class Pressing:
     """Has a round of retention made at once when the disk becomes nearly full, and again when it is."""
 
-    def __init__(self, jobs: JobStore, workers: Workers, clock: Clock, bell: asyncio.Event) -> None:
-        self._jobs, self._workers, self._clock, self._bell = jobs, workers, clock, bell
+    def __init__(self, jobs: JobStore, workers: Workers, clock: Clock, station: Station) -> None:
+        self._jobs, self._workers, self._clock, self._station = jobs, workers, clock, station
         self._tasks: set[asyncio.Task[None]] = set()
 
     def changed(self, state: DiskState) -> None:
@@ -45,9 +46,11 @@ class Pressing:
 
     async def _ask(self, state: DiskState) -> None:
         minute = self._clock().replace(second=0, microsecond=0).isoformat()
-        job = NewJob(kind=ROUND, priority=1, unique_key=f"{ROUND}:{state.value}:{minute}")
+        here = (on_node(self._station.node_id),) if self._station.node_id else ()
+        key = ":".join((ROUND, state.value, minute, *here))
+        job = NewJob(kind=ROUND, priority=1, unique_key=key, needs=here)
         try:
             await self._workers.run("control", self._jobs.enqueue, job)
         except DashError as error:
             log.warning("retention.not_hurried", error=str(error))  # the next round comes by itself
-        self._bell.set()
+        self._station.bell.ring()

@@ -194,3 +194,26 @@ def test_a_data_directory_that_cannot_be_made(one: RunningAppliance) -> None:
     answer = one.run("serve", "--data-dir", str(one.folder / "file" / "data"))
     assert answer.returncode == 73
     assert answer.stderr.count("\n") == 1
+
+
+def test_jobs_and_nodes_by_command(one: RunningAppliance) -> None:
+    one.setup()
+    one.start()
+    reach = ("--url", one.url, "--token-file", str(one.folder / "token"))
+    (one.folder / "token").write_text(one.token)
+    listed = one.run("jobs", "list", "--state", "ready", *reach)
+    assert listed.stdout.splitlines()[0].split() == ["ID", "KIND", "STATE", "PROGRESS", "NODE", "RUN", "AT", "ERROR"]
+    assert "retention.round" in listed.stdout
+    jobs = json.loads(one.run("jobs", "list", "--kind", "storage.sample", "--json", *reach).stdout)
+    cancelled = one.run("jobs", "cancel", jobs[0]["id"], *reach)
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{jobs[0]['id']}: cancelled\n")
+    assert one.run("jobs", "cancel", jobs[0]["id"], *reach).returncode == 1
+    assert one.run("jobs", "retry", jobs[0]["id"], *reach).stdout == f"{jobs[0]['id']}: ready\n"
+    assert one.run("jobs", "list", "--kind", "no.such", *reach).stdout == "there are no such jobs\n"
+    [node] = json.loads(one.run("node", "list", "--json", *reach).stdout)
+    assert one.run("node", "drain", *reach).stdout == f"{node['name']}: draining\n"
+    assert httpx.get(f"{one.url}/readyz", trust_env=False).json()["parts"]["node"]["ready"] is False
+    assert one.run("node", "resume", node["id"], *reach).stdout == f"{node['name']}: running\n"
+    unknown = one.run("node", "drain", "nobody", *reach)
+    assert (unknown.returncode, node["name"] in unknown.stderr) == (1, True)
+    assert one.run("node", "forget", node["id"], *reach).returncode == 1  # it lives

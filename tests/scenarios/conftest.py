@@ -13,6 +13,7 @@ import structlog
 from litestar import Litestar
 
 from appliance.api.app import build_api
+from appliance.components.jobs import NewJob
 from appliance.components.source import InboundRequest
 from appliance.compose import Appliance, opened
 from appliance.domain.access import Principal, Role
@@ -22,6 +23,7 @@ from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.services.views import SetupRequest
 from appliance.settings import Settings
 from appliance.settings.sections import Database, Server
+from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import OrganisationRow
 
 ORIGIN = "http://dash.test"
@@ -100,6 +102,11 @@ class Scene:
         """Ask for a dry run and return its id."""
         asked = {"pipelines": [pipeline_id], "seqs": [1], "reason": "a test", "dry_run": True}
         return (await self.it.services.erasures.request(self.admin, asked)).id
+
+    async def job(self, **more: Any) -> str:
+        """Enqueue a job of the organisation's and return its id; nobody runs it."""
+        job = NewJob(kind="test.job", organisation_id=self.admin.organisation_id, **more)
+        return str(await self.it.plane.write(lambda tx: enqueue(tx, job, utc_now())))
 
     async def token(self, who: Principal, role: Role) -> str:
         return (await self.it.services.tokens.create(who, role.value, role)).token

@@ -89,6 +89,15 @@ EXPECTED = {
     "POST /api/v1/storage/compact": "admin",
     "GET /api/v1/organisations/{organisation_id}/retention": "viewer",
     "PUT /api/v1/organisations/{organisation_id}/retention": "admin",
+    "GET /api/v1/jobs": "editor",
+    "GET /api/v1/jobs/{job_id}": "editor",
+    "POST /api/v1/jobs/{job_id}/cancel": "admin",
+    "POST /api/v1/jobs/{job_id}/retry": "admin",
+    "GET /api/v1/nodes": "editor",
+    "GET /api/v1/nodes/{node_id}": "editor",
+    "POST /api/v1/nodes/{node_id}/drain": "admin",
+    "POST /api/v1/nodes/{node_id}/resume": "admin",
+    "DELETE /api/v1/nodes/{node_id}": "admin",
 }
 RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
 NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
@@ -109,6 +118,8 @@ async def ask(client: httpx.AsyncClient, route: str, ids: dict[str, str]) -> htt
 NOT_THERE = {
     "organisation_id": "org_none",
     "erasure_id": "er_none",
+    "job_id": "job_none",
+    "node_id": "node_none",
     "pipeline_id": "pl_none",
     "dashboard_id": "db_none",
     "user_id": "user_none",
@@ -149,6 +160,7 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
     ids = {
         "organisation_id": scene.admin.organisation_id,
         "erasure_id": await scene.erasure(pipeline_id),
+        "job_id": await scene.job(),
         "pipeline_id": pipeline_id,
         "dashboard_id": dashboard.id,
         "user_id": scene.admin.user_id,
@@ -159,7 +171,7 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
     wrong = []
     async with scene.client(scene.tokens["other"]) as client:
         for route in EXPECTED:
-            if "_id}" not in route:
+            if "_id}" not in route or "{node_id}" in route:  # nodes are the installation's, no organisation's
                 continue
             method, path = route.split(" ")
             body = _acceptable(route)

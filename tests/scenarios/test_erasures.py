@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from appliance import examine
-from appliance.components.jobs import NewJob
+from appliance.components.jobs import Claimant, NewJob
 from appliance.domain.ids import PipelineId
+from appliance.engine.attempt import Attempt
 from appliance.errors import TransientError
 from appliance.services.erasure_job import JOB
 from appliance.storage.control import audit, erasures
@@ -32,7 +33,7 @@ async def erase(scene: Any, api: Any, **asked: Any) -> dict[str, Any]:
     assert answer.status_code == 202, answer.text
     job = scene.it.services.erasures.job
     for _ in range(2):  # the erasure, and the look afterwards
-        await job.run({"id": answer.json()["id"]})
+        await job.run(Attempt({"id": answer.json()["id"]}))
     found: dict[str, Any] = (await api.get(answer.headers["location"])).raise_for_status().json()
     return found
 
@@ -162,13 +163,13 @@ async def test_an_erasure_that_fails_says_so_and_goes_on(scene: Any, api: Any) -
     broken = _Broken(silver)
     scene.it.silvers._stores[scene.admin.organisation_id] = broken
     with pytest.raises(TransientError):
-        await job.run({"id": accepted["id"]})
+        await job.run(Attempt({"id": accepted["id"]}))
     path = f"/api/v1/erasures/{accepted['id']}"
     halfway = (await api.get(path)).json()
     assert (halfway["state"], halfway["error"]) == ("erasing", "the store is busy")
     scene.it.silvers._stores[scene.admin.organisation_id] = silver
-    await job.run({"id": accepted["id"]})
-    await job.run({"id": accepted["id"]})
+    await job.run(Attempt({"id": accepted["id"]}))
+    await job.run(Attempt({"id": accepted["id"]}))
     assert (await api.get(path)).json()["state"] == "done"
     assert await rows(api, pipeline_id) == ["b2"]
     assert await dead(api, pipeline_id) == []
@@ -213,7 +214,7 @@ async def test_the_job_of_an_erasure_is_enqueued_with_it(scene: Any, api: Any) -
         await api.post("/api/v1/erasures", json={"pipelines": [pipeline_id], "seqs": [1], "reason": "x"})
     ).json()
     jobs = Jobs(scene.it.plane)
-    claimed = await asyncio.to_thread(jobs.claim, "tester", (JOB,), 60)
+    claimed = await asyncio.to_thread(jobs.claim, Claimant("tester", (JOB,)), 60)
     assert claimed is not None
     assert claimed.payload == {"id": accepted["id"]}
     assert await asyncio.to_thread(jobs.enqueue, NewJob(kind=JOB, unique_key=f"{JOB}:{accepted['id']}:request")) is None

@@ -10,6 +10,7 @@ from appliance.components.source import InboundRequest
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import DiskState
 from appliance.domain.ids import PipelineId
+from appliance.engine.attempt import Attempt
 from appliance.services.retention import RetentionJob
 from appliance.storage.control.keeping import add_usage, usage
 
@@ -51,7 +52,7 @@ async def test_growth_is_told_from_hourly_samples(scene: Any, api: Any) -> None:
     pipeline_id = await scene.boilers()
     await scene.receive(pipeline_id, b'{"device": "b1"}')
     scene.it.disk.look()
-    await scene.it.services.storage.sample({})
+    await scene.it.services.storage.sample(Attempt())
     [(at, sample)] = await scene.it.plane.read(lambda tx: usage(tx, utc_now() - DAY))
     assert sample["pipelines"][pipeline_id] > 0
     used = sample["used"]
@@ -94,7 +95,7 @@ async def test_a_round_removes_what_is_old_and_nothing_else(scene: Any, api: Any
     before = (await api.get(f"/api/v1/pipelines/{pipeline_id}/ledger")).json()
     await scene.closed_segments(pipeline_id)
     keeper = job(scene)
-    await keeper.run({})
+    await keeper.run(Attempt())
     rows = (await api.get(f"/api/v1/pipelines/{pipeline_id}/records")).json()["items"]
     assert [one["device"] for one in rows] == ["b2"]
     assert (await api.get(f"/api/v1/pipelines/{pipeline_id}/dead-letters")).json()["items"] == []
@@ -116,7 +117,7 @@ async def test_a_pipeline_says_otherwise_than_its_organisation(scene: Any, api: 
     old = f'{{"device": "b1", "ts": "{(utc_now() - 100 * DAY).isoformat()}"}}'.encode()
     for pipeline_id in (ordinary, keeping):
         await scene.receive(pipeline_id, old)
-    await job(scene).run({})
+    await job(scene).run(Attempt())
     counts = [len((await api.get(f"/api/v1/pipelines/{one}/records")).json()["items"]) for one in (ordinary, keeping)]
     assert counts == [0, 1]
 
@@ -129,13 +130,13 @@ async def test_what_a_downstream_pipeline_has_not_read_stays(scene: Any, api: An
     row = f'{{"device": "b1", "ts": "{(utc_now() - 100 * DAY).isoformat()}"}}'.encode()
     await receive_at(scene, upstream, 99 * DAY, row)
     await scene.closed_segments(upstream)
-    await job(scene).run({})
+    await job(scene).run(Attempt())
     assert len((await api.get(f"/api/v1/pipelines/{upstream}/records")).json()["items"]) == 1
     [done] = (await api.get("/api/v1/storage")).json()["rounds"]
     assert done["pipelines"][0]["held_back"] == f"pipeline {reader.pipeline.id!r} has read the rows up to event 0"
     await scene.it.services.pipelines.resume(scene.admin, reader.pipeline.id)
     await scene.refined(reader.pipeline.id, received=1)
-    await job(scene).run({})
+    await job(scene).run(Attempt())
     assert (await api.get(f"/api/v1/pipelines/{upstream}/records")).json()["items"] == []
 
 

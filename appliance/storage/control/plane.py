@@ -121,8 +121,10 @@ class ControlPlane:
         """``write`` for those who are in a thread already.
 
         ``alone`` False: beside other writers, for work that itself locks the rows it decides by (``FOR UPDATE``).
+        SQLite has one writer at a time whatever is asked for.
         """
-        return self._transact(self._writing if alone else self._backend.engine, work)
+        beside = not alone and self._backend.schema is not None
+        return self._transact(self._backend.engine if beside else self._writing, work)
 
     def close(self) -> None:
         """Close all connections; a second call does nothing."""

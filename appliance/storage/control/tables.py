@@ -3,7 +3,18 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, MetaData, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+    true,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -189,7 +200,11 @@ class DashboardRow(Table):
 
 
 class JobRow(Table):
-    """A unit of work. ``owner`` and ``lease_until`` are set while somebody works on it."""
+    """A unit of work. ``owner`` and ``lease_until`` are set while somebody works on it.
+
+    ``started_at``: the last attempt; ``done``, ``total`` and ``said``: how far that is.
+    ``organisation_id`` None: of the whole installation.
+    """
 
     __tablename__ = "job"
     __table_args__ = (Index(None, "state", "run_at"),)
@@ -208,6 +223,67 @@ class JobRow(Table):
     error: Mapped[str | None]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+    organisation_id: Mapped[str | None] = mapped_column(ForeignKey("organisation.id"), index=True)
+    started_at: Mapped[datetime | None]
+    timeout_secs: Mapped[float | None]
+    cancellable: Mapped[bool] = mapped_column(default=True, server_default=true())
+    cancel_asked_at: Mapped[datetime | None]
+    done: Mapped[int | None]
+    total: Mapped[int | None]
+    said: Mapped[str | None]
+
+
+class JobNeedRow(Table):
+    """A capability that whoever claims the job has to offer."""
+
+    __tablename__ = "job_need"
+
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True)
+    capability: Mapped[str] = mapped_column(primary_key=True, index=True)
+
+
+class NodeRow(Table):
+    """A process of Dash. Its ``id`` is kept in its data directory; ``life`` is new at each start.
+
+    ``state``: what it said last; that it is gone is seen from ``seen_at`` and the pace it promised (``every_secs``).
+    """
+
+    __tablename__ = "node"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    life: Mapped[str]
+    name: Mapped[str]
+    role: Mapped[str]
+    address: Mapped[str]
+    version: Mapped[str]
+    offers: Mapped[list[str]] = mapped_column(JSON)
+    state: Mapped[str]
+    started_at: Mapped[datetime]
+    seen_at: Mapped[datetime]
+    every_secs: Mapped[float]
+    load: Mapped[dict[str, Any]]
+
+
+class LeaseRow(Table):
+    """Who alone may do something, and until when. ``epoch`` rises with each owner and never falls: the row stays."""
+
+    __tablename__ = "lease"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    node_id: Mapped[str | None]
+    life: Mapped[str | None] = mapped_column(index=True)
+    epoch: Mapped[int]
+    until: Mapped[datetime | None]
+
+
+class NoticeRow(Table):
+    """A payload between nodes that is too long for a notification; forgotten after a minute."""
+
+    __tablename__ = "notice"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class SettingRow(Table):

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from appliance.components.jobs import Job, NewJob
+from appliance.components.jobs import Claimant, Ending, Job, NewJob, Standing
 from appliance.components.upkeep import Compacted, StoreSize
 from appliance.domain.disk import DiskState
-from appliance.domain.ids import OrganisationId
+from appliance.domain.ids import NodeId, OrganisationId
+from appliance.domain.job import JobProgress
+from appliance.engine.jobs import Station
 from appliance.errors import TransientError
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import ROUND, Pressing
@@ -125,27 +127,25 @@ class Queue:
         self.jobs.append(job)
         return "job_1"
 
-    def claim(self, owner: str, kinds: Any, lease_secs: float) -> Job | None:
+    def claim(self, claimant: Claimant, lease_secs: float) -> Job | None:
         return None
 
-    def extend(self, job: Job, lease_secs: float) -> bool:
-        return False
+    def report(self, job: Job, progress: JobProgress | None = None, lease_secs: float | None = None) -> Standing:
+        return Standing.LOST
 
-    def finish(self, job: Job) -> bool:
-        return False
-
-    def fail(self, job: Job, error: str, retry_in_secs: float) -> bool:
+    def end(self, job: Job, ending: Ending) -> bool:
         return False
 
 
 async def test_a_disk_that_reaches_a_mark_has_a_round_made_at_once(engine: Engine, hand: Hand) -> None:
-    queue, bell = Queue(), asyncio.Event()
-    pressing = Pressing(queue, engine, hand, bell)
+    queue, station = Queue(), Station(node_id=NodeId("node_1"))
+    pressing = Pressing(queue, engine, hand, station)
     pressing.changed(DiskState.WARNING)
     await asyncio.sleep(0)
     assert queue.jobs == []
     pressing.changed(DiskState.SLOW)
     async with asyncio.timeout(5):
-        await bell.wait()
+        await station.bell.wait()
     [job] = queue.jobs
-    assert (job.kind, job.unique_key) == (ROUND, "retention.round:slow:2026-11-22T12:00:00+00:00")
+    assert (job.kind, job.needs) == (ROUND, ("node:node_1",))  # it is this node's disk
+    assert job.unique_key == "retention.round:slow:2026-11-22T12:00:00+00:00:node:node_1"

@@ -1,0 +1,76 @@
+"""A node: one process of Dash, its place among the others, and when it counts as gone."""
+
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from appliance.domain.ids import NodeId
+
+MISSED_BEATS: Final = 3  # in a row, and a second: then a node is gone
+LATE: Final = timedelta(seconds=1)
+
+
+class NodeState(Enum):
+    """``TRANSITIONS`` says what follows what. A node comes back from GONE by its next heartbeat, or its next start."""
+
+    RUNNING = "running"
+    DRAINING = "draining"  # takes on nothing new and hands over what it holds; what comes in is still taken
+    GONE = "gone"  # it said goodbye, or has not been heard of for too long
+
+
+TRANSITIONS: dict[NodeState, frozenset[NodeState]] = {
+    NodeState.RUNNING: frozenset({NodeState.DRAINING, NodeState.GONE}),
+    NodeState.DRAINING: frozenset({NodeState.RUNNING, NodeState.GONE}),
+    NodeState.GONE: frozenset({NodeState.RUNNING}),
+}
+
+
+class Load(msgspec.Struct, frozen=True):
+    """What a node does at present. ``cpu``: cores' worth of computing time; ``lag_secs``: of its slowest pipeline."""
+
+    events_per_sec: float = 0.0
+    lag_events: int = 0
+    lag_secs: float = 0.0
+    cpu: float = 0.0
+    memory_bytes: int = 0
+    leases: int = 0
+    jobs: int = 0
+
+
+class Card(msgspec.Struct, frozen=True, kw_only=True):
+    """How a node introduces itself. ``id`` lasts as long as its data directory, ``life`` as long as the process.
+
+    ``address``: where other nodes reach it. ``offers``: capabilities, for jobs and leases. ``every_secs``: the pace of
+    its heartbeat, by which others judge its silence.
+    """
+
+    id: NodeId
+    life: str
+    name: str
+    role: str
+    address: str
+    version: str
+    offers: tuple[str, ...]
+    every_secs: float
+
+
+class Node(msgspec.Struct, frozen=True, kw_only=True):
+    """A node as the others see it. ``seen_at``: its last heartbeat, by the clock of the database."""
+
+    card: Card
+    state: NodeState
+    started_at: datetime
+    seen_at: datetime
+    load: Load
+
+
+def gone_after(every_secs: float) -> timedelta:
+    """Return how long a node that promised a heartbeat so often may be silent: 10 s for one every 3 s."""
+    return timedelta(seconds=MISSED_BEATS * every_secs) + LATE
+
+
+def state_of(said: NodeState, seen_at: datetime, every_secs: float, now: datetime) -> NodeState:
+    """Return the state of a node that said ``said`` when it was seen last."""
+    return NodeState.GONE if now - seen_at > gone_after(every_secs) else said

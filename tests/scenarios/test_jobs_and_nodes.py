@@ -1,0 +1,109 @@
+"""Jobs and nodes through the API: listed, cancelled, sent back; drained, taken back, forgotten; and the trail of it."""
+
+from typing import Any
+
+import pytest
+
+from appliance.domain.ids import NodeId
+from appliance.domain.job import on_node
+from appliance.domain.node import Card, Load
+from appliance.storage.control.nodes import Nodes
+
+
+@pytest.fixture
+def cards(scene: Any) -> list[Card]:
+    """Two nodes that have entered."""
+    made = [
+        Card(
+            id=NodeId(f"node_{name}"), life=f"life-{name}", name=name, role="all", address=f"http://{name}:8080",
+            version="1", offers=("bronze",), every_secs=3.0,
+        )
+        for name in ("anna", "bert")
+    ]  # fmt: skip
+    for card in made:
+        Nodes(scene.it.plane).enter(card)
+    return made
+
+
+async def test_jobs_are_listed_by_state_and_page(scene: Any, api: Any) -> None:
+    ids = [await scene.job() for _ in range(3)]
+    await api.post(f"/api/v1/jobs/{ids[0]}/cancel")
+    waiting = (await api.get("/api/v1/jobs", params={"state": "ready", "limit": 1})).json()
+    assert [one["id"] for one in waiting["items"]] == [ids[2]]
+    rest = (await api.get("/api/v1/jobs", params={"state": "ready", "cursor": waiting["next_cursor"]})).json()
+    assert [one["id"] for one in rest["items"]] == [ids[1]]
+    assert rest["next_cursor"] is None
+    assert (await api.get("/api/v1/jobs", params={"kind": "no.such"})).json()["items"] == []
+    wrong = await api.get("/api/v1/jobs", params={"state": "sleeping"})
+    assert (wrong.status_code, wrong.json()["problems"][0]["pointer"]) == (422, "/state")
+
+
+async def test_a_job_is_cancelled_and_sent_back_and_both_are_noted(scene: Any, api: Any) -> None:
+    job_id = await scene.job()
+    cancelled = (await api.post(f"/api/v1/jobs/{job_id}/cancel")).json()
+    assert (cancelled["state"], cancelled["cancelling"]) == ("cancelled", False)
+    assert (await api.post(f"/api/v1/jobs/{job_id}/cancel")).status_code == 409
+    again = (await api.post(f"/api/v1/jobs/{job_id}/retry")).json()
+    assert (again["state"], again["attempt"]) == ("ready", 0)
+    assert (await api.post(f"/api/v1/jobs/{job_id}/retry")).status_code == 409
+    trail = (await api.get("/api/v1/audit")).json()["items"]
+    deeds = [(one["action"], one["target"]) for one in trail if one["action"].startswith("job.")]
+    assert sorted(deeds) == [("job.cancel", job_id), ("job.retry", job_id)]
+
+
+async def test_an_erasure_is_a_job_of_each_node_and_nobody_may_cancel_it(
+    scene: Any, api: Any, cards: list[Card]
+) -> None:
+    pipeline_id = await scene.boilers()
+    asked = {"pipelines": [pipeline_id], "where": {"device": "b1"}, "reason": "request 4711"}
+    assert (await api.post("/api/v1/erasures", json=asked)).status_code == 202
+    erasures = (await api.get("/api/v1/erasures")).json()["items"]
+    assert sorted(one["node"] for one in erasures) == ["node_anna", "node_bert"]
+    jobs = (await api.get("/api/v1/jobs", params={"kind": "erasure.run"})).json()["items"]
+    assert sorted((one["needs"][0], one["node"]) for one in jobs) == [
+        ("node:node_anna", "anna"),
+        ("node:node_bert", "bert"),
+    ]
+    refused = await api.post(f"/api/v1/jobs/{jobs[0]['id']}/cancel")
+    assert (refused.status_code, "promised" in refused.json()["detail"]) == (409, True)
+
+
+async def test_events_by_number_are_those_of_one_node(scene: Any, api: Any, cards: list[Card]) -> None:
+    pipeline_id = await scene.boilers()
+    asked = {"pipelines": [pipeline_id], "seqs": [1], "reason": "request 4711", "dry_run": True}
+    ambiguous = await api.post("/api/v1/erasures", json=asked)
+    assert (ambiguous.status_code, ambiguous.json()["problems"][0]["pointer"]) == (422, "/node")
+    assert (await api.post("/api/v1/erasures", json=asked | {"node": "node_none"})).status_code == 404
+    named = await api.post("/api/v1/erasures", json=asked | {"node": "node_bert"})
+    assert (named.status_code, named.json()["node"]) == (202, "node_bert")
+
+
+async def test_a_node_is_drained_and_hears_of_it_at_its_next_heartbeat(scene: Any, api: Any, cards: list[Card]) -> None:
+    store = Nodes(scene.it.plane)
+    anna = cards[0]
+    assert store.beat(anna, Load(events_per_sec=12.5)).value == "running"
+    listed = (await api.get("/api/v1/nodes")).json()["items"]
+    assert [(one["name"], one["state"]) for one in listed] == [("anna", "running"), ("bert", "running")]
+    assert listed[0]["load"]["events_per_sec"] == 12.5
+    scene.it.services.nodes.bell.clear()
+    drained = (await api.post("/api/v1/nodes/node_anna/drain")).json()
+    assert drained["state"] == "draining"
+    assert scene.it.services.nodes.bell.is_set()
+    assert store.beat(anna, Load()).value == "draining"
+    assert (await api.post("/api/v1/nodes/node_anna/resume")).json()["state"] == "running"
+    assert store.beat(anna, Load()).value == "running"
+    actions = [one["action"] for one in (await api.get("/api/v1/audit")).json()["items"]]
+    assert {"node.drain", "node.resume"} <= set(actions)
+
+
+async def test_only_a_node_that_is_gone_can_be_forgotten_and_its_jobs_go_with_it(
+    scene: Any, api: Any, cards: list[Card]
+) -> None:
+    job_id = await scene.job(needs=(on_node(NodeId("node_bert")),))
+    assert (await api.delete("/api/v1/nodes/node_bert")).status_code == 409
+    Nodes(scene.it.plane).leave(cards[1])
+    assert (await api.post("/api/v1/nodes/node_bert/drain")).status_code == 409
+    assert (await api.delete("/api/v1/nodes/node_bert")).status_code == 204
+    job = (await api.get(f"/api/v1/jobs/{job_id}")).json()
+    assert (job["state"], job["error"]) == ("cancelled", "its node 'bert' was forgotten")
+    assert (await api.get("/api/v1/nodes/node_bert")).status_code == 404
