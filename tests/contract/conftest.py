@@ -11,6 +11,7 @@ from appliance.storage.silver_postgres.connections import Connections
 from tests.contract.bronze_adapters import ADAPTERS
 from tests.contract.silver_stores import STORES, Open
 from tests.postgres import PostgresServer
+from tests.timescale import timescale_database
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,15 @@ def connections(postgres: PostgresServer) -> Iterator[Connections]:
     shared = Connections(postgres.new_database(), size=6)
     yield shared
     shared.close()
+
+
+@pytest.fixture(scope="session")
+def timescale_connections() -> Iterator[Connections]:
+    """As ``connections``, to a new database with TimescaleDB on the server that the environment names."""
+    with timescale_database() as url:
+        shared = Connections(url, size=6)
+        yield shared
+        shared.close()
 
 
 @pytest.fixture(params=STORES)
