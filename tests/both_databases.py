@@ -23,6 +23,7 @@ from appliance.storage.sql.source import Stored, physical_name, rows_of, rows_ta
 from appliance.storage.sql.statement import Statement
 
 SCHEMA = "org_1"
+ENGLISH = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"  # where text is not in the order of code points
 Ask = Callable[[Any, Dialect], Statement]  # of the source of rows and a dialect
 
 
@@ -35,6 +36,7 @@ class BothDatabases:
         self.postgres = psycopg.connect(database_url, autocommit=True, options="-c timezone=UTC")
         self.postgres.adapters.register_loader("json", TextLoader)
         self.postgres.execute(f"CREATE SCHEMA {quoted(SCHEMA)}")
+        self._made: dict[str, dict[str, FieldType]] = {}  # tables that are there, with which columns
         self.dialects: dict[str, Dialect] = {"duckdb": DuckDb(), "postgres": PostgreSql(SCHEMA)}
 
     def close(self) -> None:
@@ -59,6 +61,7 @@ class BothDatabases:
         kinds = {one: kind for one, (_, _, kind) in physical.items()}
         self._into_duckdb(table, kinds, arrow)
         self._into_postgres(table, kinds, arrow)
+        self._made[table.pipeline_id] = kinds
         self.stored = {
             own: stored_columns({dialect.physical(one).lower(): kind for one, kind in kinds.items()}, dialect)
             for own, dialect in self.dialects.items()
@@ -87,7 +90,10 @@ class BothDatabases:
     def _into_duckdb(self, table: Table, kinds: dict[str, FieldType], arrow: pa.Table) -> None:
         name = quoted(rows_table(table.pipeline_id))
         typed = ", ".join(f"{quoted(one)} {_type(DuckDb(), one, kind)}" for one, kind in kinds.items())
-        self.duckdb.execute(f"CREATE OR REPLACE TABLE {name} ({typed})")
+        if self._made.get(table.pipeline_id) == kinds:
+            self.duckdb.execute(f"TRUNCATE {name}")
+        else:
+            self.duckdb.execute(f"CREATE OR REPLACE TABLE {name} ({typed})")
         self.duckdb.register("arrow", arrow)
         self.duckdb.execute(f"INSERT INTO {name} SELECT * FROM arrow")
 
@@ -97,8 +103,11 @@ class BothDatabases:
         typed = ", ".join(
             f"{quoted(dialect.physical(one))} {_column_type(dialect, one, kind)}" for one, kind in kinds.items()
         )
-        self.postgres.execute(f"DROP TABLE IF EXISTS {name}")
-        self.postgres.execute(f"CREATE TABLE {name} ({typed})")
+        if self._made.get(table.pipeline_id) == kinds:
+            self.postgres.execute(f"DELETE FROM {name}")
+        else:
+            self.postgres.execute(f"DROP TABLE IF EXISTS {name}")
+            self.postgres.execute(f"CREATE TABLE {name} ({typed})")
         copy_into(self.postgres, name, arrow)
 
 

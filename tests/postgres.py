@@ -69,11 +69,11 @@ class PostgresServer:
         """Return the URL of a database of this server, as an administrator would write it."""
         return f"postgresql://{user}@/{database}?host={self.folder}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its URL."""
+    def new_database(self, options: str = "") -> str:
+        """Make an empty database and return its URL. ``options``: of CREATE DATABASE."""
         name = f"test_{next(self._names)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} {options}")
         return self.url(name)
 
 

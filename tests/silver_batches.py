@@ -127,7 +127,7 @@ def _row_types(of: Table) -> dict[str, pa.DataType]:
 
 def _add_row(rows: dict[str, list[Any]], of: Table, place: tuple[int, int], values: dict[str, Any]) -> None:
     seq, item = place
-    rows["_time"].append(values.get("_time", START + timedelta(seconds=seq)))
+    rows["_time"].append(values.get("_time", START + timedelta(seconds=seq % 2**44)))
     rows["_seq"].append(seq)
     rows["_item"].append(item)
     if of.keyed:
@@ -140,6 +140,11 @@ def _add_row(rows: dict[str, list[Any]], of: Table, place: tuple[int, int], valu
 def _add_letter(letters: dict[str, list[Any]], place: tuple[int, int], reason: str) -> None:
     seq, item = place
     problem = {"reason": reason, "field": "n", "value": "abc", "message": "expected an integer, got 'abc'"}
-    told = {"problems": json.dumps([problem]), "received_at": START + timedelta(seconds=seq), "version": 1, **problem}
+    told = {
+        "problems": json.dumps([problem]),
+        "received_at": START + timedelta(seconds=seq % 2**44),
+        "version": 1,
+        **problem,
+    }
     for name, value in {"seq": seq, "item": item, **told}.items():
         letters[name].append(value)

@@ -15,7 +15,7 @@ from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.checksum import select_checksum
 from appliance.storage.sql.records import select_records
 from appliance.storage.sql.widening import WIDER
-from tests.both_databases import BothDatabases, agree, table_of
+from tests.both_databases import ENGLISH, BothDatabases, agree, table_of
 from tests.postgres import PostgresServer
 
 NAMES = {kind: f"of_{kind.value}" for kind in FieldType}
@@ -67,7 +67,7 @@ VALUES: dict[FieldType, st.SearchStrategy[Any]] = {
     FieldType.JSON: st.sampled_from(DOCUMENTS),
 }  # fmt: skip
 ROW = st.fixed_dictionaries(
-    {"_time": INSTANTS, "_extra": st.none() | VALUES[FieldType.JSON]}
+    {"_time": INSTANTS.filter(lambda moment: moment.year > 40), "_extra": st.none() | VALUES[FieldType.JSON]}
     | {NAMES[kind]: st.none() | values for kind, values in VALUES.items()}
 )
 ROWS = st.lists(ROW, max_size=12).map(
@@ -124,12 +124,12 @@ PAGES = st.builds(
 
 @pytest.fixture(scope="module")
 def both(postgres: PostgresServer) -> Iterator[BothDatabases]:
-    databases = BothDatabases(postgres.new_database())
+    databases = BothDatabases(postgres.new_database(ENGLISH))
     yield databases
     databases.close()
 
 
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many
@@ -188,7 +188,7 @@ def test_every_float(both: BothDatabases, values: list[float]) -> None:
     rows = [{"_time": EPOCH, "_seq": n, "_item": 0, "of_float": value} for n, value in enumerate(values)]
     both.fill(TABLE, COLUMNS, rows)
     answers = both.ask(TABLE, lambda source, dialect: aggregate(TABLE, source, OF_FLOATS, dialect))
-    assert agree(*answers, sizes=max(map(abs, values), default=0.0)), answers
+    assert agree(*answers, sizes=max(map(abs, values), default=0.0) + 1e-309), answers
     for op in ("=", "<", ">="):
         where = tuple(Condition("of_float", op, value) for value in values[:1])
         counted = Aggregation(measures=(Measure("count", None, "n"),), where=where)
@@ -205,10 +205,12 @@ def test_sums_of_every_float(both: BothDatabases, values: list[float]) -> None:
     both.fill(TABLE, COLUMNS, rows)
     sums = Aggregation(measures=(Measure("sum", "of_float", "sum"), Measure("avg", "of_float", "avg")))
     answers = both.ask(TABLE, lambda source, dialect: aggregate(TABLE, source, sums, dialect))
-    assert agree(*answers, sizes=1e-250), answers  # what is nearer to zero than 1e-270 is not added by PostgreSQL
+    assert agree(*answers, sizes=1e-289), answers  # PostgreSQL adds up in steps of 1e-304
 
 
-TEXT_OF = {kind: st.none() | VALUES[kind] for kind in FieldType} | {FieldType.FLOAT: st.none() | FLOATS}
+# Of more digits, two texts may be as short and say the same number: see test_databases_answer.
+FEW_DIGITS = FLOATS.map(lambda value: float(f"{value:.14g}"))
+TEXT_OF = {kind: st.none() | VALUES[kind] for kind in FieldType} | {FieldType.FLOAT: st.none() | FEW_DIGITS}
 
 
 @many

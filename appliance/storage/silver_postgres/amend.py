@@ -10,14 +10,13 @@ from sqlglot import exp
 
 from appliance.components.letters import Amendment
 from appliance.components.silver import Progress
-from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
 from appliance.errors import Conflict, FatalError
-from appliance.storage.silver_postgres import gold, journal, names, outcomes, partition, progress, spans
+from appliance.storage.silver_postgres import gold, journal, names, outcomes, partition, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import copy, insert_dead, insert_rows
 from appliance.storage.silver_postgres.places import Place
-from appliance.storage.silver_postgres.supersede import left_without
+from appliance.storage.silver_postgres.supersede import lose
 from appliance.storage.silver_postgres.timescale_changes import ranges_to_remove
 from appliance.storage.silver_postgres.touched import touched
 from appliance.storage.sql.source import rows_of
@@ -83,7 +82,8 @@ class _Amending:
         self._move(became)
         journal.remember(self._cursor, (self._id, self._number), became, self._amendment.version, now)
         self._replace(added, [*removed, *superseded], now)
-        self._lose([seq for seq, _, _ in superseded])
+        lost = lose(self._cursor, self._id, self._number, [seq for seq, _, _ in superseded])
+        progress.add(self._cursor, self._id, self._number, lost)
         self._cursor.execute("DROP TABLE amended_rows")
 
     def _send(self, rows: pa.Table) -> None:
@@ -157,18 +157,6 @@ class _Amending:
         insert_dead(cursor, self._table, self._place, self._amendment.dead)
         with touched(cursor, [*added["_time"].to_pylist(), *(time for _, _, time in removed)]) as times:
             gold.recompute(cursor, self._table, self._number, times)
-
-    def _lose(self, superseded: Sequence[int]) -> None:
-        """Count stored events that have no row left as duplicate."""
-        lost = left_without(self._cursor, self._id, self._number, superseded) if superseded else []
-        if not lost:
-            return
-        spans.lose(self._cursor, self._id, self._number, lost)
-        change: dict[int, Outcome] = {}
-        for seq in lost:
-            of = partition.of(seq)
-            change[of] = change.get(of, Outcome()) + Outcome(stored=-1, duplicate=1)
-        progress.add(self._cursor, self._id, self._number, change)
 
 
 def _pair(name: str, kind: FieldType) -> tuple[str, str]:

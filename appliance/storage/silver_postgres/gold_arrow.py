@@ -3,6 +3,7 @@
 The database neither groups nor hashes, it takes some rows more: see decision 0017 for the figures.
 """
 
+import atexit
 from functools import cache, lru_cache
 from typing import Final
 
@@ -58,7 +59,8 @@ def _append(cursor: sheets.Cursor, sheet: Sheet, counted: pa.Table) -> None:
 
 @cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    """One that computes and keeps nothing; each caller's thread is its own."""
+    """One that computes and keeps nothing; each caller has a cursor of its own."""
+    atexit.register(_engine.cache_clear)  # DuckDB complains of what is left when the process ends
     return duckdb.connect(":memory:", config={"threads": 1, "enable_external_access": False})
 
 

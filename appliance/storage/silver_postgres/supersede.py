@@ -1,5 +1,6 @@
 """Keyed tables: of rows that agree in ``_key`` the last one wins, and events left without rows become duplicates."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from appliance.components.silver import Batch
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.storage.silver_postgres import names, spans
+from appliance.storage.silver_postgres import names, partition, progress, spans
 from appliance.storage.silver_postgres.binary import UUID_OID, BinaryArray
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.places import Place
@@ -27,7 +28,9 @@ EXCEPT SELECT seq FROM {dead} WHERE seq = ANY(%(seqs)s::bigint[])
 
 @dataclass(frozen=True)
 class Kept:
-    """``rows``: those of the batch to store. ``own`` is to be added to the batch's outcome, ``earlier`` to progress.
+    """``rows``: those of the batch to store. ``own`` is to be added to the batch's outcome.
+
+    ``earlier``: to be added to the progress of its partition; to that of others it has been.
 
     ``removed``: the times of stored rows that were replaced.
     """
@@ -45,14 +48,25 @@ def supersede(cursor: Cursor, batch: Batch, place: Place) -> Kept:
     """
     kept = _last_of_batch(batch)
     lost = _all_lost(batch, kept) if kept.num_rows < batch.rows.num_rows else 0
-    removed, moved = _delete_superseded(cursor, batch.table.pipeline_id, kept["_key"].drop_null(), place.number)
-    return Kept(kept, _duplicates(lost), _duplicates(moved), removed)
+    pipeline_id, of = batch.table.pipeline_id, partition.of(batch.first_seq)
+    removed, moved = _delete_superseded(cursor, pipeline_id, kept["_key"].drop_null(), place.number)
+    earlier = moved.pop(of, Outcome())
+    progress.add(cursor, pipeline_id, place.number, moved)
+    return Kept(kept, _duplicates(lost), earlier, removed)
 
 
-def left_without(cursor: Cursor, pipeline_id: PipelineId, number: int, seqs: Sequence[int]) -> list[int]:
+def _left_without(cursor: Cursor, pipeline_id: PipelineId, number: int, seqs: Sequence[int]) -> list[int]:
     """Return those of the events that have neither a row nor a dead letter any more."""
     values = {"seqs": sorted(set(seqs))}
     return [seq for (seq,) in cursor.execute(_LEFT_WITHOUT.format(**names.tables(pipeline_id, number)), values)]
+
+
+def lose(cursor: Cursor, pipeline_id: PipelineId, number: int, seqs: Sequence[int]) -> dict[int, Outcome]:
+    """Count those of the events as duplicate in their spans that have nothing left; return it by partition."""
+    lost = _left_without(cursor, pipeline_id, number, seqs) if seqs else []
+    if lost:
+        spans.lose(cursor, pipeline_id, number, lost)
+    return {of: _duplicates(events) for of, events in Counter(map(partition.of, lost)).items()}
 
 
 def _duplicates(events: int) -> Outcome:
@@ -80,14 +94,11 @@ def _all_lost(batch: Batch, kept: pa.Table) -> int:
 
 def _delete_superseded(
     cursor: Cursor, pipeline_id: PipelineId, keys: pa.ChunkedArray, number: int
-) -> tuple[Sequence[datetime], int]:
-    """Return the times of the rows deleted, and how many earlier events have no row left and are not dead."""
+) -> tuple[Sequence[datetime], dict[int, Outcome]]:
+    """Return the times of the rows deleted, and what it changes of the outcome of earlier events, by partition."""
     named = names.tables(pipeline_id, number)
     found = cursor.execute(_DELETE.format(**named), {"keys": BinaryArray(keys, UUID_OID)}).fetchall()
     if not found:
-        return (), 0
+        return (), {}
     seqs, times = zip(*found, strict=True)
-    lost = left_without(cursor, pipeline_id, number, seqs)
-    if lost:
-        spans.lose(cursor, pipeline_id, number, lost)
-    return times, len(lost)
+    return times, lose(cursor, pipeline_id, number, seqs)

@@ -64,6 +64,12 @@ SELECT coalesce((SELECT min(age(xmin)) FROM ONLY {chunk}), 2147483647)
     > coalesce((SELECT max(age(backend_xmin)) FROM pg_catalog.pg_stat_activity
                 WHERE datname = current_database() AND pid <> pg_backend_pid()), 0)
 """
+# A chunk to which rows came since is converted as a whole. Only its new rows would be put in otherwise, and who reads
+# on a snapshot from before would miss them (it was tried).
+_AS_A_WHOLE: Final = """
+SELECT set_config(name, 'off', true) FROM pg_catalog.pg_settings
+WHERE name = 'timescaledb.enable_segmentwise_recompression'
+"""
 _CONVERT: Final = "CALL {extension}.convert_to_columnstore(%(chunk)s::regclass)"
 
 log = structlog.get_logger("silver")
@@ -145,6 +151,7 @@ def _converted(cursor: Cursor, chunk: str, statement: str) -> bool:
     cursor.execute(_LOCK.format(chunk=told), {})
     if not cursor.execute(_SEEN_BY_ALL.format(chunk=told), {}).fetchall()[0][0]:
         return False
+    cursor.execute(_AS_A_WHOLE)
     cursor.execute(statement, {"chunk": chunk})
     return True
 

@@ -20,9 +20,10 @@ PLACE_DIGITS: Final = 48
 PLACE_OFFSET: Final = 1 << 62  # makes instants in µs numbers of 19 digits, in every year there is
 SEQ_DIGITS: Final = 19
 ITEM_DIGITS: Final = 10
-_SCALE: Final = 2.0**100
 _LARGEST: Final = (2 - 2.0**-52) * 2.0**1023
-_LEAST: Final = 1e-270
+_LEAST: Final = 2.0**-1074
+_OF_TWO: Final = 2.0**-1  # of floats that are subtracted: the difference is a float too
+_OF_MANY: Final = 2.0**-64  # of floats that are added up, so many as there can be
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BEFORE_ALL: Final = 62_200_000_000_000_000  # in µs: so long before 1970 is before the year 1
 _TYPES: Final = {
@@ -109,7 +110,7 @@ class PostgreSql:
     def total(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         if kind is not FieldType.FLOAT:
             return exp.Sum(this=value)
-        return _unscaled(exp.Sum(this=_scaled(value)))
+        return _unscaled(exp.Sum(this=_scaled(value, _OF_MANY)), _OF_MANY)
 
     def extreme(self, how: type[exp.Min | exp.Max], value: exp.Expr, kind: FieldType) -> exp.Expr:
         if kind is FieldType.BOOLEAN:
@@ -141,11 +142,13 @@ class PostgreSql:
         """Always exact: the server sorts on disk what its ``work_mem`` does not hold."""
         array = exp.Array(expressions=[exp.Literal.number(share) for share in shares])
         wanted = exp.cast(array, "DOUBLE PRECISION[]", dialect="postgres")
-        order = exp.Order(expressions=[exp.Ordered(this=_scaled(exp.cast(value, "DOUBLE")), nulls_first=False)])
+        order = exp.Order(
+            expressions=[exp.Ordered(this=_scaled(exp.cast(value, "DOUBLE"), _OF_TWO), nulls_first=False)]
+        )
         return exp.WithinGroup(this=call("percentile_cont", wanted), expression=order)
 
     def percentile(self, every: exp.Expr, place: int) -> exp.Expr:
-        return _unscaled(exp.Bracket(this=exp.paren(every), expressions=[integer(place)], offset=0))
+        return _unscaled(exp.Bracket(this=exp.paren(every), expressions=[integer(place)], offset=0), _OF_TWO)
 
     def last(self, value: exp.Expr, kind: FieldType) -> exp.Expr:
         return self.latest(value, self.place(), kind)
@@ -164,21 +167,21 @@ class PostgreSql:
         return exp.cast(call("substr", greatest, integer(PLACE_DIGITS + 1)), _TYPES[kind], dialect="postgres")
 
 
-def _scaled(value: exp.Expr) -> exp.Expr:
-    """Return a float so small that neither sums nor differences of such leave the range of floats.
+def _scaled(value: exp.Expr, by: float) -> exp.Expr:
+    """Return a float so small that what is computed of such is a float too.
 
-    Where one does, the server refuses to answer, or answers infinity. Scaling by a power of two changes no digit; what
-    is nearer to zero than ``_LEAST`` becomes zero.
+    Where it is not, the server refuses to answer, or answers infinity. Scaling by a power of two changes no digit, but
+    of what is next to the least float: that loses some, or becomes zero, for the server refuses to answer there too.
     """
-    vanishes = exp.LT(this=exp.Abs(this=value.copy()), expression=_number(_LEAST))
-    return exp.Case().when(vanishes, _number(0.0)).else_(exp.paren(value.copy()) * _number(1 / _SCALE))
+    vanishes = exp.LT(this=exp.Abs(this=value.copy()), expression=_number(_LEAST / by))
+    return exp.Case().when(vanishes, _number(0.0)).else_(exp.paren(value.copy()) * _number(by))
 
 
-def _unscaled(scaled: exp.Expr) -> exp.Expr:
+def _unscaled(scaled: exp.Expr, by: float) -> exp.Expr:
     """Return what is not scaled any more; infinite where it is too large for a float."""
-    beyond = exp.GT(this=exp.Abs(this=scaled.copy()), expression=_number(_LARGEST / _SCALE))
+    beyond = exp.GT(this=exp.Abs(this=scaled.copy()), expression=_number(_LARGEST * by))
     infinite = exp.Sign(this=scaled.copy()) * _number_told("Infinity")
-    return exp.Case().when(beyond, infinite).else_(scaled * _number(_SCALE))
+    return exp.Case().when(beyond, infinite).else_(scaled * _number(1 / by))
 
 
 def fitted(told: str) -> str:
