@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.storage.silver_postgres.connections import Connections
 from tests.postgres import PostgresServer, postgres_server
+from tests.timescale import timescale_database
 
 # The browser comes last for a second reason: Playwright keeps an event loop running in the thread of the tests, beside
 # which no test of pytest-asyncio can start its own.
@@ -29,3 +31,20 @@ def postgres() -> Iterator[PostgresServer]:
 def database_url(postgres: PostgresServer) -> str:
     """An empty database of the test's own."""
     return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def silver_connections(postgres: PostgresServer) -> Iterator[Connections]:
+    """Connections to one database for all row stores, each in a schema of its own: a database takes longer to make."""
+    shared = Connections(postgres.new_database(), size=6)
+    yield shared
+    shared.close()
+
+
+@pytest.fixture(scope="session")
+def timescale_connections() -> Iterator[Connections]:
+    """As ``silver_connections``, to a new database with TimescaleDB on the server that the environment names."""
+    with timescale_database() as url:
+        shared = Connections(url, size=6)
+        yield shared
+        shared.close()

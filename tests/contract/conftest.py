@@ -7,28 +7,8 @@ import pytest
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.silver import SilverStore
-from appliance.storage.silver_postgres.connections import Connections
 from tests.contract.bronze_adapters import ADAPTERS
 from tests.contract.silver_stores import STORES, Open
-from tests.postgres import PostgresServer
-from tests.timescale import timescale_database
-
-
-@pytest.fixture(scope="session")
-def connections(postgres: PostgresServer) -> Iterator[Connections]:
-    """Connections to one database for all tests, each of which has a schema of its own: a database takes a second."""
-    shared = Connections(postgres.new_database(), size=6)
-    yield shared
-    shared.close()
-
-
-@pytest.fixture(scope="session")
-def timescale_connections() -> Iterator[Connections]:
-    """As ``connections``, to a new database with TimescaleDB on the server that the environment names."""
-    with timescale_database() as url:
-        shared = Connections(url, size=6)
-        yield shared
-        shared.close()
 
 
 @pytest.fixture(params=STORES)

@@ -31,7 +31,7 @@ def duckdb(folder: Path, fixture: Callable[[str], Any]) -> Open:
 
 
 def postgres(folder: Path, fixture: Callable[[str], Any]) -> Open:
-    connections, schema = fixture("connections"), f"dash_org_{next(_numbers)}"
+    connections, schema = fixture("silver_connections"), f"dash_org_{next(_numbers)}"
     return lambda: PostgresSilver(connections, schema)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from appliance.components.feed import FeedPlace
-from appliance.components.silver import Order, Progress, RecordQuery
+from appliance.components.silver import Order, Progress, RecordQuery, SilverStore
 from appliance.domain.ledger import Outcome
 from appliance.errors import Conflict
 from appliance.storage.silver_duckdb.store import DuckDbSilver
@@ -86,7 +86,7 @@ class Amended(RuleBasedStateMachine):
         self.handed: dict[Place, list[int]] = {}
         self.made: dict[Place, list[int]] = {}  # every row that ever was, in the order of its contents
 
-    def open(self) -> DuckDbSilver:
+    def open(self) -> SilverStore:
         return DuckDbSilver(Path(self.folder.name) / "org_1.duckdb")
 
     def teardown(self) -> None:

@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from appliance.components.silver import Order, Progress, RecordQuery, Table
+from appliance.components.silver import Order, Progress, RecordQuery, SilverStore, Table
 from appliance.domain.ledger import Outcome
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 from tests.silver_batches import Event, batch, table
@@ -74,7 +74,7 @@ class Generations(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.store = DuckDbSilver(self.folder / "org_1.duckdb")
+        self.store = self.open()
         self.table = table(keyed=self.keyed)
         self.store.prepare(self.table)
         self.live = 1
@@ -84,6 +84,9 @@ class Generations(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.store.close()
         shutil.rmtree(self.folder)
+
+    def open(self) -> SilverStore:
+        return DuckDbSilver(self.folder / "org_1.duckdb")
 
     def of(self, number: int) -> Table:
         live = None if number == self.live else number
@@ -139,7 +142,7 @@ class Generations(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.store.close()
-        self.store = DuckDbSilver(self.folder / "org_1.duckdb")
+        self.store = self.open()
 
     @invariant()
     def every_generation_is_its_model(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appliance.components.silver import Order, Progress, RecordQuery, Table
+from appliance.components.silver import Order, Progress, RecordQuery, SilverStore, Table
 from appliance.domain.ledger import Outcome
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 from tests.silver_batches import Event, batch, table
@@ -44,7 +44,7 @@ class Model:
         return Outcome(**found)
 
 
-def check(store: DuckDbSilver, of: Table, model: Model) -> None:
+def check(store: SilverStore, of: Table, model: Model) -> None:
     stored = store.records(of, RecordQuery(order=Order.ASC, limit=1000)).to_pylist()
     assert {(row["_seq"], row["_item"]): row["n"] for row in stored} == {p: n for p, (_, n) in model.rows.items()}
     assert store.progress(of.pipeline_id) == Progress(len(model.events), model.outcome())
