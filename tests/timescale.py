@@ -3,12 +3,17 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from appliance.components.silver import Batch, Progress
+from appliance.storage.silver_postgres.store import PostgresSilver
+
+LONG_AFTER = datetime(9000, 1, 1, tzinfo=UTC)  # when everything has grown old
 VARIABLE = "DASH_TEST_TIMESCALE_DSN"
 
 needs_timescale = pytest.mark.skipif(not os.environ.get(VARIABLE), reason=f"{VARIABLE} names no server")
@@ -27,3 +32,15 @@ def timescale_database() -> Iterator[str]:
             yield url
         finally:
             connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Converting(PostgresSilver):
+    """A store whose rows are converted to columns after every commit, where there is a columnstore.
+
+    So whatever is done to rows is done to them there.
+    """
+
+    def commit(self, batch: Batch) -> Progress:
+        progress = super().commit(batch)
+        self.upkeep.arrange(batch.table, LONG_AFTER)
+        return progress
