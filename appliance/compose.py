@@ -40,6 +40,7 @@ from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import Settings
 from appliance.settings.declared import declared
+from appliance.settings.sections import TimescaleUse
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
@@ -47,6 +48,7 @@ from appliance.storage.control.vault import Vault
 from appliance.storage.export.write import export_as
 from appliance.storage.silver_duckdb.registry import Silvers
 from appliance.storage.silver_duckdb.store import DuckDbSilver
+from appliance.storage.silver_postgres.timescale_wanted import Wanted
 
 log = structlog.get_logger("appliance")
 
@@ -177,6 +179,13 @@ def _silver(settings: Settings, path: Path) -> DuckDbSilver:
         threads=settings.silver.threads,
         timeout_secs=settings.silver.query_timeout.total_seconds(),
     )
+
+
+def timescale(settings: Settings) -> Wanted:
+    """Return what of TimescaleDB a store in PostgreSQL is to use, where the database has it."""
+    silver = settings.silver
+    use = silver.timescale is TimescaleUse.AUTO
+    return Wanted(use=use, interval=silver.chunk_interval, compress_after=silver.compress_after)
 
 
 def _source(outbound: OutboundClient, pipeline: Pipeline, upstream: Upstream) -> PushSource | PullSource:

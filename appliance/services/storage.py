@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 import msgspec
 from sqlalchemy.orm import Session
 
-from appliance.components.upkeep import Compacted, StoreSize
+from appliance.components.upkeep import Chunking, Compacted, StoreSize
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState, Marks, Room
@@ -91,7 +91,10 @@ class PipelineStorage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorageView(msgspec.Struct, frozen=True, kw_only=True):
-    """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content."""
+    """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content.
+
+    ``chunking``: what TimescaleDB does for them; null: the rows are not in a database that has it.
+    """
 
     at: datetime
     disk: DiskView
@@ -100,6 +103,7 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     free_block_bytes: int
     gold_bytes: int
     pipelines: list[PipelineStorage]
+    chunking: Chunking | None
     retention: Retention
     rounds: list[Round]
 
@@ -161,6 +165,7 @@ class Storage:
             free_block_bytes=store.free_bytes,
             gold_bytes=sum(one.gold_bytes for one in pipelines),
             pipelines=pipelines,
+            chunking=store.chunking,
             retention=default_retention(tx, organisation_id),
             rounds=rounds(tx, organisation_id),
         )

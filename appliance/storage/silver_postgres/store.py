@@ -25,8 +25,9 @@ from appliance.storage.silver_postgres.periods import Periods
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
-from appliance.storage.silver_postgres.timescale import Wanted, find
+from appliance.storage.silver_postgres.timescale import find
 from appliance.storage.silver_postgres.timescale_chunks import Chunks
+from appliance.storage.silver_postgres.timescale_wanted import Wanted
 from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
 
 T = TypeVar("T")

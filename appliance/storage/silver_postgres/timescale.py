@@ -1,7 +1,5 @@
-"""TimescaleDB in the database: whether it is there, which edition, and what of it Dash was told to use."""
+"""TimescaleDB in the database: whether it is there, and which edition."""
 
-from dataclasses import dataclass
-from datetime import timedelta
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -40,18 +38,6 @@ class Extension(NamedTuple):
     @property
     def has_columnstore(self) -> bool:
         return self.supported and self.edition is Edition.COMMUNITY
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """``interval``: how long a chunk is. ``compress_after``: how long after its end it goes into the columnstore.
-
-    None: it does not. ``use``: whether new generations become hypertables; those that are there stay what they are.
-    """
-
-    use: bool = True
-    interval: timedelta = timedelta(days=1)
-    compress_after: timedelta | None = timedelta(days=7)
 
 
 def find(cursor: Cursor) -> Extension | None:

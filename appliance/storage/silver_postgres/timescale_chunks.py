@@ -10,8 +10,9 @@ from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres import names
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.places import Place
-from appliance.storage.silver_postgres.timescale import Extension, Wanted
+from appliance.storage.silver_postgres.timescale import Extension
 from appliance.storage.silver_postgres.timescale_changes import chunk_us, take_apart
+from appliance.storage.silver_postgres.timescale_wanted import Wanted
 from appliance.storage.silver_postgres.timescale_widths import microseconds, slots_of, width_for
 from appliance.storage.sql.postgresql import quoted
 from appliance.storage.sql.source import rows_table
@@ -63,12 +64,15 @@ class Chunks:
         cursor.execute(self._of(_MAKE), own)
         cursor.execute(_NOTE, own)
 
+    def has_width(self, place: Place) -> bool:
+        """Return whether new chunks there are as wide as is wanted by now."""
+        return place.chunk_us == microseconds(self.wanted.interval)
+
     def set_width(self, cursor: Cursor, pipeline_id: PipelineId, place: Place) -> None:
         """Let chunks to come be as wide as is wanted by now; those that are there stay as they are."""
         width = microseconds(self.wanted.interval)
-        if self.extension is not None and place.chunk_us not in (None, width):
-            self._set(cursor, pipeline_id, place.number, width)
-            cursor.execute(_NOTE, {"id": pipeline_id, "number": place.number, "width": width})
+        self._set(cursor, pipeline_id, place.number, width)
+        cursor.execute(_NOTE, {"id": pipeline_id, "number": place.number, "width": width})
 
     @contextmanager
     def room(self, cursor: Cursor, pipeline_id: PipelineId, place: Place, rows: pa.Table) -> Iterator[None]:

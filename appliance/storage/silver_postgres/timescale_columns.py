@@ -9,7 +9,7 @@ segment by: where the guess is bad, with few rows of each value, batches hold se
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -32,6 +32,7 @@ _LOOKING_SECS: Final = 60.0
 _ROUND_SECS: Final = 120.0  # a round ends with the chunk that is under way then; the next one goes on
 _ROWS_OF_EACH: Final = 100  # of one value in one chunk, at least, for it to be worth ordering by
 _PARTIAL: Final = 8  # bit of a chunk's status: rows came, or were taken apart, since it was converted
+_PATIENCE: Final = "SET LOCAL lock_timeout TO 2000"  # who waits for who reads keeps others waiting, who read too
 _DUE: Final = """
 SELECT format('%%I.%%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = %(name)s AND range_end <= %(before)s
@@ -93,24 +94,23 @@ class Columnstore:
         """Convert chunks of the live generation that are old enough, oldest first; return how many.
 
         Who writes into such a chunk waits until it is done; who reads does not. What stays for the next round: what
-        takes longer than two minutes together.
+        takes longer than two minutes together, and what somebody might see being converted.
         """
-        extension, age = self._chunks.extension, self._chunks.wanted.compress_after
-        if extension is None or not extension.has_columnstore or age is None:
+        extension, age, doing = self._chunks.extension, self._chunks.wanted.compress_after, _doing(table)
+        place = self._database.read(doing, _LOOKING_SECS, lambda cursor: places.find(cursor, table.pipeline_id))
+        if extension is None or place is None or place.chunk_us is None:
             return 0
-        doing = f"converting old rows of {table.pipeline_id}"
-        due = self._database.read(doing, _LOOKING_SECS, lambda cursor: self._due(cursor, table, now - age))
-        if not due:
+        if not self._chunks.has_width(place):
+            self._alone(table, lambda cursor: self._chunks.set_width(cursor, table.pipeline_id, place))
+        if place.keyed or age is None or not extension.has_columnstore:  # rows of any age are replaced by their keys
             return 0
-        self._database.write(doing, lambda c: self._prepare(c, table, due[0]), table.pipeline_id, Lock.ALONE)
+        due = self._database.read(doing, _LOOKING_SECS, lambda cursor: _due(cursor, table, place, now - age))
+        if due:
+            self._alone(table, lambda cursor: self._prepare(cursor, table, due[0]))
         return self._convert(doing, _CONVERT.format(extension=extension.schema), due)
 
-    def _due(self, cursor: Cursor, table: Table, before: datetime) -> list[str]:
-        place = places.find(cursor, table.pipeline_id)
-        if place is None or place.chunk_us is None or place.keyed:  # rows of any age are replaced by their keys
-            return []
-        own = {"name": rows_table(table.pipeline_id, place.number), "before": before}
-        return [chunk for (chunk,) in cursor.execute(_DUE.format(partial=_PARTIAL), own).fetchall()]
+    def _alone(self, table: Table, work: Callable[[Cursor], None]) -> None:
+        self._database.write(_doing(table), work, table.pipeline_id, Lock.ALONE)
 
     def _prepare(self, cursor: Cursor, table: Table, chunk: str) -> None:
         """Say once how rows are put into columns."""
@@ -120,7 +120,7 @@ class Columnstore:
         name = rows_table(table.pipeline_id, place.number)
         if cursor.execute(_ARRANGED, {"name": name}).fetchall()[0][0]:
             return
-        cursor.execute(f"ANALYZE {chunk}")
+        cursor.execute(f"{_PATIENCE}; ANALYZE {chunk}")
         first = self._device(cursor, table, place, chunk)
         order = ", ".join((*([quoted(first)] if first else []), "_time", "_seq"))
         literal = "'" + order.replace("'", "''") + "'"
@@ -144,8 +144,18 @@ class Columnstore:
         return converted
 
 
+def _doing(table: Table) -> str:
+    return f"arranging old rows of {table.pipeline_id}"
+
+
+def _due(cursor: Cursor, table: Table, place: Place, before: datetime) -> list[str]:
+    own = {"name": rows_table(table.pipeline_id, place.number), "before": before}
+    return [chunk for (chunk,) in cursor.execute(_DUE.format(partial=_PARTIAL), own).fetchall()]
+
+
 def _converted(cursor: Cursor, chunk: str, statement: str) -> bool:
     """Convert a chunk unless somebody might see that it was; return whether it was converted."""
+    cursor.execute(_PATIENCE)
     cursor.execute(_ONE_BY_ONE, {"chunk": chunk})
     told = chunk.replace("%", "%%")
     cursor.execute(_LOCK.format(chunk=told), {})

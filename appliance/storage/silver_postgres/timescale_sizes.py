@@ -6,8 +6,9 @@ from typing import Final, NamedTuple
 from appliance.components.upkeep import Chunking, RowChunks
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres.connections import Cursor
-from appliance.storage.silver_postgres.timescale import OLDEST, Edition, Extension, Wanted
+from appliance.storage.silver_postgres.timescale import OLDEST, Edition, Extension
 from appliance.storage.silver_postgres.timescale_chunks import Chunks
+from appliance.storage.silver_postgres.timescale_wanted import Wanted
 from appliance.storage.sql.postgresql import quoted
 from appliance.storage.sql.source import rows_table
 

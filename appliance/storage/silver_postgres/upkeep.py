@@ -41,7 +41,6 @@ class PostgresUpkeep:
             place = places.enter(cursor, table, Lock.ALONE)
             if place is None:
                 return 0
-            self._chunks.set_width(cursor, table.pipeline_id, place)
             if place.period is not None:
                 periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
             return trim(cursor, table, place.number, before, up_to)
