@@ -17,6 +17,7 @@ ALL = (
     "preview",
     "replay",
     "gold",
+    "timescale",
     "idle",
     "chain",
     "lineage",

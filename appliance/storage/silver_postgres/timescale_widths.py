@@ -2,9 +2,9 @@
 
 Every chunk is a handful of tables and indexes: a query without a condition on time locks all of them, and so does
 whoever drops the table; the server's lock table has room for a few thousand. TimescaleDB has no partition for the
-rest. But a new chunk never reaches into one that is there: made with a width of centuries it fills exactly the gap
-between its neighbours. So a clock that is wrong, or a replay of years with an event a day, makes a few wide chunks, and
-what lies within the budget is as if nothing had happened.
+rest. But a new chunk never reaches into one that is there, however wide it is made. So a clock that is wrong, or a
+replay of years with an event a day, makes a few wide chunks; and rows that are kept for ever get wider ones with the
+years, each of which ends one day and can be put into columns or dropped like any other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 
 MOST: Final = 400  # chunks of one generation, up to which they are as wide as asked for
 AT_ONCE: Final = 32  # new ones in one transaction
-_ERA: Final = timedelta(days=365_250) // timedelta(microseconds=1)
+_DOUBLES: Final = 50  # beyond, with so many chunks more
+_LONGEST: Final = timedelta(days=365_250) // timedelta(microseconds=1)
 _US: Final = timedelta(microseconds=1)
 
 
@@ -39,14 +40,11 @@ def slots_of(times: pa.ChunkedArray, width_us: int) -> list[int]:
 
 def width_for(missing: Sequence[int], there: int, width_us: int) -> int:
     """Return how wide chunks have to be made for rows of the chunks ``missing``, where there are so many already."""
-    if there + len(missing) <= MOST and len(missing) <= AT_ONCE:
-        return width_us
-    if there >= MOST:
-        return _ERA
-    wider = width_us
-    while wider < _ERA and _number(missing, wider // width_us) > min(AT_ONCE, MOST - there):
-        wider *= 2
-    return wider
+    beyond = there + len(missing) - MOST
+    times = 1 if beyond <= 0 else 1 << min(2 + beyond // _DOUBLES, _LONGEST.bit_length())
+    while times * width_us < _LONGEST and _number(missing, times) > AT_ONCE:
+        times *= 2
+    return min(times * width_us, max(_LONGEST, width_us))
 
 
 def _number(slots: Iterable[int], times: int) -> int:

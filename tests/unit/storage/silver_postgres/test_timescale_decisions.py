@@ -45,11 +45,21 @@ def test_chunks_are_as_wide_as_asked_for_while_there_are_few() -> None:
 def test_many_new_chunks_at_once_become_wider_by_powers_of_two() -> None:
     assert width_for(range(2 * AT_ONCE), 0, DAY) == 2 * DAY
     assert width_for(range(365), 0, DAY) == 16 * DAY  # 365 / 16 = 22.8: 23 chunks; by 8 they would be 46
-    assert width_for(range(40), MOST - 10, DAY) == 4 * DAY  # 10 are left
 
 
-def test_beyond_the_budget_a_chunk_fills_the_gap_it_is_in() -> None:
-    assert width_for([7], MOST, DAY) == microseconds(timedelta(days=365_250))
+def test_beyond_the_budget_chunks_become_wider_the_more_there_are() -> None:
+    assert width_for([7], MOST, DAY) == 4 * DAY
+    assert width_for([7], MOST + 49, DAY) == 8 * DAY
+    assert width_for(range(40), MOST - 10, DAY) == 4 * DAY
+    assert width_for([7], MOST + 5_000, DAY) == microseconds(timedelta(days=365_250))
+
+
+def test_the_days_of_a_century_make_some_hundred_chunks() -> None:
+    there, day = 0, 0
+    while day < 36_525:
+        width = width_for([day], there, DAY) // DAY
+        there, day = there + 1, day + width
+    assert there < 800
 
 
 def test_the_column_that_tells_devices_apart_has_many_values_that_come_often() -> None:
