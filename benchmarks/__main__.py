@@ -17,6 +17,7 @@ ALL = (
     "preview",
     "replay",
     "gold",
+    "postgresql",
     "timescale",
     "idle",
     "chain",

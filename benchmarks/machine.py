@@ -12,7 +12,7 @@ def describe() -> dict[str, str]:
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         platform.machine(),
     )
-    libraries = ("duckdb", "pyarrow", "granian", "litestar", "nicegui", "msgspec", "orjson")
+    libraries = ("duckdb", "pyarrow", "psycopg", "granian", "litestar", "nicegui", "msgspec", "orjson")
     return {
         "processor": f"{model}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()}",

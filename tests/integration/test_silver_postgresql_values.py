@@ -53,6 +53,9 @@ def test_values_come_back_as_they_were(silver: PostgresSilver, kind: FieldType, 
     of = table(v=kind)
     silver.commit(batch(of, 1, [row(v=value) for value in [*values, None]]))
     assert [value for (value,) in rows_in(silver, of, "v")] == [*values, None]
+    whole = silver.records(of, RecordQuery(order=Order.ASC, limit=50_000))  # answered by column
+    assert whole.equals(silver.records(of, RecordQuery(order=Order.ASC, limit=100)))
+    assert whole.schema.equals(silver.records(of, RecordQuery(limit=1)).schema, check_metadata=True)
 
 
 def test_floats_come_back_to_the_last_bit(silver: PostgresSilver) -> None:
@@ -60,6 +63,8 @@ def test_floats_come_back_to_the_last_bit(silver: PostgresSilver) -> None:
     silver.commit(batch(of, 1, [row(v=value) for value in FLOATS]))
     found = [struct.pack(">d", value) for (value,) in rows_in(silver, of, "v")]
     assert found == [struct.pack(">d", value) for value in FLOATS]
+    by_column = silver.records(of, RecordQuery(order=Order.ASC, limit=50_000)).column("v").to_pylist()
+    assert [struct.pack(">d", value) for value in by_column] == found
 
 
 def test_a_character_that_cannot_be_stored_is_replaced_and_the_batch_goes_on(silver: PostgresSilver) -> None:

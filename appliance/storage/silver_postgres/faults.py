@@ -38,7 +38,16 @@ def is_lost(connection: psycopg.Connection[object]) -> bool:
 
 def translated(error: psycopg.Error, doing: str) -> DashError:
     """Return what to raise when ``doing`` (a phrase such as ``reading 'pl_1'``) failed."""
-    code, told, begun = error.sqlstate or "", _told(error), doing[:1].upper() + doing[1:]
+    told, begun = _told(error), doing[:1].upper() + doing[1:]
+    found = _disturbed(error, begun, told) or _refused(error, doing, told) or _away(error, begun, told)
+    return found or FatalError(
+        f"{begun} failed in a way that should not happen: {type(error).__name__}: {told}",
+        hint="report it with the support bundle",
+    )
+
+
+def _disturbed(error: psycopg.Error, begun: str, told: str) -> DashError | None:
+    """Return what to raise where somebody else was in the way."""
     match error:
         case errors.QueryCanceled():
             return TransientError(f"{begun} was stopped by the database ({told}); try again.", _LATER_SECS)
@@ -48,24 +57,34 @@ def translated(error: psycopg.Error, doing: str) -> DashError:
             return Overtaken(f"{begun}: somebody else changed it at the same moment; try again.")
         case errors.DeadlockDetected() | errors.LockNotAvailable() | errors.IdleInTransactionSessionTimeout():
             return TransientError(f"{begun}: others hold what it needs ({told}); try again.")
+    return None
+
+
+def _refused(error: psycopg.Error, doing: str, told: str) -> DashError | None:
+    """Return what to raise where a person has to ask for something else, or to allow it."""
+    match error:
         case errors.NumericValueOutOfRange():
             return Invalid([Problem("", f"{doing}: a value is too large to compute with ({told})")])
+        case errors.ProgramLimitExceeded():
+            return Invalid([Problem("", f"{doing}: the answer is larger than the database hands out; ask for less")])
+    if error.sqlstate in _RIGHTS:
+        remedy = "grant what docs/handbook/silver.md lists for the role that Dash connects as"
+        return ConfigError([Problem("database.url", f"{doing}: the database refuses ({told})", remedy)])
+    return None
+
+
+def _away(error: psycopg.Error, begun: str, told: str) -> DashError | None:
+    """Return what to raise where the server cannot at the moment, or is not there."""
+    code = error.sqlstate or ""
     if code in _SHORT_OF:
         return TransientError(f"{begun}: the database server cannot ({told}): {_SHORT_OF[code]}.", _LATER_SECS)
     if code == _READ_ONLY:
         remedy = "it is a standby; name the primary, or all hosts and target_session_attrs=read-write, in database.url"
         return TransientError(f"{begun}: the database server only reads ({told}): {remedy}.", _LATER_SECS)
-    if code in _RIGHTS:
-        remedy = "grant what docs/handbook/silver.md lists for the role that Dash connects as"
-        return ConfigError([Problem("database.url", f"{doing}: the database refuses ({told})", remedy)])
-    if (code.startswith(_AWAY) and code != _MISUNDERSTOOD) or (
-        not code and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-    ):
+    lost = not code and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+    if lost or (code.startswith(_AWAY) and code != _MISUNDERSTOOD):
         return TransientError(f"{begun}: the database server went away ({told}); what it had not committed is undone.")
-    return FatalError(
-        f"{begun} failed in a way that should not happen: {type(error).__name__}: {told}",
-        hint="report it with the support bundle",
-    )
+    return None
 
 
 def too_slow(doing: str, secs: float) -> TransientError:

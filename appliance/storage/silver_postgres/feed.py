@@ -14,6 +14,7 @@ from appliance.storage.silver_postgres.journal import hand_on_again
 from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import source_of
+from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.records import field_types
 from appliance.storage.sql.statement import Statement
@@ -94,6 +95,7 @@ class _Reading:
         self.nothing = self._schema.empty_table()
 
     def run(self, after: FeedPlace, limit: int) -> tuple[pa.Table, FeedPlace]:
+        by_range(self._cursor)
         last = _last_amendment(self._cursor, self._table)
         amended, up_to = self._amended(after, last, limit)
         if up_to < last:
@@ -112,14 +114,14 @@ class _Reading:
         full = self._cursor.execute(_AMENDED_UP_TO, {**own, "limit": limit}).fetchall()
         own["up_to"] = up_to = full[0][0] if full else last
         least, greatest = self._cursor.execute(_BOUNDS, own).fetchall()[0]
-        return self._rows(_AMENDED, {**own, "least": least, "greatest": greatest}), up_to
+        return self._rows(_AMENDED, {**own, "least": least, "greatest": greatest}, limit), up_to
 
     def _committed(self, seq: int, limit: int) -> tuple[pa.Table, int]:
         """Return rows of events after ``seq``, and up to which event that is."""
         reached = progress.read(self._cursor, self._table.pipeline_id, self._number)
         end = max(seq, reached.seq if reached else 0)
         up_to = self._up_to(seq, end, limit) if end > seq else end
-        return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}), up_to
+        return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}, limit), up_to
 
     def _up_to(self, seq: int, end: int, limit: int) -> int:
         """Return the event of the last of ``limit`` rows; ``end`` if there are fewer.
@@ -136,8 +138,8 @@ class _Reading:
             looked, length, wanted = looked + length, 10 * length, wanted - count
         return end
 
-    def _rows(self, sql: str, values: dict[str, Any]) -> pa.Table:
-        return fetched.as_schema(self._cursor, Statement(sql.format(**self._names), values), self._schema)
+    def _rows(self, sql: str, values: dict[str, Any], most: int) -> pa.Table:
+        return fetched.as_schema(self._cursor, Statement(sql.format(**self._names), values), self._schema, most)
 
 
 def _last_amendment(cursor: Cursor, table: Table) -> int:

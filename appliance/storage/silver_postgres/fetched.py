@@ -7,6 +7,7 @@ import pyarrow as pa
 from psycopg.postgres import types
 
 from appliance.components.arrow import INSTANT
+from appliance.storage.silver_postgres import by_column
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.sql.statement import Statement
 
@@ -17,10 +18,16 @@ _KINDS: Final[dict[int, pa.DataType]] = {
     types["bool"].oid: pa.bool_(),
     types["timestamptz"].oid: INSTANT,
 }
+_MANY: Final = 2_000  # rows; below, it takes longer to ask by column
 
 
-def as_schema(cursor: Cursor, statement: Statement, schema: pa.Schema) -> pa.Table:
-    """Return the answer with the columns of ``schema``, which are in its order."""
+def as_schema(cursor: Cursor, statement: Statement, schema: pa.Schema, most: int = 0) -> pa.Table:
+    """Return the answer with the columns of ``schema``, whose names and order the statement's are.
+
+    ``most``: about how many rows at most.
+    """
+    if most > _MANY:
+        return by_column.as_schema(cursor, statement, schema)
     columns, _ = _asked(cursor, statement)
     arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)

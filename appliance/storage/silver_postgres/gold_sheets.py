@@ -6,9 +6,10 @@ from typing import Any, Final
 import psycopg
 from sqlglot import exp
 
+from appliance.components.silver import Column
 from appliance.domain.mapping import FieldType
-from appliance.storage.sql.gold import Op, Sheet, State
-from appliance.storage.sql.postgresql import PostgreSql, quoted
+from appliance.storage.sql.gold import BIN, Op, Sheet, State
+from appliance.storage.sql.postgresql import PostgreSql, beginning, quoted
 from appliance.storage.sql.source import ALIAS
 from appliance.storage.sql.statement import name
 
@@ -53,6 +54,9 @@ def create(cursor: Cursor, sheet: Sheet) -> None:
     typed = ", ".join(("_time TIMESTAMPTZ NOT NULL", "_part INTEGER NOT NULL", *columns))
     cursor.execute(f"CREATE TABLE {quoted(sheet.name)} ({typed})")
     cursor.execute(f"CREATE INDEX ON {quoted(sheet.name)} (_time)")
+    for key in sheet.keys:
+        if key != BIN:
+            cursor.execute(f"CREATE INDEX ON {quoted(sheet.name)} ({_indexed(key)}, _time)")
 
 
 def remove(cursor: Cursor, sheet_name: str) -> None:
@@ -109,6 +113,12 @@ def merging(sheet: Sheet, gone: Sequence[exp.Expr], merged: exp.Select) -> str:
 def named(alias: str) -> exp.Expr:
     """Return what to select from, to read the common table ``alias`` as ``r``."""
     return exp.Table(this=name(alias), alias=exp.TableAlias(this=name(ALIAS)))
+
+
+def _indexed(key: Column) -> str:
+    """Return what of a group is in an index; see ``PostgreSql.looked_up``."""
+    told = exp.column(name(key.name))
+    return DIALECT.render(beginning(told) if key.type is FieldType.STRING else told)
 
 
 def _type(state: State) -> str:

@@ -16,6 +16,7 @@ from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
 from appliance.storage.silver_postgres.names import DIALECT, tables
 from appliance.storage.silver_postgres.places import Place
+from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.columns import check
@@ -44,7 +45,7 @@ class Reads:
             parts, left = [schema.empty_table()], query.limit
             for stretch in _stretches(cursor, table, place, query):
                 statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
-                parts.append(fetched.as_schema(cursor, statement, schema))
+                parts.append(fetched.as_schema(cursor, statement, schema, left))
                 left -= parts[-1].num_rows
                 if left <= 0:
                     break
@@ -83,6 +84,7 @@ def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQ
     reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
     if place is None or reached is None or reached.outcome.stored <= paging.FEW:
         return [query]
+    by_range(cursor)
     newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
     recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()
     return paging.stretches(query, recent[0][0])
@@ -104,7 +106,7 @@ def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, que
     if found is None:
         return None
     statement = aggregate_gold(table, source, query, found, DIALECT)
-    cursor.execute("SAVEPOINT gold")
+    cursor.execute("SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off")
     try:
         answer = fetched.as_it_comes(cursor, statement, _told(query))
     except errors.UndefinedTable:

@@ -25,6 +25,7 @@ from appliance.storage.silver_postgres.periods import Periods
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
+from appliance.storage.silver_postgres.summaries import Summaries
 from appliance.storage.silver_postgres.timescale import find
 from appliance.storage.silver_postgres.timescale_chunks import Chunks
 from appliance.storage.silver_postgres.timescale_wanted import Wanted
@@ -64,6 +65,7 @@ class PostgresSilver:
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
         self._chunks = Chunks(self._database.run("looking for TimescaleDB", find), timescale)
         self._golds, self._periods = gold.Ready(), Periods()
+        self._summaries = Summaries(self._database)
         self._clock = clock
         self._reads = Reads(self._database, timeout_secs)
         self.generations = PostgresGenerations(self._database, self._chunks)
@@ -108,13 +110,15 @@ class PostgresSilver:
                 return commit(cursor, batch, place)
 
         try:
-            return self._prepared(table, how, work, "storing rows of")
+            done = self._prepared(table, how, work, "storing rows of")
         except TransientError:
             stood = self._progress(table.pipeline_id, table.generation, partition.of(batch.first_seq))
             if stood.seq != batch.last_seq:
                 raise
             log.info("silver.commit_landed", pipeline=table.pipeline_id, seq=stood.seq)  # the fault came after it
             return stood
+        self._summaries.stored(table, batch.rows.num_rows)
+        return done
 
     def records(self, table: Table, query: RecordQuery, *, timeout_secs: float | None = None) -> pa.Table:
         return self._reads.records(table, query, timeout_secs)

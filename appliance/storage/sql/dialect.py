@@ -83,6 +83,10 @@ class Dialect(Protocol):
         """Return whether ``text`` has ``part`` in it, literally and with respect to case."""
         ...
 
+    def looked_up(self, condition: exp.Expr, kind: FieldType) -> exp.Expr:
+        """Return a condition on a group of a rollup, a column of ``kind``, such that an index of its finds the rows."""
+        ...
+
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         """Return an array with the value at each of ``shares`` (0 … 1) of the group.
 
@@ -174,6 +178,9 @@ class DuckDb:
 
     def contains(self, text: exp.Expr, part: exp.Expr) -> exp.Expr:
         return call("contains", exp.cast(text, "VARCHAR", dialect="duckdb"), part)
+
+    def looked_up(self, condition: exp.Expr, kind: FieldType) -> exp.Expr:
+        return condition
 
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         # not reservoir_quantile(): in 2.0 its sample is the first rows; not approx_quantile(): slower than exact

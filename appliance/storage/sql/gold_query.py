@@ -14,12 +14,14 @@ from appliance.storage.sql.gold import BIN, ROWS, Op, Sheet, State, bins_sheet
 from appliance.storage.sql.gold_partials import BUCKET, Counting, as_they_are, count_bins, count_rows, merged, union
 from appliance.storage.sql.gold_route import Route, Stretch
 from appliance.storage.sql.scope import Scope
+from appliance.storage.sql.shape import Texts, of_aggregation, of_range
 from appliance.storage.sql.sketch import value_at
 from appliance.storage.sql.source import ALIAS
 from appliance.storage.sql.statement import Statement, column, integer, name
 from appliance.storage.sql.sums import either, mean
 
 _MEASURED = "m"
+_texts = Texts()
 
 
 @dataclass(frozen=True)
@@ -47,18 +49,30 @@ def aggregate_gold(table: Table, rows: exp.Expr, query: Aggregation, route: Rout
     """Return the statement that answers ``query`` by ``route``: the same columns as ``aggregate`` answers."""
     scope = Scope({field.name: field.type for field in table.columns})
     build = _Build(query, route, rows, dialect, scope)
-    sketches = {field.name: f"p{place}" for place, field in enumerate(route.wanted.sketched)}
+    stretches = tuple((one.gold and one.gold.main.name, *of_range(one.start, one.end)) for one in route.stretches)
+    shape = (rows, dialect, table.columns, of_aggregation(query), stretches)
+    if (known := _texts.get(shape)) is not None:
+        for _ in range(1 + len(route.wanted.sketched)):
+            for stretch in route.stretches:
+                _conditions(build, stretch)
+        return Statement(known, scope.values)
+    return Statement(_texts.keep(shape, dialect.render(_tree(build, table))), scope.values)
+
+
+def _tree(build: _Build, table: Table) -> exp.Select:
+    query, wanted = build.query, build.route.wanted
+    sketches = {field.name: f"p{place}" for place, field in enumerate(wanted.sketched)}
     tree = (
         exp.select(*_shown(build, table, sketches)).from_(name(_MEASURED)).with_(name(_MEASURED), as_=_measured(build))
     )
-    for field in route.wanted.sketched:
+    for field in wanted.sketched:
         told = sketches[field.name]
         tree = tree.with_(name(told), as_=_percentiles(build, field)).join(
             exp.Table(this=name(told)), on=_same_group(build, told), join_type="left"
         )
     tree = tree.order_by(*ordered(len(build.keys), bucketed=query.bucket_us is not None)).limit(integer(query.limit))
-    scope.check()
-    return Statement(dialect.render(tree), scope.values)
+    build.scope.check()
+    return tree
 
 
 def _measured(build: _Build) -> exp.Select:
@@ -108,10 +122,19 @@ def _every(build: _Build, part: Callable[[Stretch, list[exp.Expr]], exp.Query]) 
     """Return the partial counts of all stretches together, under the alias ``r``."""
     parts = []
     for stretch in build.route.stretches:
-        conditions = within(build.scope, stretch.start, stretch.end)
-        conditions += where(build.scope, build.query.where, build.dialect.contains)
-        parts.append(part(stretch, conditions))
+        parts.append(part(stretch, _conditions(build, stretch)))
     return _read(union(parts))
+
+
+def _conditions(build: _Build, stretch: Stretch) -> list[exp.Expr]:
+    """Return what holds for the rows or counts of a stretch; binds the values."""
+    bounds = within(build.scope, stretch.start, stretch.end)
+    conditions = where(build.scope, build.query.where, build.dialect.contains)
+    if stretch.gold is None:
+        return bounds + conditions
+    kinds = {group.name: group.type for group in stretch.gold.groups}
+    wanted = zip(conditions, build.query.where, strict=True)
+    return bounds + [build.dialect.looked_up(one, kinds[asked.field]) for one, asked in wanted]
 
 
 def _grouped(keys: Sequence[str], values: Sequence[exp.Expr]) -> exp.Select:

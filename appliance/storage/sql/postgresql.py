@@ -15,6 +15,7 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.sql.dialect import call
 from appliance.storage.sql.statement import column, integer, name
 
+_INDEXED: Final = 64  # characters of a text, of which eight fit into a row of an index
 LONGEST_NAME: Final = 63  # in bytes; the server cuts off what is longer, and then two names may be one
 PLACE_DIGITS: Final = 48
 PLACE_OFFSET: Final = 1 << 62  # makes instants in µs numbers of 19 digits, in every year there is
@@ -138,6 +139,14 @@ class PostgreSql:
     def contains(self, text: exp.Expr, part: exp.Expr) -> exp.Expr:
         return exp.GT(this=call("strpos", _text(text), part), expression=integer(0))
 
+    def looked_up(self, condition: exp.Expr, kind: FieldType) -> exp.Expr:
+        if kind is not FieldType.STRING or not isinstance(condition, (exp.EQ, exp.In)):
+            return condition
+        beginnings = condition.copy()
+        for part in (*beginnings.find_all(exp.Column), *beginnings.find_all(exp.Placeholder)):
+            part.replace(beginning(part.copy()))
+        return exp.and_(beginnings, condition)
+
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         """Always exact: the server sorts on disk what its ``work_mem`` does not hold."""
         array = exp.Array(expressions=[exp.Literal.number(share) for share in shares])
@@ -182,6 +191,11 @@ def _unscaled(scaled: exp.Expr, by: float) -> exp.Expr:
     beyond = exp.GT(this=exp.Abs(this=scaled.copy()), expression=_number(_LARGEST * by))
     infinite = exp.Sign(this=scaled.copy()) * _number_told("Infinity")
     return exp.Case().when(beyond, infinite).else_(scaled * _number(1 / by))
+
+
+def beginning(text: exp.Expr) -> exp.Expr:
+    """Return as much of a text as an index can hold of it: more than 2.7 kB of a row would make inserting fail."""
+    return call("left", text, integer(_INDEXED))
 
 
 def fitted(told: str) -> str:

@@ -9,8 +9,10 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
+from appliance.storage.sql.shape import Texts, of_page
 from appliance.storage.sql.statement import Statement, column, descending, integer, name
 
+_texts = Texts()
 _PLACE = ("_time", "_seq", "_item")
 _OFFERED = ("_time", "_seq", "_item", "_extra")
 
@@ -26,11 +28,18 @@ def select_records(table: Table, source: exp.Expr, query: RecordQuery, dialect: 
     if query.after is not None:
         conditions += _beyond(scope, query.after, query.order)
     scope.check()
+    shape = (source, dialect, table.columns, of_page(query))
+    return Statement(
+        _texts.get(shape) or _texts.keep(shape, _text(table, source, query, conditions, dialect)), scope.values
+    )
+
+
+def _text(table: Table, source: exp.Expr, query: RecordQuery, conditions: list[exp.Expr], dialect: Dialect) -> str:
     shown = [(field, dialect.comparable(column(field), kind)) for field, kind in field_types(table).items()]
     selected = [exp.alias_(value, name(field)) for field, value in shown]
     tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
     tree = tree.order_by(*(_ordered(column(field), query.order, dialect) for field in _PLACE))
-    return Statement(dialect.render(tree), scope.values)
+    return dialect.render(tree)
 
 
 def _ordered(value: exp.Expr, order: Order, dialect: Dialect) -> exp.Ordered:
