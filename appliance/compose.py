@@ -184,8 +184,12 @@ def _silver(settings: Settings, path: Path) -> DuckDbSilver:
 def timescale(settings: Settings) -> Wanted:
     """Return what of TimescaleDB a store in PostgreSQL is to use, where the database has it."""
     silver = settings.silver
-    use = silver.timescale is TimescaleUse.AUTO
-    return Wanted(use=use, interval=silver.chunk_interval, compress_after=silver.compress_after)
+    return Wanted(
+        use=silver.timescale is TimescaleUse.AUTO,
+        interval=silver.chunk_interval,
+        compress_after=silver.compress_after,
+        views=silver.continuous_aggregates,
+    )
 
 
 def _source(outbound: OutboundClient, pipeline: Pipeline, upstream: Upstream) -> PushSource | PullSource:

@@ -29,7 +29,8 @@ class Chunking(msgspec.Struct, frozen=True, kw_only=True):
     """What TimescaleDB does for a store. ``edition``: ``community`` or ``apache``.
 
     ``in_use``: new generations are cut into chunks; ``columnstore``: old chunks are put into columns. ``policies``:
-    jobs of the database's own, none of which Dash has made. ``notes``: sentences about what does not go as expected.
+    jobs of the database's own, none of which Dash has made. ``views``: of rollups, for who asks the database directly.
+    ``notes``: sentences about what does not go as expected.
     """
 
     version: str
@@ -40,6 +41,7 @@ class Chunking(msgspec.Struct, frozen=True, kw_only=True):
     compress_after_secs: int | None
     pipelines: dict[PipelineId, RowChunks] = {}
     policies: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -130,6 +130,13 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
             least="1h", most="3650d",
         ),
     ] = timedelta(days=7)  # fmt: skip
+    continuous_aggregates: Annotated[
+        bool,
+        setting(
+            "With TimescaleDB: whether rollups are kept as continuous aggregates too, for tools that ask the database "
+            "directly. Dash does not read them.",
+        ),
+    ] = False  # fmt: skip
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):

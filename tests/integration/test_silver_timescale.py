@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from appliance.components.silver import Aggregation, Measure, RecordQuery, Table
 from appliance.domain.mapping import FieldType
-from appliance.domain.rollup import Rollup
+from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
 from appliance.storage.silver_postgres.timescale_wanted import Wanted
@@ -308,3 +308,49 @@ def test_compacting_and_dropping_reach_the_chunks(stores: Stores, sql: psycopg.C
     store.drop(PLAIN.pipeline_id)
     assert hypertables(sql, stores) == {}
     assert store.records(PLAIN, RecordQuery()).num_rows == 0
+
+
+def test_views_for_others_are_kept_and_outlive_a_replay(stores: Stores, sql: psycopg.Connection[Any]) -> None:
+    rollup = Rollup(
+        name="per_day",
+        bucket="1d",
+        group_by=["device"],
+        measures=[RollupMeasure("avg", "n"), RollupMeasure("last", "n"), RollupMeasure("percentiles", "n")],
+    )
+    counted_too, store = replace(PLAIN, rollups=(rollup,)), stores.open(views=True, compress_after=None)
+    shown = f'SELECT sum(rows), max(last_n) FROM "{stores.name}"."pl_test.per_day"'
+    store.prepare(counted_too)
+    store.commit(batch(counted_too, 1, days(3)))
+    now = START + 3 * DAY
+    store.upkeep.arrange(counted_too, now)
+    assert sql.execute(shown).fetchall() == [(72, 71)]
+    store.commit(batch(counted_too, 73, days(1, first=5)))  # above what is counted: read from the rows
+    assert sql.execute(shown).fetchall() == [(96, 71)]
+    store.commit(batch(counted_too, 97, days(1)))  # late: not there before the next round
+    assert sql.execute(shown).fetchall() == [(96, 71)]
+    store.upkeep.arrange(counted_too, now)
+    assert sql.execute(shown).fetchall() == [(120, 71)]
+    shadow = store.generations.begin(counted_too, 121)
+    store.generations.swap(PLAIN.pipeline_id, number(shadow))
+    store.upkeep.arrange(counted_too, now)
+    assert sql.execute(shown).fetchall() == [(120, 71)]
+    store.generations.discard(PLAIN.pipeline_id, 1)
+    chunking = store.upkeep.size().chunking
+    assert chunking is not None
+    assert chunking.views == ("pl_test.per_day",)
+    stores.open().upkeep.arrange(counted_too, now)  # which does not want them
+    assert sql.execute("SELECT count(*) FROM pg_views WHERE schemaname = %s", (stores.name,)).fetchall() == [(0,)]
+    store.drop(PLAIN.pipeline_id)
+
+
+def test_pipelines_with_views_can_be_dropped(stores: Stores, sql: psycopg.Connection[Any]) -> None:
+    rollup = Rollup(name="a" * 40, bucket="1h", measures=[RollupMeasure("max", "n")])
+    named = replace(table_of("pl_01hzzzzzzzzzzzzzzzzzzzzzzz", n=FieldType.INTEGER), rollups=(rollup,))
+    store = stores.open(views=True)
+    store.commit(batch(named, 1, days(1)))
+    store.upkeep.arrange(named, START + DAY)
+    chunking = store.upkeep.size().chunking
+    assert chunking is not None
+    assert [len(view) for view in chunking.views] == [63]
+    store.drop(named.pipeline_id)
+    assert hypertables(sql, stores) == {}

@@ -21,6 +21,12 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
             node("p", told(chunking), "muted")
             for note in chunking.notes:
                 node("p", note, "sub")
+            if chunking.views:
+                node(
+                    "p",
+                    f"Views for other tools, fresh with every round of retention: {', '.join(chunking.views)}.",
+                    "sub",
+                )
             for policy in chunking.policies:
                 node("p", f"The database has a job of its own, which Dash did not make: {policy}.", "sub")
         if not chunking.pipelines:

@@ -5,7 +5,16 @@ from typing import Final
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.storage.silver_postgres import gold, journal, names, partition, periods, places, progress
+from appliance.storage.silver_postgres import (
+    gold,
+    journal,
+    names,
+    partition,
+    periods,
+    places,
+    progress,
+    timescale_views,
+)
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.gold_sheets import existing
 from appliance.storage.silver_postgres.length import Length
@@ -138,6 +147,7 @@ def look_up_keys(cursor: Cursor, pipeline_id: PipelineId, number: int) -> None:
 def remove(cursor: Cursor, pipeline_id: PipelineId, number: int) -> None:
     """Remove a generation. Alone with the pipeline."""
     gold.drop(cursor, pipeline_id, number)
+    timescale_views.drop(cursor, pipeline_id, number)
     for table in names.tables(pipeline_id, number).values():
         cursor.execute(f"DROP TABLE IF EXISTS {table}", {})
     own = {"id": pipeline_id, "number": number}

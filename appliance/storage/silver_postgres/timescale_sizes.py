@@ -37,6 +37,17 @@ WHERE hypertable_schema = current_schema() ORDER BY job_id
 """
 
 
+# The view in front of each continuous aggregate: the one that people ask.
+_VIEWS: Final = """
+SELECT DISTINCT front.relname FROM timescaledb_information.continuous_aggregates
+JOIN pg_catalog.pg_class AS behind ON behind.relname = view_name AND behind.relnamespace = to_regnamespace(view_schema)
+JOIN pg_catalog.pg_depend ON refobjid = behind.oid AND classid = 'pg_rewrite'::regclass
+JOIN pg_catalog.pg_rewrite AS rule ON rule.oid = objid
+JOIN pg_catalog.pg_class AS front ON front.oid = ev_class AND front.oid <> behind.oid
+WHERE view_schema = current_schema() ORDER BY 1
+"""
+
+
 class Occupied(NamedTuple):
     """What the chunks of a table occupy, and of their rows those removed and those there."""
 
@@ -76,6 +87,7 @@ def chunking(cursor: Cursor, chunks: Chunks) -> Chunking | None:
         compress_after_secs=None if age is None else int(age.total_seconds()),
         pipelines=_live(cursor, extension),
         policies=tuple(f"{proc} of {table}, every {every}" for proc, table, every in policies),
+        views=tuple(view for (view,) in cursor.execute(_VIEWS).fetchall()),
         notes=tuple(_notes(extension, wanted)),
     )
 

@@ -21,6 +21,7 @@ from appliance.storage.silver_postgres.occupied import dead_tables, measure, who
 from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.silver_postgres.timescale_columns import Columnstore
 from appliance.storage.silver_postgres.timescale_sizes import chunking
+from appliance.storage.silver_postgres.timescale_views import Views
 from appliance.storage.silver_postgres.trim import trim
 from appliance.storage.sql.postgresql import quoted
 
@@ -34,7 +35,7 @@ class PostgresUpkeep:
 
     def __init__(self, database: Database, clock: Clock, chunks: Chunks = NO_CHUNKS) -> None:
         self._database, self._clock, self._chunks = database, clock, chunks
-        self._columnstore = Columnstore(database, chunks)
+        self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         def work(cursor: Cursor) -> int:
@@ -56,7 +57,9 @@ class PostgresUpkeep:
         return self._database.write(f"erasing events of {table.pipeline_id}", work, table.pipeline_id, Lock.ALONE)
 
     def arrange(self, table: Table, now: datetime) -> int:
-        return self._columnstore.arrange(table, now)
+        converted = self._columnstore.arrange(table, now)
+        self._views.keep(table, now)
+        return converted
 
     def size(self) -> StoreSize:
         def work(cursor: Cursor) -> StoreSize:
