@@ -1,6 +1,7 @@
 """Rows on TimescaleDB: what is made a hypertable, what goes into the columnstore, and who sees what meanwhile."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from msgspec.structs import replace
+from psycopg.conninfo import make_conninfo
 
 from appliance.components.silver import Aggregation, Measure, RecordQuery, Table
 from appliance.domain.mapping import FieldType
@@ -153,6 +155,16 @@ def test_times_far_apart_do_not_make_thousands_of_chunks(stores: Stores, sql: ps
     assert sql.execute(
         "SELECT time_interval FROM timescaledb_information.dimensions WHERE hypertable_schema = %s", (stores.name,)
     ).fetchall() == [(DAY,)]
+
+
+def test_nodes_that_replay_history_at_once_do_not_get_into_each_others_way(stores: Stores) -> None:
+    every = [stores.open() for _ in range(4)]
+    every[0].prepare(PLAIN)
+    far = [row(_time=datetime(1900 + n // 12, n % 12 + 1, 1, tzinfo=UTC), n=n) for n in range(600)]
+    with ThreadPoolExecutor(4) as threads:
+        of = [threads.submit(store.commit, batch(PLAIN, (n << 44) + 1, far)) for n, store in enumerate(every)]
+        assert [one.result().outcome.stored for one in of] == [600] * 4
+    assert counted(every[0]) == 2_400
 
 
 @pytest.mark.slow
@@ -354,3 +366,25 @@ def test_pipelines_with_views_can_be_dropped(stores: Stores, sql: psycopg.Connec
     assert [len(view) for view in chunking.views] == [63]
     store.drop(named.pipeline_id)
     assert hypertables(sql, stores) == {}
+
+
+def test_a_role_that_may_do_nothing_else_is_enough(stores: Stores, url: str, sql: psycopg.Connection[Any]) -> None:
+    role = f"{stores.name}_role"
+    sql.execute(f"CREATE ROLE {role} LOGIN")
+    sql.execute(f"CREATE SCHEMA {stores.name} AUTHORIZATION {role}")
+    connections = Connections(make_conninfo(url, user=role), size=2)
+    try:
+        store = PostgresSilver(connections, stores.name, timescale=Wanted(views=True))
+        rollup = Rollup(name="per_day", bucket="1d", measures=[RollupMeasure("max", "n")])
+        of = replace(PLAIN, rollups=(rollup,))
+        store.commit(batch(of, 1, days(3)))
+        assert store.upkeep.arrange(of, LONG_AFTER) == 3
+        store.upkeep.erase(of, [30])
+        assert store.upkeep.trim(of, START + DAY) == 24
+        assert store.upkeep.size().chunking is not None
+        store.upkeep.compact()
+        store.drop(of.pipeline_id)
+    finally:
+        connections.close()
+        sql.execute(f"DROP OWNED BY {role} CASCADE")
+        sql.execute(f"DROP ROLE {role}")

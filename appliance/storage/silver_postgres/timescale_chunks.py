@@ -26,6 +26,8 @@ _NOTE: Final = "UPDATE _generations SET chunk_us = %(width)s WHERE pipeline_id =
 _WIDTH: Final = """
 SELECT {extension}.set_chunk_time_interval(%(rows)s::regclass, %(width)s * interval '1 microsecond')
 """
+# Two that change it at once would fail, one of them.
+_ONE_BY_ONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/width/' || %(rows)s, 0))"
 _COUNT: Final = """
 SELECT count(*) FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = %(name)s
@@ -137,7 +139,9 @@ class Chunks:
         self._known.update(chunks)
 
     def _set(self, cursor: Cursor, pipeline_id: PipelineId, number: int, width: int) -> None:
-        cursor.execute(self._of(_WIDTH), {"rows": _told(pipeline_id, number), "width": width})
+        own = {"rows": _told(pipeline_id, number), "width": width}
+        cursor.execute(_ONE_BY_ONE, own)
+        cursor.execute(self._of(_WIDTH), own)
 
     def _of(self, statement: str) -> str:
         assert self.extension is not None  # noqa: S101 - only hypertables come here
