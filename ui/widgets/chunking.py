@@ -17,7 +17,7 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
     with card("TimescaleDB", tight=True) as (head, _):
         with head:
             node("span", f"{chunking.version}, {chunking.edition} edition", "badge plain")
-        with node("div", css="card-body stack tight"):
+        with node("div", css="card-body"), node("div", css="stack tight"):
             node("p", told(chunking), "muted")
             for note in chunking.notes:
                 node("p", note, "sub")
@@ -34,7 +34,7 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
             return
         with node("div", css="table-wrap"), node("table", css="table cards"):
             with node("thead"), node("tr"):
-                for label in ("Pipeline", "Chunks", "In columns", "Rows", "Saved"):
+                for label in ("Pipeline", "Chunks", "In columns", "On disk", "Saved"):
                     node("th", label, "" if label == "Pipeline" else "num", scope="col")
             with node("tbody"):
                 for pipeline_id, one in chunking.pipelines.items():
@@ -69,7 +69,7 @@ def _pipeline(name: str, one: RowChunks) -> None:
         for label, shown in (
             ("Chunks", f"{one.chunks:,} of {span(one.width_secs)}"),
             ("In columns", f"{one.columnar:,}"),
-            ("Rows", size(one.bytes)),
+            ("On disk", size(one.bytes)),
             ("Saved", f"{size(saved)}{share}" if one.columnar else "–"),
         ):
             node("td", shown, "num", data_label=label)
