@@ -11,6 +11,7 @@ from appliance.domain.memory import silver_share
 from appliance.observe.machine import memory_bytes
 from appliance.placing import access_of
 from appliance.settings import Settings
+from appliance.settings.sections import TimescaleUse
 from appliance.storage.silver_duckdb.registry import Silvers as Files
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
@@ -73,6 +74,7 @@ def _schemas(settings: Settings, access: Access) -> "Schemas":
     from appliance.storage.silver_postgres.connections import Connections
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
     from appliance.storage.silver_postgres.store import PostgresSilver
+    from appliance.storage.silver_postgres.timescale_wanted import Wanted
 
     def reached() -> str:
         return make_conninfo(**parameters(access))  # made anew for each connection: a password may be changed
@@ -80,9 +82,16 @@ def _schemas(settings: Settings, access: Access) -> "Schemas":
     left = settings.database.connections - access.connections
     writing = Connections(reached, size=max(1, left // 2), name="rows")
     reading = Connections(reached, size=max(1, left - left // 2), name="queries")
-    timeout_secs = settings.silver.query_timeout.total_seconds()
+    silver = settings.silver
+    timescale = Wanted(
+        use=silver.timescale is TimescaleUse.AUTO,
+        interval=silver.chunk_interval,
+        compress_after=silver.compress_after,
+        views=silver.continuous_aggregates,
+    )
 
     def open_schema(name: str) -> PostgresSilver:
-        return PostgresSilver(writing, name, reading=reading, timeout_secs=timeout_secs)
+        timeout_secs = silver.query_timeout.total_seconds()
+        return PostgresSilver(writing, name, reading=reading, timeout_secs=timeout_secs, timescale=timescale)
 
     return Schemas(open_schema, access.schema_of, writing, reading)

@@ -8,6 +8,7 @@ import pytest
 from appliance.storage.silver_postgres.connections import Connections
 from tests.postgres import PostgresServer, postgres_server
 from tests.s3 import FaultProxy, S3Server, fault_proxy, s3_server
+from tests.timescale import timescale_database
 
 # The browser comes last for a second reason: Playwright keeps an event loop running in the thread of the tests, beside
 # which no test of pytest-asyncio can start its own.
@@ -53,3 +54,12 @@ def s3_proxy(s3: S3Server) -> Iterator[FaultProxy]:
     """A way to it on which things go wrong when a test says so."""
     with fault_proxy(s3) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="session")
+def timescale_connections() -> Iterator[Connections]:
+    """As ``silver_connections``, to a new database with TimescaleDB on the server that the environment names."""
+    with timescale_database() as url:
+        shared = Connections(url, size=6)
+        yield shared
+        shared.close()

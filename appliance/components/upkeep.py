@@ -10,16 +10,53 @@ from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 
 
+class RowChunks(msgspec.Struct, frozen=True, kw_only=True):
+    """The live rows of one pipeline, cut by time. ``width_secs``: of chunks to come.
+
+    ``columnar``: of ``chunks``, those whose rows lie in columns. They occupy ``columnar_bytes`` of ``bytes`` and
+    occupied ``as_rows_bytes`` before, indexes included.
+    """
+
+    chunks: int
+    width_secs: int
+    bytes: int
+    columnar: int = 0
+    as_rows_bytes: int = 0
+    columnar_bytes: int = 0
+
+
+class Chunking(msgspec.Struct, frozen=True, kw_only=True):
+    """What TimescaleDB does for a store. ``edition``: ``community`` or ``apache``.
+
+    ``in_use``: new generations are cut into chunks; ``columnstore``: old chunks are put into columns. ``policies``:
+    jobs of the database's own, none of which Dash has made. ``views``: of rollups, for who asks the database directly.
+    ``notes``: sentences about what does not go as expected.
+    """
+
+    version: str
+    edition: str
+    in_use: bool
+    columnstore: bool
+    width_secs: int
+    compress_after_secs: int | None
+    pipelines: dict[PipelineId, RowChunks] = {}
+    policies: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 class StoreSize(msgspec.Struct, frozen=True):
     """``file_bytes``: what the file system gives to it; ``free_bytes``: of these, blocks that hold nothing.
 
     ``pipelines``: bytes of each pipeline's rows and dead letters of all generations, about; ``gold``: of its rollups.
+    ``chunking``: None where the store knows no chunks.
     """
 
     file_bytes: int
     free_bytes: int
     pipelines: dict[PipelineId, int]
     gold: dict[PipelineId, int] = {}
+    chunking: Chunking | None = None
 
 
 class Compacted(msgspec.Struct, frozen=True):
@@ -43,6 +80,13 @@ class Upkeep(Protocol):
         """Remove everything of these events from rows, dead letters and rollups, in every generation.
 
         They count as filtered from now on, as a replay of the erased log would count them.
+        """
+        ...
+
+    def arrange(self, table: Table, now: datetime) -> int:
+        """Store rows that have grown old more densely, where the database can; return how many chunks of them were.
+
+        Rows stay what they are, for every reader. For every round of retention: what is not done by one is by the next.
         """
         ...
 

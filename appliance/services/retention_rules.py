@@ -41,7 +41,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     """One round of retention. ``pipelines``: those of which something was removed, or could not be.
 
     ``compacted``: the file of the rows was written anew without its free blocks; ``postponed``: why it was not, though
-    that would be worth it.
+    that would be worth it. ``arranged``: chunks of rows that were put into columns.
     """
 
     at: datetime
@@ -52,6 +52,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     pipelines: list[PipelineRound]
     compacted: Compacted | None = None
     postponed: str | None = None
+    arranged: int = 0
 
 
 class Rounds(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from appliance.components.archive import ArchiveState
-from appliance.components.upkeep import Compacted, StoreSize
+from appliance.components.upkeep import Chunking, Compacted, StoreSize
 from appliance.domain.access import Action, Principal, may, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.disk import DiskState, Marks, Room
@@ -96,7 +96,8 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content.
 
     ``bronze_bytes``: with what is in the archive only. ``archive``: of the whole installation, for those who may
-    manage storage; None: there is none.
+    manage storage; None: there is none. ``chunking``: what TimescaleDB does for the rows; None: they are not in a
+    database that has it.
     """
 
     at: datetime
@@ -107,6 +108,7 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     gold_bytes: int
     archive: ArchiveState | None
     pipelines: list[PipelineStorage]
+    chunking: Chunking | None
     retention: Retention
     rounds: list[Round]
 
@@ -187,6 +189,7 @@ class Storage:
             gold_bytes=sum(one.gold_bytes for one in pipelines),
             archive=None,
             pipelines=pipelines,
+            chunking=store.chunking,
             retention=default_retention(tx, organisation_id),
             rounds=rounds(tx, organisation_id),
         )

@@ -30,6 +30,13 @@ class NodeRole(Enum):
     ALL = "all"  # receives, refines and serves people
 
 
+class TimescaleUse(Enum):
+    """What is made of TimescaleDB."""
+
+    AUTO = "auto"  # used where the database has it
+    OFF = "off"
+
+
 class LogLevel(Enum):
     DEBUG = "debug"
     INFO = "info"
@@ -166,6 +173,35 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
             least="5", most="95",
         ),
     ] = 30  # fmt: skip
+    timescale: Annotated[
+        TimescaleUse,
+        setting(
+            "Whether rows go into hypertables where the database has TimescaleDB. It counts for generations to come: "
+            "rows that are there move with the next replay.",
+        ),
+    ] = TimescaleUse.AUTO  # fmt: skip
+    chunk_interval: Annotated[
+        timedelta,
+        setting(
+            "With TimescaleDB: how much time one chunk of rows is for; best some millions of rows. It counts for "
+            "chunks to come.",
+            least="1h", most="365d",
+        ),
+    ] = timedelta(days=1)  # fmt: skip
+    compress_after: Annotated[
+        timedelta | None,
+        setting(
+            "With TimescaleDB: how long after its end a chunk is put into the columnstore. Empty: never.",
+            least="1h", most="3650d",
+        ),
+    ] = timedelta(days=7)  # fmt: skip
+    continuous_aggregates: Annotated[
+        bool,
+        setting(
+            "With TimescaleDB: whether rollups are kept as continuous aggregates too, for tools that ask the database "
+            "directly. Dash does not read them.",
+        ),
+    ] = False  # fmt: skip
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):

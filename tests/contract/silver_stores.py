@@ -1,5 +1,6 @@
 """The row stores held to the contract suites. A new one is done when it is in its list here and they pass."""
 
+import os
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, Final
 from appliance.components.silver import SilverStore
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 from appliance.storage.silver_postgres.store import PostgresSilver
+from tests.timescale import VARIABLE, Converting
 
 Open = Callable[[], SilverStore]
 
@@ -23,5 +25,17 @@ def postgres(folder: Path, fixture: Callable[[str], Any]) -> Open:
     return lambda: PostgresSilver(connections, schema)
 
 
+def timescale(folder: Path, fixture: Callable[[str], Any]) -> Open:
+    connections, schema = fixture("timescale_connections"), f"dash_org_{next(_numbers)}"
+    return lambda: PostgresSilver(connections, schema)
+
+
+def columnstore(folder: Path, fixture: Callable[[str], Any]) -> Open:
+    connections, schema = fixture("timescale_connections"), f"dash_org_{next(_numbers)}"
+    return lambda: Converting(connections, schema)
+
+
 STORES: Final = {"duckdb": duckdb, "postgres": postgres}
+if os.environ.get(VARIABLE):
+    STORES.update(timescale=timescale, columnstore=columnstore)
 """How each is opened on a place of its own, which the test may do again and again."""

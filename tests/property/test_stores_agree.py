@@ -19,17 +19,21 @@ from appliance.domain.rollup import Rollup
 from appliance.errors import Conflict
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 from appliance.storage.silver_postgres.connections import Connections
-from appliance.storage.silver_postgres.store import PostgresSilver
 from tests.both_databases import ENGLISH
 from tests.postgres import PostgresServer
 from tests.property.test_gold_histories import COLUMNS, EVERY_ROLLUP, QUERIES, STEPS, assert_same
 from tests.silver_batches import Event, amendment, batch, table
+from tests.timescale import Converting, needs_timescale
 
 _schemas = count(1)
 
 
-@pytest.fixture(scope="module")
-def connections(postgres: PostgresServer) -> Iterator[Connections]:
+@pytest.fixture(scope="module", params=["postgres", pytest.param("columnstore", marks=needs_timescale)])
+def connections(request: pytest.FixtureRequest) -> Iterator[Connections]:
+    if request.param == "columnstore":
+        yield request.getfixturevalue("timescale_connections")
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
     shared = Connections(postgres.new_database(ENGLISH), size=3)
     yield shared
     shared.close()
@@ -92,7 +96,7 @@ def both(connections: Connections, *, keyed: bool) -> Iterator[Both]:
     with tempfile.TemporaryDirectory() as folder:
         stores = (
             DuckDbSilver(Path(folder) / "org_1.duckdb"),
-            PostgresSilver(connections, f"dash_org_{next(_schemas)}"),
+            Converting(connections, f"dash_agree_{next(_schemas)}"),
         )
         yield Both(stores, table(keyed=keyed, **COLUMNS))
         for store in stores:
@@ -120,7 +124,7 @@ def test_the_comparison_would_notice_a_row_that_one_store_has_lost(connections: 
     with both(connections, keyed=False) as stores:
         stores.commit([Event(({"temp": 1.0},)) for _ in range(3)])
         stores.check(whole)
-        schema = f"dash_org_{next(_schemas) - 1}"
+        schema = f"dash_agree_{next(_schemas) - 1}"
         with connections.begun("losing a row", "BEGIN") as connection:
             connection.execute(f'DELETE FROM "{schema}"."rows_{stores.table.pipeline_id}" WHERE _seq = 2')
             connection.commit()

@@ -16,6 +16,7 @@ from ui.screens import Screens
 from ui.session import Visit
 from ui.toast import go, toast
 from ui.widgets.card import card
+from ui.widgets.chunking import chunking_card
 from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size
 from ui.widgets.form import Field, text_field
@@ -45,6 +46,8 @@ def register(screens: Screens) -> None:
                 _archive(view.archive)
             _figures(view)
             _pipelines(visit, view)
+            if view.chunking is not None:
+                chunking_card(view.chunking, {one.id: one.name for one in view.pipelines})
             with node("div", css="split"):
                 _rounds(view.rounds, {one.id: one.name for one in view.pipelines})
                 RetentionForm(visit, view.retention).draw()

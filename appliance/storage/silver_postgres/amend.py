@@ -17,6 +17,7 @@ from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import copy, insert_dead, insert_rows
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.supersede import lose
+from appliance.storage.silver_postgres.timescale_changes import ranges_to_remove
 from appliance.storage.silver_postgres.touched import touched
 from appliance.storage.sql.source import rows_of
 
@@ -146,8 +147,8 @@ class _Amending:
         gone = [(seq, item) for seq, item, _ in removed]
         if gone:
             seqs, items = [seq for seq, _ in gone], [item for _, item in gone]
-            places = {"seqs": seqs, "items": items, "least": min(seqs), "greatest": max(seqs)}
-            cursor.execute(_DELETE.format(**self._names), places)
+            for within in ranges_to_remove(cursor, self._id, self._number, seqs):
+                cursor.execute(_DELETE.format(**self._names), {"seqs": seqs, "items": items, **within})
         insert_rows(cursor, self._table, self._place, added)
         if gone or added.num_rows:
             new = list(zip(added["_seq"].to_pylist(), added["_item"].to_pylist(), strict=True))

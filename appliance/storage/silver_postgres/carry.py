@@ -10,6 +10,7 @@ from appliance.storage.silver_postgres import journal, names, partition, periods
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.converting import copy_converted
 from appliance.storage.silver_postgres.places import Place
+from appliance.storage.silver_postgres.timescale_changes import chunk_us
 from appliance.storage.sql.carried import carried
 from appliance.storage.sql.dead_letters import DEAD_COLUMNS
 from appliance.storage.sql.source import Stored, physical_name
@@ -52,7 +53,7 @@ def carry_over(cursor: Cursor, table: Table, live: Place, number: int, first_seq
         "id": table.pipeline_id, "number": number, "live": live.number, "partition": of, "first_seq": first_seq,
         "before": partition.before(of),
     }  # fmt: skip
-    if not table.keyed:
+    if not table.keyed and chunk_us(cursor, table.pipeline_id, number) is None:
         periods.make_like(cursor, table.pipeline_id, live.number, number)
     _copy_rows(cursor, live.stored, columns, own)
     into, dead = (names.tables(table.pipeline_id, one)["dead"] for one in (number, live.number))

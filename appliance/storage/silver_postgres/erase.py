@@ -7,6 +7,7 @@ from typing import Final
 from appliance.components.silver import Table
 from appliance.storage.silver_postgres import gold, journal, names, outcomes, places
 from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.timescale_changes import ranges_to_remove
 from appliance.storage.silver_postgres.touched import touched
 
 _ERASED: Final = 0  # a version that never is
@@ -30,7 +31,9 @@ def _erase(cursor: Cursor, table: Table, number: int, seqs: Sequence[int], now: 
     pipeline_id, named = table.pipeline_id, names.tables(table.pipeline_id, number)
     former = [event for event in outcomes.former(cursor, pipeline_id, number, seqs) if event.was is not None]
     own = {"seqs": list(seqs), "least": min(seqs), "greatest": max(seqs)}
-    times = [time for (time,) in cursor.execute(_ROWS.format(**named), own)]
+    times = []
+    for within in ranges_to_remove(cursor, pipeline_id, number, seqs):
+        times += [time for (time,) in cursor.execute(_ROWS.format(**named), {**own, **within})]
     cursor.execute(_DEAD.format(**named), own)
     outcomes.move(cursor, pipeline_id, number, [(event, "filtered") for event in former])
     became = {event.seq: "filtered" for event in former}

@@ -16,6 +16,7 @@ from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
 from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.reads import source_of
+from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.sql.checksum import select_checksum
 
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
@@ -33,8 +34,8 @@ _SWAP: Final = "UPDATE _pipelines SET live = %(number)s WHERE pipeline_id = %(id
 class PostgresGenerations:
     """The ``generations`` of a PostgresSilver."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, chunks: Chunks = NO_CHUNKS) -> None:
+        self._database, self._chunks = database, chunks
 
     def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True) -> Table:
         """See ``Generations.begin``. What is carried over is as the live generation had it when this began.
@@ -46,15 +47,16 @@ class PostgresGenerations:
 
         def make_live(cursor: Cursor) -> None:
             if places.find(cursor, table.pipeline_id) is None:
-                tables.prepare(cursor, table, None)
+                tables.prepare(cursor, table, None, self._chunks)
 
         def work(cursor: Cursor) -> Table:
             places.hold(cursor, table.pipeline_id)
             live = places.find(cursor, table.pipeline_id)
             number: int = cursor.execute(_NEXT).fetchall()[0][0]
-            tables.create(cursor, table, number, first_seq)
+            tables.create(cursor, table, number, first_seq, self._chunks)
             if carry and first_seq > 1 and live is not None:
-                carry_over(cursor, table, live, number, first_seq)
+                with self._chunks.room_like(cursor, table.pipeline_id, (live.number, number), (1, first_seq - 1)):
+                    carry_over(cursor, table, live, number, first_seq)
             if table.keyed:  # after the rows, which then need not be put into its indexes one by one
                 tables.look_up_keys(cursor, table.pipeline_id, number)
             gold.begin(cursor, table, number)
@@ -104,7 +106,9 @@ class PostgresGenerations:
                 raise places.no_such(table.pipeline_id, number)
             stored = splice.align(cursor, table, live, other)
             stretch = splice.Stretch(first_seq, last_seq, stored)
-            return splice.exchange(cursor, table, splice.Pair(live.number, number), stretch)
+            pair = splice.Pair(live.number, number)
+            with self._chunks.room_to_exchange(cursor, table.pipeline_id, pair, (first_seq, last_seq)):
+                return splice.exchange(cursor, table, pair, stretch)
 
         doing = f"exchanging events {first_seq} to {last_seq} of {table.pipeline_id}"
         return self._database.write(doing, work, table.pipeline_id, Lock.ALONE)

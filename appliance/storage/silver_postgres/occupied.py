@@ -6,6 +6,8 @@ from typing import Final
 from appliance.components.upkeep import StoreSize
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
+from appliance.storage.silver_postgres.timescale_sizes import NOTHING, Occupied, occupied
 
 _MUCH: Final = 0.2  # of a table's rows removed and not yet free
 _TABLES: Final = """
@@ -16,11 +18,11 @@ WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
 _OWNERS: Final = "SELECT pipeline_id FROM _pipelines ORDER BY pipeline_id"
 
 
-def measure(cursor: Cursor) -> StoreSize:
+def measure(cursor: Cursor, chunks: Chunks = NO_CHUNKS) -> StoreSize:
     """Return what the schema occupies. What is free is the server's estimate: rows removed and not written over."""
     pipelines = {PipelineId(pipeline_id): 0 for (pipeline_id,) in cursor.execute(_OWNERS)}
     gold, total, free = dict(pipelines), 0, 0
-    for table, size, dead, live in cursor.execute(_TABLES, {}).fetchall():
+    for table, size, dead, live in _tables(cursor, chunks):
         total += size
         free += size * dead // (dead + live) if dead else 0
         kind, owner = _owner(table)
@@ -29,16 +31,22 @@ def measure(cursor: Cursor) -> StoreSize:
     return StoreSize(total, min(free, max(0, total - 1)), pipelines, gold)
 
 
-def whole(cursor: Cursor) -> int:
+def whole(cursor: Cursor, chunks: Chunks = NO_CHUNKS) -> int:
     """Return what all tables of the schema occupy, with their indexes."""
-    return sum(size for _, size, _, _ in cursor.execute(_TABLES, {}).fetchall())
+    return sum(size for _, size, _, _ in _tables(cursor, chunks))
 
 
-def dead_tables(cursor: Cursor) -> list[str]:
+def dead_tables(cursor: Cursor, chunks: Chunks = NO_CHUNKS) -> list[str]:
     """Return the tables of which many rows are removed and not yet free, the largest first."""
-    found = cursor.execute(_TABLES, {}).fetchall()
-    much = [(size, table) for table, size, dead, live in found if dead > _MUCH * (dead + live)]
+    much = [(size, table) for table, size, dead, live in _tables(cursor, chunks) if dead > _MUCH * (dead + live)]
     return [table for _, table in sorted(much, reverse=True)]
+
+
+def _tables(cursor: Cursor, chunks: Chunks) -> list[tuple[str, int, int, int]]:
+    """Return the name of each table, its bytes, its rows removed and those there; of a hypertable with its chunks."""
+    found = [(table, Occupied(*counts)) for table, *counts in cursor.execute(_TABLES, {}).fetchall()]
+    more = occupied(cursor, chunks)
+    return [(table, *map(sum, zip(own, more.get(table, NOTHING), strict=True))) for table, own in found]
 
 
 def _owner(table: str) -> tuple[str, PipelineId]:

@@ -18,12 +18,13 @@ from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import Stored
 
 _FIND: Final = """
-SELECT number, live, columns, keyed, period, created_at, version FROM _pipelines JOIN _generations USING (pipeline_id)
+SELECT number, live, columns, keyed, period, chunk_us, created_at, version
+FROM _pipelines JOIN _generations USING (pipeline_id)
 WHERE pipeline_id = %(id)s AND number = coalesce(%(number)s::integer, live)
 """
 # With a lock on the generation until the transaction ends: what runs after this sees what who had it before has done.
 _ENTER: Final = """
-SELECT number, live, columns, keyed, period, created_at, version,
+SELECT number, live, columns, keyed, period, chunk_us, created_at, version,
     {how}(hashtextextended(current_schema() || '/' || pipeline_id || '#' || number, 0))::text
 FROM _pipelines JOIN _generations USING (pipeline_id)
 WHERE pipeline_id = %(id)s AND number = coalesce(%(number)s::integer, live)
@@ -34,7 +35,8 @@ _CHANGED: Final = "UPDATE _pipelines SET version = version + 1 WHERE pipeline_id
 
 
 class Place(NamedTuple):
-    """One generation. ``stored``: the columns of its rows; ``period``: how they are partitioned.
+    """One generation. ``stored``: the columns of its rows; ``period``: how they are partitioned;
+    ``chunk_us``: how wide new chunks of theirs are, None: they are no hypertable.
 
     ``version``: changes with whatever is done to tables.
     """
@@ -44,6 +46,7 @@ class Place(NamedTuple):
     stored: Stored
     keyed: bool
     period: Length | None
+    chunk_us: int | None
     created_at: datetime
     version: int
 
@@ -93,9 +96,9 @@ def _place(table: Table, found: Sequence[tuple[Any, ...]]) -> Place | None:
         if table.generation is not None:
             raise no_such(table.pipeline_id, table.generation)
         return None
-    number, live, columns, keyed, period, created_at, version, *_ = found[0]
+    number, live, columns, keyed, period, chunk_us, created_at, version, *_ = found[0]
     length = None if period is None else Length(period)
-    return Place(number, number == live, decoded(columns), keyed, length, created_at, version)
+    return Place(number, number == live, decoded(columns), keyed, length, chunk_us, created_at, version)
 
 
 def no_such(pipeline_id: PipelineId, number: int) -> NotFound:

@@ -12,6 +12,7 @@ FORMAT: Final = 1  # of this schema; one with a greater one was made by a newer 
 # _pipelines.version rises with everything that was done alone: who began before finds out.
 # _generations.columns: the columns of its rows, each with the types it has had, as JSON; keyed: keys can be looked up;
 # period: how long those are that its rows are partitioned by, null where they are not.
+# _generations.period: of native partitions; chunk_us: how wide new chunks of a hypertable are; never both.
 # _periods.name: the partition; null: there is none, and rows of that time are among the rest.
 # _progress, _spans: of a partition of events, which is in the high bits of their numbers, so that nodes that receive
 # beside each other never write the same line. _spans.dead_gone: of the events dead, those whose dead letters retention
@@ -24,7 +25,8 @@ CREATE TABLE IF NOT EXISTS _pipelines (
 );
 CREATE TABLE IF NOT EXISTS _generations (
     pipeline_id text NOT NULL, number integer NOT NULL, first_seq bigint NOT NULL, created_at timestamptz NOT NULL,
-    columns text NOT NULL, keyed boolean NOT NULL, period text, PRIMARY KEY (pipeline_id, number)
+    columns text NOT NULL, keyed boolean NOT NULL, period text, chunk_us bigint,
+    PRIMARY KEY (pipeline_id, number)
 );
 CREATE TABLE IF NOT EXISTS _periods (
     pipeline_id text NOT NULL, generation integer NOT NULL, starts timestamptz NOT NULL, ends timestamptz NOT NULL,

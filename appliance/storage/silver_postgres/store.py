@@ -26,6 +26,9 @@ from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
 from appliance.storage.silver_postgres.summaries import Summaries
+from appliance.storage.silver_postgres.timescale import find
+from appliance.storage.silver_postgres.timescale_chunks import Chunks
+from appliance.storage.silver_postgres.timescale_wanted import Wanted
 from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
 
 T = TypeVar("T")
@@ -40,14 +43,15 @@ class PostgresSilver:
     """SilverStore in the schema ``name``, which is made where it is not there; any number of nodes may have it open.
 
     ``writing``, ``reading``: connections to the database, the same for both if only one is given; not closed with the
-    store. ``timeout_secs``: for a read that does not name its own.
+    store. ``timeout_secs``: for a read that does not name its own. ``timescale``: what of TimescaleDB is used where the
+    database has it by the time the store is opened.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
         ConfigError: the role may not do what it has to, or the database cannot hold every text.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         writing: Connections,
         name: str,
@@ -55,17 +59,19 @@ class PostgresSilver:
         reading: Connections | None = None,
         timeout_secs: float = 15.0,
         clock: Clock = utc_now,
+        timescale: Wanted | None = None,
     ) -> None:
         self._database = Database(name, writing, reading or writing)
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
+        self._chunks = Chunks(self._database.run("looking for TimescaleDB", find), timescale)
         self._golds, self._periods = gold.Ready(), Periods()
         self._summaries = Summaries(self._database)
         self._clock = clock
         self._reads = Reads(self._database, timeout_secs)
-        self.generations = PostgresGenerations(self._database)
+        self.generations = PostgresGenerations(self._database, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
-        self.upkeep = PostgresUpkeep(self._database, clock)
+        self.upkeep = PostgresUpkeep(self._database, clock, self._chunks)
 
     def prepare(self, table: Table) -> None:
         """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
@@ -76,7 +82,7 @@ class PostgresSilver:
         def work(cursor: Cursor) -> None:
             place = places.find_of(cursor, table)
             if not tables.prepared(cursor, table, place):
-                tables.prepare(cursor, table, place)
+                tables.prepare(cursor, table, place, self._chunks)
 
         doing = f"preparing the rows of {table.pipeline_id}"
         if not self._database.write(doing, look, table.pipeline_id):
@@ -100,7 +106,8 @@ class PostgresSilver:
 
         def work(cursor: Cursor, place: Place) -> Progress:
             self._periods.make(cursor, table, place, batch.rows, self._clock())
-            return commit(cursor, batch, place)
+            with self._chunks.room(cursor, table.pipeline_id, place, batch.rows):
+                return commit(cursor, batch, place)
 
         try:
             done = self._prepared(table, how, work, "storing rows of")

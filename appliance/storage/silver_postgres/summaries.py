@@ -15,10 +15,13 @@ from appliance.storage.silver_postgres.database import Database
 
 _DUE: Final = 100_000  # rows, which are read in some 20 ms
 _PATIENCE: Final = "SET LOCAL lock_timeout TO 100"  # a vacuum under way sums up too, and would be ended by who waits
+# Partitions and chunks alike inherit from the table.
 _SUM_UP: Final = """
-SELECT brin_summarize_new_values(indexrelid) FROM pg_partition_tree(%(rows)s::regclass) AS part
-JOIN pg_index ON indrelid = part.relid JOIN pg_class ON pg_class.oid = indexrelid
-JOIN pg_am ON pg_am.oid = relam AND amname = 'brin' WHERE isleaf
+SELECT brin_summarize_new_values(indexrelid)
+FROM (SELECT %(rows)s::regclass AS relid UNION ALL
+      SELECT inhrelid FROM pg_inherits WHERE inhparent = %(rows)s::regclass) AS part
+JOIN pg_index ON indrelid = part.relid JOIN pg_class ON pg_class.oid = indexrelid AND relkind = 'i'
+JOIN pg_am ON pg_am.oid = relam AND amname = 'brin'
 """
 
 

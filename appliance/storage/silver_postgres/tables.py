@@ -5,11 +5,22 @@ from typing import Final
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.storage.silver_postgres import gold, journal, names, partition, periods, places, progress
+from appliance.storage.silver_postgres import (
+    gold,
+    journal,
+    names,
+    partition,
+    periods,
+    places,
+    progress,
+    timescale_views,
+)
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.gold_sheets import existing
 from appliance.storage.silver_postgres.length import Length
 from appliance.storage.silver_postgres.places import Place
+from appliance.storage.silver_postgres.timescale_changes import take_apart
+from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.sql.columns import check, covers
 from appliance.storage.sql.gold import gold_prefix, golds_of
 from appliance.storage.sql.scope import SYSTEM_FIELDS
@@ -34,7 +45,7 @@ _BY_EVENT: Final = "CREATE INDEX ON {dead} (seq)"
 _BY_AGE: Final = "CREATE INDEX ON {dead} (received_at)"
 _KEYS: Final = ("CREATE {unique} INDEX ON {rows} (_key)", "CREATE INDEX ON {rows} (_seq)")
 _PARTITIONED: Final = """
-SELECT period IS NOT NULL FROM _generations WHERE pipeline_id = %(id)s AND number = %(number)s
+SELECT period IS NOT NULL OR chunk_us IS NOT NULL FROM _generations WHERE pipeline_id = %(id)s AND number = %(number)s
 """
 _FIRST_IS_LIVE: Final = """
 INSERT INTO _pipelines (pipeline_id, live) VALUES (%(id)s, %(number)s) ON CONFLICT DO NOTHING
@@ -47,7 +58,7 @@ _COLUMNS: Final = "UPDATE _generations SET columns = %(columns)s WHERE pipeline_
 _KEYED: Final = "UPDATE _generations SET keyed = true WHERE pipeline_id = %(id)s AND number = %(number)s"
 
 
-def prepare(cursor: Cursor, table: Table, place: Place | None) -> None:
+def prepare(cursor: Cursor, table: Table, place: Place | None, chunks: Chunks = NO_CHUNKS) -> None:
     """Make the generation's tables and rollups, or add and widen columns. Alone with the pipeline.
 
     Raises:
@@ -55,7 +66,7 @@ def prepare(cursor: Cursor, table: Table, place: Place | None) -> None:
     """
     number = place.number if place else 1
     if place is None:
-        create(cursor, table, number)
+        create(cursor, table, number, chunks=chunks)
     else:
         extend(cursor, table, number, place.stored)
     if table.keyed and not (place and place.keyed):
@@ -77,20 +88,23 @@ def stores(table: Table, place: Place) -> bool:
     return covers(table, place.stored) and (place.keyed or not table.keyed)
 
 
-def create(cursor: Cursor, table: Table, number: int, first_seq: int = 1) -> None:
+def create(cursor: Cursor, table: Table, number: int, first_seq: int = 1, chunks: Chunks = NO_CHUNKS) -> None:
     """Make an empty generation, the live one if it is the first."""
     check(table, {})
+    native = not table.keyed and not chunks.used
     named = names.tables(table.pipeline_id, number)
     typed = "".join(f", {_typed(column.name, column.type)}" for column in table.columns)
-    partitioned = "" if table.keyed else "PARTITION BY RANGE (_time)"
+    partitioned = "PARTITION BY RANGE (_time)" if native else ""
     for statement in (_ROWS, _RANGES, _DEAD, _BY_EVENT, _BY_AGE):
         cursor.execute(statement.format(**named, columns=typed, partitioned=partitioned), {})
-    if not table.keyed:
+    if native:
         periods.make_rest(cursor, table.pipeline_id, number)
     own = {"id": table.pipeline_id, "number": number}
     cursor.execute(_FIRST_IS_LIVE, own)
-    columns, period = places.encoded(columns_of(table)), None if table.keyed else Length.MONTH.value
+    columns, period = places.encoded(columns_of(table)), Length.MONTH.value if native else None
     cursor.execute(_BEGUN, {**own, "first_seq": first_seq, "columns": columns, "period": period})
+    if chunks.used and not table.keyed:
+        chunks.make(cursor, table.pipeline_id, number)
     progress.begin(cursor, table.pipeline_id, number, first_seq - 1, partition.of(first_seq - 1))
 
 
@@ -126,12 +140,14 @@ def look_up_keys(cursor: Cursor, pipeline_id: PipelineId, number: int) -> None:
     (partitioned,) = cursor.execute(_PARTITIONED, own).fetchall()[0]
     for statement in _KEYS:
         cursor.execute(statement.format(**named, unique="" if partitioned else "UNIQUE"), {})
+    take_apart(cursor, pipeline_id, number)
     cursor.execute(_KEYED, own)
 
 
 def remove(cursor: Cursor, pipeline_id: PipelineId, number: int) -> None:
     """Remove a generation. Alone with the pipeline."""
     gold.drop(cursor, pipeline_id, number)
+    timescale_views.drop(cursor, pipeline_id, number)
     for table in names.tables(pipeline_id, number).values():
         cursor.execute(f"DROP TABLE IF EXISTS {table}", {})
     own = {"id": pipeline_id, "number": number}

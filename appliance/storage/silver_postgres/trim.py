@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from appliance.components.silver import Table
-from appliance.storage.silver_postgres import gold, names, periods
+from appliance.storage.silver_postgres import gold, names, periods, timescale_trim
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.journal import micros
 
@@ -70,6 +70,7 @@ def trim(cursor: Cursor, table: Table, number: int, before: datetime, up_to: int
         going = _ROWS_GONE.format(**named, distinct="DISTINCT" if exploded else "")
         _count(cursor, "gone", going, {**own, "last": last})
         periods.drop_before(cursor, table.pipeline_id, number, before, own["up_to"])
+        timescale_trim.drop_before(cursor, table.pipeline_id, number, before, own["up_to"])
         cursor.execute(_DELETE_ROWS.format(**named), own)
     cursor.execute(_LETTERS_GONE.format(**named), own)
     _count(cursor, "dead_gone", "SELECT seq FROM letters_gone", own)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
 import structlog
 
 from appliance.components.silver import Progress, Table
@@ -17,6 +18,10 @@ from appliance.storage.silver_postgres.erase import erase
 from appliance.storage.silver_postgres.length import length_for
 from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.occupied import dead_tables, measure, whole
+from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
+from appliance.storage.silver_postgres.timescale_columns import Columnstore
+from appliance.storage.silver_postgres.timescale_sizes import chunking
+from appliance.storage.silver_postgres.timescale_views import Views
 from appliance.storage.silver_postgres.trim import trim
 from appliance.storage.sql.postgresql import quoted
 
@@ -28,8 +33,9 @@ log = structlog.get_logger("silver")
 class PostgresUpkeep:
     """The ``upkeep`` of a PostgresSilver."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock, chunks: Chunks = NO_CHUNKS) -> None:
+        self._database, self._clock, self._chunks = database, clock, chunks
+        self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         def work(cursor: Cursor) -> int:
@@ -50,8 +56,16 @@ class PostgresUpkeep:
 
         return self._database.write(f"erasing events of {table.pipeline_id}", work, table.pipeline_id, Lock.ALONE)
 
+    def arrange(self, table: Table, now: datetime) -> int:
+        converted = self._columnstore.arrange(table, now)
+        self._views.keep(table, now)
+        return converted
+
     def size(self) -> StoreSize:
-        return self._database.read("measuring the row store", _MEASURING_SECS, measure)
+        def work(cursor: Cursor) -> StoreSize:
+            return msgspec.structs.replace(measure(cursor, self._chunks), chunking=chunking(cursor, self._chunks))
+
+        return self._database.read("measuring the row store", _MEASURING_SECS, work)
 
     def compact(self) -> Compacted:
         """See ``Upkeep.compact``: the server frees the space of removed rows, and gives back what is at the end.
@@ -59,14 +73,17 @@ class PostgresUpkeep:
         Tables are read and written all the while; only those of which much was removed are looked at. It needs no disk.
         """
         began, doing = time.monotonic(), "compacting the row store"
-        before = self._database.read(doing, _MEASURING_SECS, whole)
-        for name in self._database.read(doing, _MEASURING_SECS, dead_tables):
+        before = self._database.read(doing, _MEASURING_SECS, self._whole)
+        for name in self._database.read(doing, _MEASURING_SECS, lambda cursor: dead_tables(cursor, self._chunks)):
             told = f"{quoted(self._database.schema)}.{quoted(name)}"
             self._database.outside(doing, f"VACUUM (ANALYZE) {told}")
-        after = self._database.read(doing, _MEASURING_SECS, whole)
+        after = self._database.read(doing, _MEASURING_SECS, self._whole)
         done = Compacted(before, after, time.monotonic() - began)
         log.info("silver.compacted", schema=self._database.schema, before=done.before_bytes, after=done.after_bytes)
         return done
+
+    def _whole(self, cursor: Cursor) -> int:
+        return whole(cursor, self._chunks)
 
 
 _: type[Upkeep] = PostgresUpkeep
