@@ -125,10 +125,10 @@ def restore(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, first_
 
 def rebuild(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
     """Count every row again. What ``trim`` kept of rows that are gone stays."""
-    rows, golds = Rows(cursor, table, number), _each(table, number)
-    for place, gold in enumerate(golds):
+    rows = Rows(cursor, table, number)
+    for gold in _each(table, number):
         clear(cursor, gold)
-        count(rows, gold, golds[:place])
+        count(rows, gold, ())  # not from a finer one, which has what is kept as well
 
 
 def drop(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int | None = None) -> None:

@@ -150,10 +150,10 @@ def restore(cursor: Cursor, table: Table, number: int, first_seq: int, last_seq:
 
 def rebuild(cursor: Cursor, table: Table, number: int) -> None:
     """Count every row again. What ``trim`` kept of rows that are gone stays."""
-    rows, golds = Rows(cursor, table, number), _each(table, number)
-    for place, gold in enumerate(golds):
+    rows = Rows(cursor, table, number)
+    for gold in _each(table, number):
         sheets.lock(cursor, gold_prefix(table.pipeline_id, number))
-        count(rows, gold, golds[:place])
+        count(rows, gold, ())  # not from a finer one, which has what is kept as well
 
 
 def drop(cursor: Cursor, pipeline_id: PipelineId, number: int | None = None) -> None:

@@ -47,19 +47,28 @@ def test_partial_counts_are_merged_before_they_are_many(silver: DuckDbSilver) ->
     assert (answer.schema.metadata[b"source"], answer.column("rows").to_pylist()) == (b"gold:spread", [6_000])
 
 
-def test_counting_again_from_nothing_gives_the_same(silver: DuckDbSilver) -> None:
-    silver.prepare(COUNTED)
-    silver.commit(batch(COUNTED, 1, [row(device="a", n=n) for n in range(500)]))
-    silver.upkeep.trim(COUNTED, START + timedelta(seconds=90))
-    before = silver.aggregate(COUNTED, COUNT).to_pylist()
+HOURLY = replace(SPREAD, name="hourly", bucket="1h")
+BY_HOUR = Aggregation(measures=COUNT.measures, bucket_us=3_600_000_000)
+
+
+@pytest.mark.parametrize("rollups", [(SPREAD,), (SPREAD, HOURLY)], ids=["one", "and one that it covers"])
+def test_counting_again_from_nothing_gives_the_same(silver: DuckDbSilver, rollups: tuple[Rollup, ...]) -> None:
+    counted = replace(PLAIN, rollups=rollups)
+    silver.prepare(counted)
+    silver.commit(batch(counted, 1, [row(device="a", n=n) for n in range(500)]))
+    silver.upkeep.trim(counted, START + timedelta(seconds=90))
+    before = silver.aggregate(counted, BY_HOUR).to_pylist()
 
     def work(cursor: Any) -> None:
         cursor.execute("BEGIN")
-        gold.rebuild(cursor, COUNTED, 1)
+        gold.rebuild(cursor, counted, 1)
         cursor.execute("COMMIT")
 
     silver._writer.run("counting again", work)
-    assert silver.aggregate(COUNTED, COUNT).to_pylist() == before == [{"rows": 500}]
+    answer = silver.aggregate(counted, BY_HOUR)
+    assert answer.schema.metadata[b"source"] == f"gold:{rollups[-1].name}".encode()
+    assert answer.to_pylist() == before
+    assert sum(answer.column("rows").to_pylist()) == 500
 
 
 def test_no_rollups_no_tables(silver: DuckDbSilver) -> None:
