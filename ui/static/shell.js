@@ -166,7 +166,7 @@ define("health", (el) => {
     el.lastElementChild.textContent = words;
   };
   look();
-  const timer = setInterval(look, 30_000);
+  const timer = setInterval(look, 10_000);
   feed.addEventListener("state", look);
   return () => {
     clearInterval(timer);
