@@ -56,6 +56,11 @@ class Holding:
         held = self._held.get(name)
         return held[0] if held is not None and self._elapsed() < held[1] else None
 
+    def granted(self, name: str) -> Lease | None:
+        """Return the lease as it was granted last, overdue or not."""
+        held = self._held.get(name)
+        return held[0] if held is not None else None
+
     def names(self) -> set[str]:
         """Return all that is held, overdue or not."""
         return set(self._held)

@@ -28,7 +28,11 @@ def kind_of(name: str) -> str:
 
 class LeaseKeeper:
     """``wanted``: all leases there should be, whoever holds them. ``changed`` is awaited with a name and whether it is
-    held from now on; when it returns after False, the work under the lease has stopped."""
+    held from now on; when it returns after False, the work under the lease has stopped.
+
+    A node that was alone when the database went away works on beyond the time of its leases: nobody is there who could
+    take them over, and nobody can come, since that takes the database.
+    """
 
     def __init__(self, store: LeaseStore, life: str, workers: Workers, wanted: Wanted, changed: Changed) -> None:
         self._store, self._life, self._workers = store, life, workers
@@ -39,10 +43,16 @@ class LeaseKeeper:
         self.draining = False
         self.changes = 0  # leases taken and lost since the start, for the metrics
         self._failing = False
+        self._asking = False  # a round is under way, perhaps one that waits for a database that is away
+        self._alone = False  # at the last look
 
     def lease(self, name: str) -> Lease | None:
         """Return the lease if this node may act under it at this very moment, else None."""
-        return self._holding.lease(name)
+        return self._holding.lease(name) or (self._holding.granted(name) if self._cut_off else None)
+
+    @property
+    def _cut_off(self) -> bool:
+        return self._alone and (self._failing or self._asking)
 
     @property
     def count(self) -> int:
@@ -69,13 +79,16 @@ class LeaseKeeper:
             log.warning("leases.not_released", error=str(error))
 
     async def _try_round(self) -> None:
+        self._asking = True
         try:
             await self.round()
         except DashError as error:
             if not self._failing:
-                log.warning("leases.unreachable", error=str(error))
+                log.warning("leases.unreachable", error=str(error), alone=self._alone)
             self._failing = True
             return
+        finally:
+            self._asking = False
         if self._failing:
             log.info("leases.reachable")
         self._failing = False
@@ -94,6 +107,7 @@ class LeaseKeeper:
             # Taken by a question whose answer got lost, or stopped as overdue meanwhile: begun anew, by a new epoch.
             await run("control", self._store.release, strange)
         survey = await run("control", self._store.survey)
+        self._alone = all(one.life == self._life for one in survey.sharers)
         move = self._move(survey)
         if move.release:
             await self._stop(move.release)
@@ -146,6 +160,9 @@ class LeaseKeeper:
         """Stop what is overdue, whatever the rounds wait for at that moment."""
         while True:
             await rung(self._held_again, self._holding.secs_left())
-            if overdue := self._holding.overdue():
+            overdue = self._holding.overdue()
+            if overdue and self._cut_off:
+                await asyncio.sleep(ROUND_SECS)
+            elif overdue:
                 log.warning("leases.overdue", count=len(overdue))
                 await self._stop(overdue)

@@ -29,6 +29,14 @@ def connected(tmp_path_factory: pytest.TempPathFactory, server: PostgresServer) 
     one.stop()
 
 
+def received(one: RunningAppliance) -> int:
+    """Return how many events of this host's metrics have come in so far."""
+    with one.client() as client:
+        return sum(
+            pipeline["live"]["ledger"]["received"] for pipeline in client.get("/api/v1/pipelines").json()["items"]
+        )
+
+
 def until_back(one: RunningAppliance) -> None:
     deadline = time.monotonic() + 30
     while httpx.get(f"{one.url}/readyz?part=database", trust_env=False).status_code != 200:
@@ -46,6 +54,7 @@ def test_screens_show_what_was_known_and_say_so(
     assert page.locator("#outage").count() == 0
     page.get_by_role("link", name="this-host").click()
     page.wait_for_selector("html[data-ready]")
+    assert received(connected) > 0
     server.stop()
     try:
         page.goto(connected.url + "/pipelines")
@@ -54,6 +63,9 @@ def test_screens_show_what_was_known_and_say_so(
         shoot(page, "outage-pipelines-dark-390")
         page.get_by_role("link", name="this-host").click()  # looked at before: its page shows on
         expect(page.locator("#outage")).to_contain_text("events are received and kept", timeout=30_000)
+        before = received(connected)
+        page.wait_for_timeout(10_000)  # longer than a lease lasts
+        assert received(connected) > before  # it is polled on
         expect(page.locator("#main h1")).to_have_text("this-host")
         page.emulate_media(color_scheme="light")
         page.set_viewport_size({"width": 1440, "height": 900})
