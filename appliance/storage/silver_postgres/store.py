@@ -7,7 +7,8 @@ import pyarrow as pa
 import structlog
 
 from appliance.components.letters import Amendment
-from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, SilverStore, Table
+from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
+from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -26,6 +27,7 @@ from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
 from appliance.storage.silver_postgres.summaries import Summaries
+from appliance.storage.silver_postgres.transfer import PostgresTransfer
 from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
 
 T = TypeVar("T")
@@ -66,6 +68,7 @@ class PostgresSilver:
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
         self.upkeep = PostgresUpkeep(self._database, clock)
+        self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
     def prepare(self, table: Table) -> None:
         """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
@@ -175,4 +178,4 @@ class PostgresSilver:
         )
 
 
-_: type[SilverStore] = PostgresSilver
+_: type[Transferable] = PostgresSilver
