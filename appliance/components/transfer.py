@@ -13,6 +13,8 @@ from appliance.components.silver import Progress, SilverStore, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
 
+SHEET: Final = b"sheet"  # in the metadata of a part of ``Share.KEPT``: the sheet it is of
+
 
 class Share(Enum):
     """A share of what there is of a pipeline, in the order in which they are moved."""
@@ -62,7 +64,8 @@ SHARE_SCHEMAS: Final[Mapping[Share, pa.Schema]] = {
 def rows_schema(columns: Mapping[str, FieldType]) -> pa.Schema:
     """Return the columns of ``Share.ROWS``. ``columns``: the physical ones, by what ``physical_name`` calls them."""
     system = [
-        ("_time", INSTANT), ("_seq", pa.int64()), ("_item", pa.int32()), ("_key", pa.binary(16)), ("_extra", pa.string()),
+        ("_time", INSTANT), ("_seq", pa.int64()), ("_item", pa.int32()), ("_key", pa.binary(16)),
+        ("_extra", pa.string()),
     ]  # fmt: skip
     return pa.schema([*system, *((name, ARROW_TYPES[kind]) for name, kind in columns.items())])
 

@@ -1,4 +1,4 @@
-"""What two stores hold, compared over both readings: whatever database they are in, it is the same Arrow that is read."""
+"""What two stores hold, compared over both readings: whatever database they are in, the same Arrow is read."""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -7,8 +7,7 @@ from typing import Final, NamedTuple
 import duckdb
 import pyarrow as pa
 
-from appliance.components.transfer import Share
-from appliance.storage.sql.transferred import SHEET
+from appliance.components.transfer import SHEET, Share
 
 _DAY_US: Final = 86_400_000_000
 _EPOCH: Final = date(1970, 1, 1)
@@ -51,7 +50,7 @@ class Contents:
         sheet = (part.schema.metadata or {}).get(SHEET, b"").decode()
         names = [f"c{place}" for place in range(part.num_columns)]
         day = _OF_DAY.get(share, "NULL")
-        told = {old: new for old, new in zip(part.column_names, names, strict=True)}
+        told = dict(zip(part.column_names, names, strict=True))
         for field in ("_time", "received_at"):
             day = day.replace(f"({field})", f"({told.get(field, field)})")
         each = ", ".join(f"sum(hash({name}))" for name in names)

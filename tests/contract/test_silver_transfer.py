@@ -54,7 +54,7 @@ def moved(pair: Pair, of: Table) -> None:
     target.begin(of, stock)
     for share in Share:
         for part in source.read(of, stock, share):
-            part = target.storable(part)  # noqa: PLW2901 - as the one that moves does
+            part = target.storable(part)
             read.add(share, part)
             target.write(of, stock, share, part)
     target.finish(of, stock)
@@ -90,9 +90,8 @@ def test_the_ledger_the_letters_and_what_retention_removed(pair: Pair) -> None:
     source.commit(batch(PLAIN, 5, [row(n=5), Event(({"n": 6}, {"n": 7})), dead("missing")], version=2))
     assert source.upkeep.trim(PLAIN, START + timedelta(seconds=2)) == 1
     moved(pair, PLAIN)
-    assert [(one.first_seq, one.last_seq, one.stored, one.gone) for one in target.generations.spans(PLAIN.pipeline_id)] == [
-        (1, 4, 2, 1), (5, 7, 2, 0)
-    ]  # fmt: skip
+    spans = target.generations.spans(PLAIN.pipeline_id)
+    assert [(one.first_seq, one.last_seq, one.stored, one.gone) for one in spans] == [(1, 4, 2, 1), (5, 7, 2, 0)]
     assert rows_in(target, PLAIN, "_seq", "n") == [(2, 2), (5, 5), (6, 6), (6, 7)]
     assert target.letters.seqs(PLAIN.pipeline_id, LetterFilter(), 0, 10) == [3, 7]
     assert target.letters.count([PLAIN.pipeline_id]) == source.letters.count([PLAIN.pipeline_id])
@@ -171,7 +170,7 @@ COUNTED = Table(
 
 
 def test_rollups_keep_what_they_counted_of_rows_that_are_gone(pair: Pair) -> None:
-    source, target = pair
+    source = pair[0]
     events = [row(device="ab"[n % 2], n=n, _time=START + timedelta(minutes=n)) for n in range(90)]
     early = [row(device="a", n=-5, _time=datetime(1969, 6, 1, 12, tzinfo=UTC))]
     source.commit(batch(COUNTED, 1, [*early, *events]))

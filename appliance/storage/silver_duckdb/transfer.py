@@ -78,7 +78,7 @@ class DuckDbTransfer:
                 return
             schema = SHARE_SCHEMAS[share] if share is not Share.ROWS else rows_schema(physical_columns(stock))
             selected = ", ".join(_selected(field.name, field.type) for field in schema)
-            statement = f"SELECT {selected} {_FROM[share].format(**_names(stock))}{_ORDERS.get(share, '')}"  # noqa: S608
+            statement = f"SELECT {selected} {_FROM[share].format(**_names(stock))}{_ORDERS.get(share, '')}"
             found = cursor.sql(statement, params=_own(stock) if "$" in statement else None)
             with found.to_arrow_reader(_AT_ONCE) as parts:
                 for part in parts:
@@ -154,7 +154,7 @@ def _stock(cursor: duckdb.DuckDBPyConnection, pipeline_id: str, number: int, fir
 
 
 def _count(cursor: duckdb.DuckDBPyConnection, stock: Stock, share: Share) -> int:
-    statement = f"SELECT count(*) {_FROM[share].format(**_names(stock))}"  # noqa: S608 - named constants, quoted
+    statement = f"SELECT count(*) {_FROM[share].format(**_names(stock))}"
     own: dict[str, Any] = _own(stock) if "$" in statement else {}
     return int(cursor.execute(statement, own).fetchall()[0][0])
 

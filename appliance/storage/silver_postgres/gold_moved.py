@@ -56,13 +56,13 @@ def read(cursor: Cursor, table: Table, number: int) -> Iterator[pa.Table]:
 
 
 def write(cursor: Cursor, table: Table, number: int, part: pa.Table) -> None:
-    """Put in what a sheet has kept; one that is not declared any more is left out. All goes as text by way of a table."""
+    """Put in what a sheet has kept, by way of a table of texts; a sheet not declared any more is left out."""
     name = sheet_name(part)
     found = {sheet.name: sheet for gold in golds_of(table, number) for sheet in gold.sheets}
     if name not in found or name not in gold_sheets.existing(cursor, gold_prefix(table.pipeline_id, number)):
         return
     places = _places(found[name])
-    types = dict(cursor.execute(_TYPES, {"sheet": gold_sheets.DIALECT.quoted(name)}).fetchall())
+    types: dict[str, str] = dict(cursor.execute(_TYPES, {"sheet": gold_sheets.DIALECT.quoted(name)}).fetchall())
     cursor.execute(_STAGED.format(fields=", ".join(f"{quoted(field)} text" for field in part.column_names)), {})
     names = ", ".join(map(quoted, part.column_names))
     copy(cursor, f"moved ({names})", pa.table({field: part[field].cast(pa.string()) for field in part.column_names}))

@@ -1,6 +1,7 @@
 """Pipelines taken out of the organisation's schema, and put into it, as they are."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -82,7 +83,7 @@ class PostgresTransfer:
             return
         stretches = moved.Stretches(stock, share)
         while (bounds := stretches.next()) is not None:
-            part = self._database.read(doing, _SECS, lambda cursor, of=bounds: moved.read(cursor, stock, share, of))
+            part = self._database.read(doing, _SECS, partial(moved.read, stock=stock, share=share, bounds=bounds))
             stretches.had(part)
             if part.num_rows:
                 yield part

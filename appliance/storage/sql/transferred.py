@@ -7,13 +7,12 @@ import pyarrow as pa
 
 from appliance.components.arrow import ARROW_TYPES, INSTANT
 from appliance.components.silver import Column, Table
-from appliance.components.transfer import Stock
+from appliance.components.transfer import SHEET, Stock
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.gold import Op, Sheet, State
 from appliance.storage.sql.source import physical_name
 
-SHEET: Final = b"sheet"  # in the metadata of a part: the sheet it is of
 WHOLE: Final = pa.decimal128(38, 0)  # sums of integers; and places, as DuckDB numbers them
 _COUNTS: Final = frozenset({Op.ROWS, Op.SEQ, Op.COUNT})
 
