@@ -115,10 +115,14 @@ def test_moving_by_command(tmp_path: Path, server: PostgresServer) -> None:
     assert (dry.returncode, dry.stdout.splitlines()[-1]) == (
         0, "nothing was changed: leave --dry-run out to move it",
     )  # fmt: skip
+    assert json.loads(one.run("database", "move", "--to", url, "--dry-run", "--json").stdout)["pipelines"] == []
     done = one.run("database", "move", "--to", url)
     assert done.returncode == 0, done.stderr
+    assert "moved and compared: 0 rows and 0 dead letters of 0 pipelines" in done.stdout
     assert "next: set DASH_DATABASE_URL" in done.stdout
     refused = one.run("verify")
     assert (refused.returncode, "no database is set" in refused.stderr) == (70, True)
     there = RunningAppliance(tmp_path, environment={"DASH_DATABASE_URL": url})
     assert there.run("verify").stdout == "fine: 0 pipelines, 0 events\n"
+    assert there.run("database", "accept-loss").stdout == "nothing is lost: there is nothing to give up\n"
+    assert "--json" in one.run("database", "move", "--help").stdout
