@@ -44,7 +44,7 @@ from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
-from appliance.placing import open_control, place_of
+from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
@@ -52,7 +52,7 @@ from appliance.settings import Settings
 from appliance.settings.declared import declared
 from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.control import audit, given_up
+from appliance.storage.control import audit, given_up, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
 
@@ -276,6 +276,28 @@ def _expired(settings: Settings, pipeline_ids: Sequence[PipelineId]) -> dict[Pip
             return {one: (await asyncio.to_thread(bronze.upkeep.first_seq, one)) - 1 for one in pipeline_ids}
         finally:
             await bronze.close()
+
+    return asyncio.run(look())
+
+
+def examine_rows(settings: Settings) -> list[Behind]:
+    """Return which rows of a stopped appliance are behind what it received; the caller owns the data directory.
+
+    Nothing where rows are in files, which are refilled, and where another version made the database.
+    """
+    access = access_of(settings)
+    if access is None or not (settings.server.data_dir / ELSEWHERE).exists():
+        return []
+    plane = ControlPlane.look(access)
+    try:
+        if plane.read_now(lambda tx: schema.revision(tx.connection(), access.schema)) != schema.HEAD:
+            return []
+    finally:
+        plane.close()
+
+    async def look() -> list[Behind]:
+        async with opened(settings) as it:
+            return await behind.look(it, await it.services.pipelines.stored())
 
     return asyncio.run(look())
 

@@ -18,6 +18,7 @@ ALL = (
     "replay",
     "gold",
     "postgresql",
+    "moving",
     "idle",
     "chain",
     "lineage",

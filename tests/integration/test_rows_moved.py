@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from appliance import behind, moving
+from appliance.cli import examinations
 from appliance.components.feed import FeedPlace
 from appliance.components.silver import Order, RecordQuery
 from appliance.compose import opened
@@ -217,12 +218,19 @@ async def test_rows_that_cannot_be_made_again_are_not_lost_silently(tmp_path: Pa
     assert not kept_elsewhere(tmp_path)
     moving.carry_out(order(embedded, database_url), silent, silent)  # the control: with rows nothing is in the way
     await checked(there)
+    assert await asyncio.to_thread(lambda: list(examinations.rows(there))) == []
     with psycopg.connect(database_url) as connection:
         (schema,) = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'dash_org%'").fetchone()
         connection.execute(f"DROP SCHEMA {schema} CASCADE")
     with pytest.raises(FatalError, match=f"one: events 1 to {gone}") as caught:
         await checked(there)
     assert "database move --to DSN" in caught.value.hint
+    told = await asyncio.to_thread(lambda: [(one.state, one.message) for one in examinations.rows(there)])
+    assert told == [
+        ("bad", "one: rows of events 1 to 40 are missing, and Bronze has those events no more: it does not start"),
+        ("warning", "two: the next start makes the rows of 40 events again"),
+        ("warning", "three: the next start makes the rows of 40 events again"),
+    ]
     assert [(one.name, one.again) for one in await behinds(there)] == [("one", 40 - gone), ("two", 40), ("three", 40)]
 
 

@@ -23,6 +23,9 @@ from appliance.storage.sql.transferred import column_history, physical_columns
 
 _SECS: Final = 86_400.0  # reading a store from end to end takes as long as it takes
 _AT_ONCE: Final = 122_880  # rows: what DuckDB puts into one row group
+_LEAST_AT_ONCE: Final = 2_048  # DuckDB hands over no fewer
+_BYTES_AT_ONCE: Final = 64 << 20  # about
+_LOOKED_AT: Final = 1_000  # rows, to know how wide they are
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LIVE: Final = """
 SELECT pipeline_id, number, first_seq, epoch_us(created_at), (SELECT last FROM _numbers), seq, stored, filtered,
@@ -79,8 +82,9 @@ class DuckDbTransfer:
             schema = SHARE_SCHEMAS[share] if share is not Share.ROWS else rows_schema(physical_columns(stock))
             selected = ", ".join(_selected(field.name, field.type) for field in schema)
             statement = f"SELECT {selected} {_FROM[share].format(**_names(stock))}{_ORDERS.get(share, '')}"
-            found = cursor.sql(statement, params=_own(stock) if "$" in statement else None)
-            with found.to_arrow_reader(_AT_ONCE) as parts:
+            own = _own(stock) if "$" in statement else None
+            first = cursor.sql(f"{statement} LIMIT {_LOOKED_AT}", params=own).to_arrow_table()
+            with cursor.sql(statement, params=own).to_arrow_reader(_at_once(first)) as parts:
                 for part in parts:
                     yield pa.Table.from_batches([part]).cast(schema)
 
@@ -157,6 +161,12 @@ def _count(cursor: duckdb.DuckDBPyConnection, stock: Stock, share: Share) -> int
     statement = f"SELECT count(*) {_FROM[share].format(**_names(stock))}"
     own: dict[str, Any] = _own(stock) if "$" in statement else {}
     return int(cursor.execute(statement, own).fetchall()[0][0])
+
+
+def _at_once(first: pa.Table) -> int:
+    """Return how many rows like those of ``first`` fit into memory."""
+    width = max(1, first.nbytes // max(1, first.num_rows))
+    return min(_AT_ONCE, max(_LEAST_AT_ONCE, _BYTES_AT_ONCE // width))
 
 
 def _selected(name: str, kind: pa.DataType) -> str:
