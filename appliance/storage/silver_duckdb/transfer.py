@@ -165,7 +165,7 @@ def _count(cursor: duckdb.DuckDBPyConnection, stock: Stock, share: Share) -> int
 
 def _at_once(first: pa.Table) -> int:
     """Return how many rows like those of ``first`` fit into memory."""
-    width = max(1, first.nbytes // max(1, first.num_rows))
+    width: int = max(1, first.nbytes // max(1, first.num_rows))
     return min(_AT_ONCE, max(_LEAST_AT_ONCE, _BYTES_AT_ONCE // width))
 
 
