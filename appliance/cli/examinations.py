@@ -192,7 +192,7 @@ def rows(settings: Settings) -> Iterator[Examined]:
     from appliance import compose
     from appliance.observe import logs
 
-    if settings.database.url is None:
+    if settings.database.url is None or not settings.server.data_dir.is_dir():
         return
     logs.configure("error", settings.log.format.value)
     try:
