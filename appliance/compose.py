@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +12,20 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from appliance import catalog, examine
+from appliance import behind, catalog, examine
 from appliance.archiving import archiving
+from appliance.behind import Behind
 from appliance.choosing import Choosing
 from appliance.components.resources import Resources, Upstream
+from appliance.components.silver import Table
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
-from appliance.domain.ids import NodeId
+from appliance.domain.ids import NodeId, PipelineId
+from appliance.domain.mapping import Mapping
 from appliance.domain.memory import mapper_share
 from appliance.domain.pipeline import Pipeline
+from appliance.domain.rollup import Rollup
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
 from appliance.engine.amend import Amender
@@ -33,13 +37,14 @@ from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
-from appliance.mapping import Mapper, check, compare, suggest
+from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
+from appliance.moving import Order, Place
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
 from appliance.observe.service_manager import ServiceManager
-from appliance.placing import open_control, place_of
+from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
@@ -47,7 +52,7 @@ from appliance.settings import Settings
 from appliance.settings.declared import declared
 from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.control import audit, identity
+from appliance.storage.control import audit, given_up, identity, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
 
@@ -239,6 +244,75 @@ def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> e
                     await asyncio.to_thread(examine.archived, ids, it.bronze.prove_archive, proved)
                 )  # fmt: skip
             return report
+
+    return asyncio.run(look())
+
+
+def order(
+    settings: Settings, source: Place, target: Place, *, rebuild: bool = False, accept_loss: bool = False
+) -> Order:
+    """Return the order to move a stopped appliance; the caller owns the data directory."""
+    return Order(
+        settings=settings,
+        source=source,
+        target=target,
+        table_of=_table_of,
+        expired=partial(_expired, settings),
+        rebuild=rebuild,
+        accept_loss=accept_loss,
+    )
+
+
+def accept_loss(settings: Settings) -> list[Behind]:
+    """Give up, for good, what would keep a stopped appliance from starting; return it."""
+
+    async def give_up() -> list[Behind]:
+        async with opened(settings) as it:
+            lost = [one for one in await behind.look(it, await it.services.pipelines.stored()) if one.lost_up_to]
+            seqs = {one.pipeline_id: one.lost_up_to for one in lost}
+            if seqs:
+                await it.plane.write(lambda tx: given_up.give_up(tx, seqs, utc_now()))
+            return lost
+
+    return asyncio.run(give_up())
+
+
+def _table_of(pipeline_id: PipelineId, mapping: Mapping, rollups: tuple[Rollup, ...]) -> Table:
+    compiled = compile_mapping(mapping)
+    return Table(pipeline_id, compiled.columns, compiled.keyed, rollups=rollups)
+
+
+def _expired(settings: Settings, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, int]:
+    """Return the last event of each pipeline that Bronze has no more; 0: it has them all."""
+
+    async def look() -> dict[PipelineId, int]:
+        bronze = _bronze(settings, raise_open_files())
+        try:
+            return {one: (await asyncio.to_thread(bronze.upkeep.first_seq, one)) - 1 for one in pipeline_ids}
+        finally:
+            await bronze.close()
+
+    return asyncio.run(look())
+
+
+def examine_rows(settings: Settings) -> list[Behind]:
+    """Return which rows of a stopped appliance are behind what it received; the caller owns the data directory.
+
+    Nothing where rows are in files, which are refilled, and where another version made the database.
+    """
+    access = access_of(settings)
+    if access is None or not (settings.server.data_dir / ELSEWHERE).exists():
+        return []
+    plane = ControlPlane.look(access)
+    try:
+        if plane.read_now(lambda tx: schema.revision(tx.connection(), access.schema)) != schema.HEAD:
+            return []
+    finally:
+        plane.close()
+
+    async def look() -> list[Behind]:
+        async with opened(settings) as it:
+            return await behind.look(it, await it.services.pipelines.stored())
 
     return asyncio.run(look())
 

@@ -12,7 +12,7 @@ from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.findings import Need
 from appliance.errors import DashError, FatalError
 from appliance.settings import Settings
-from appliance.storage.control import schema
+from appliance.storage.control import schema, transfer
 from appliance.storage.control import vault as keys
 from appliance.storage.control.plane import ControlPlane, Threads
 from appliance.storage.control.tables import OrganisationRow
@@ -110,7 +110,12 @@ def _is_new(data_dir: Path) -> bool:
 
 
 def _shared(plane: ControlPlane, access: Access, data_dir: Path) -> Vault:
-    known, lived_in = plane.read_now(lambda tx: (keys.known_key(tx), is_set_up(tx)))
+    known, lived_in, moving = plane.read_now(lambda tx: (keys.known_key(tx), is_set_up(tx), transfer.under_way(tx)))
+    if moving is not None:
+        raise FatalError(
+            f"opening the control plane in {access.dsn}: a move of {moving} to it was begun and not ended",
+            hint="run the same 'dash-appliance database move' again; the place it comes from is as it was",
+        )
     if not lived_in:
         _refuse_to_forget(access, data_dir)
     vault = Vault.open(data_dir, create=known is None and not lived_in)

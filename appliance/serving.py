@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from appliance import __version__
+from appliance import __version__, behind
 from appliance.api.app import build_api
 from appliance.api.feed import Feed
 from appliance.api.ingest import Bounds, Ingest
@@ -65,6 +65,7 @@ async def run(
         await it.services.replays.running.recover()
         await it.services.drift.load()
         stored = await it.services.pipelines.stored()
+        await behind.check(it, stored)
         await keep_numbers(it.engine, stored)
         await it.engine.start(stored)
         for pipeline_id, reason in it.services.pipelines.unreadable.items():

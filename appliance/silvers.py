@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from appliance.components.silver import SilverStore
+from appliance.components.transfer import Transferable
 from appliance.domain.database.access import Access
 from appliance.domain.ids import OrganisationId
 from appliance.domain.memory import silver_share
@@ -24,8 +24,12 @@ FOLDER = "silver"
 class Silvers(Protocol):
     """The stores of all organisations. Safe to ask from any thread."""
 
-    def of(self, organisation_id: OrganisationId) -> SilverStore:
+    def of(self, organisation_id: OrganisationId) -> Transferable:
         """Return the organisation's store; opening it the first time blocks. Raises as the store."""
+        ...
+
+    def losses(self) -> list[str]:
+        """Return what was set aside since the start, in words: its rows are to be refined again."""
         ...
 
     def incidents(self) -> list[str]:
@@ -39,10 +43,14 @@ class Silvers(Protocol):
 
 def open_silvers(settings: Settings) -> Silvers:
     """Return the stores; each is opened when it is first asked for."""
-    access = access_of(settings)
-    if access is not None:
-        return _schemas(settings, access)
-    return Files(settings.server.data_dir / FOLDER, partial(open_file, settings))
+    return silvers_in(settings, access_of(settings) or settings.server.data_dir / FOLDER)
+
+
+def silvers_in(settings: Settings, place: Access | Path) -> Silvers:
+    """Return the stores in a database, or in a folder that is made when the first is asked for."""
+    if isinstance(place, Access):
+        return _schemas(settings, place)
+    return Files(place, partial(open_file, settings))
 
 
 def files(settings: Settings) -> list[Path]:

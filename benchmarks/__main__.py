@@ -20,6 +20,7 @@ ALL = (
     "postgres_queries",
     "postgresql",
     "timescale",
+    "moving",
     "idle",
     "chain",
     "lineage",

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from appliance.cli.airgap import ways_out
-from appliance.cli.data_dir import owner
+from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Unavailable
 from appliance.cli.serve import with_port
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import format_size
-from appliance.errors import ConfigError
+from appliance.errors import ConfigError, DashError
 from appliance.observe.machine import memory_bytes
 from appliance.settings import Settings
 
@@ -33,7 +33,7 @@ def everything(settings: Settings) -> list[Examined]:
     findings = [*permissions(data_dir), *disk(settings), *memory(settings), *clock(data_dir)]
     if pid is None:
         findings += [Examined("process", "fine", "no appliance runs on this data directory"), *port(settings)]
-        findings += databases(settings)
+        findings += [*databases(settings), *rows(settings)]
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
     return [*findings, *database(settings), *archive(settings), *ways_out(settings)]
@@ -185,6 +185,29 @@ def databases(settings: Settings) -> Iterator[Examined]:
             yield Examined("database", "fine", f"{name} opens and is whole")
         else:
             yield Examined("database", "bad", f"{name}: {trouble}", _remedy(name))
+
+
+def rows(settings: Settings) -> Iterator[Examined]:
+    """Has a stopped appliance the rows of what it received, where they are in a database?"""
+    from appliance import compose
+    from appliance.observe import logs
+
+    if settings.database.url is None or not settings.server.data_dir.is_dir():
+        return
+    logs.configure("error", settings.log.format.value)
+    try:
+        with owned(settings.server.data_dir):
+            found = compose.examine_rows(settings)
+    except DashError:
+        return  # what is wrong with the database is told by looking at that
+    for one in found:
+        if one.lost_up_to:
+            told = f"{one.name}: rows of events {one.refined + 1} to {one.lost_up_to} are missing, and Bronze has those"
+            remedy = "move the rows too: 'dash-appliance database move'; or 'dash-appliance database accept-loss'"
+            yield Examined("rows", "bad", f"{told} events no more: it does not start", remedy)
+        else:
+            told = f"{one.name}: the next start makes the rows of {one.again} events again"
+            yield Examined("rows", "warning", told, "to bring rows along, use 'dash-appliance database move'")
 
 
 def database(settings: Settings) -> list[Examined]:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from appliance import moving
 from appliance.compose import opened
 from appliance.domain.access import Principal
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.errors import ConfigError, Conflict, FatalError
+from appliance.moving import control as moving
 from appliance.placing import CONTROL_FILE, ELSEWHERE
 from appliance.services.views import SetupRequest
 from appliance.settings import Database, Server, Settings

@@ -115,10 +115,40 @@ def test_moving_by_command(tmp_path: Path, server: PostgresServer) -> None:
     assert (dry.returncode, dry.stdout.splitlines()[-1]) == (
         0, "nothing was changed: leave --dry-run out to move it",
     )  # fmt: skip
+    assert json.loads(one.run("database", "move", "--to", url, "--dry-run", "--json").stdout)["pipelines"] == []
     done = one.run("database", "move", "--to", url)
     assert done.returncode == 0, done.stderr
+    assert "moved and compared: 0 rows and 0 dead letters of 0 pipelines" in done.stdout
     assert "next: set DASH_DATABASE_URL" in done.stdout
     refused = one.run("verify")
     assert (refused.returncode, "no database is set" in refused.stderr) == (70, True)
     there = RunningAppliance(tmp_path, environment={"DASH_DATABASE_URL": url})
     assert there.run("verify").stdout == "fine: 0 pipelines, 0 events\n"
+    assert there.run("database", "accept-loss").stdout == "nothing is lost: there is nothing to give up\n"
+    assert "--json" in one.run("database", "move", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    "rebuild",
+    [pytest.param(False, id="with rows"), pytest.param(True, id="rows made again", marks=pytest.mark.slow)],
+)
+def test_a_moved_appliance_goes_on(tmp_path: Path, server: PostgresServer, rebuild: bool) -> None:
+    one, url = RunningAppliance(tmp_path), server.new_database()
+    one.setup()
+    one.start()
+    hook = one.create_pipeline("numbers", MAPPING)
+    assert [post(one, hook, number) for number in (1, 2, 3)] == [202, 202, 202]
+    assert one.wait_refined(hook[0])["stored"] == 3
+    assert one.stop() == 0
+    done = one.run("database", "move", "--to", url, "--json", *(["--rebuild"] if rebuild else []))
+    assert done.returncode == 0, done.stderr
+    assert (json.loads(done.stdout)["rows"] or {"rows": None})["rows"] == (None if rebuild else 3)
+    there = RunningAppliance(tmp_path, environment={"DASH_DATABASE_URL": url})
+    there.token = one.token
+    there.start()
+    assert there.wait_refined(hook[0])["stored"] == 3
+    assert post(there, hook, 4) == 202
+    assert there.wait_refined(hook[0])["stored"] == 4
+    assert there.stop() == 0
+    assert ("rows.made_again" in there.log.read_text()) == rebuild
+    assert there.run("verify").stdout == "fine: 1 pipelines, 4 events\n"

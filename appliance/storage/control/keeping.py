@@ -24,6 +24,11 @@ def remember(tx: Session, key: str, value: dict[str, Any], now: datetime) -> Non
         row.value, row.updated_at = value, now
 
 
+def forget(tx: Session, key: str) -> None:
+    """Remember nothing under ``key`` any more."""
+    tx.execute(delete(SettingRow).where(SettingRow.key == key))
+
+
 def add_usage(tx: Session, at: datetime, document: dict[str, Any]) -> None:
     """Keep what the data occupied at ``at``; one sample for one instant."""
     tx.merge(UsageRow(at=at, document=document))

@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 from appliance.errors import Conflict, FatalError
 from appliance.storage.control import audit
 from appliance.storage.control.audit import Deed
+from appliance.storage.control.keeping import forget, remember, remembered
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import Table
 from appliance.storage.control.vault import Vault, agree
 
 BATCH: Final = 500
+_UNDER_WAY: Final = "move.under_way"  # a setting of a control plane that nobody lives in yet: from where
 Counts = dict[str, int]
 Told = Callable[[str, int, int], None]  # table, rows copied, rows in all
 
@@ -38,12 +40,36 @@ def copy(source: ControlPlane, target: ControlPlane, vault: Vault, told: Told, n
     return source.read_now(lambda old: target.write_now(lambda new: _copy(old, new, vault, told, now)))
 
 
+def begin(target: ControlPlane, source: str, now: datetime) -> None:
+    """Mark ``target`` as what something is being moved to from ``source``, until ``copy`` is done; blocking.
+
+    Raises:
+        Conflict: it is not empty, or something else is being moved to it.
+    """
+
+    def mark(tx: Session) -> None:
+        before = under_way(tx)
+        if before not in (None, source):
+            raise Conflict(
+                f"moving {source}: a move of {before} to the same database was begun and not ended; "
+                "end that one, or name an empty database or another database.schema"
+            )
+        forget(tx, _UNDER_WAY)
+        _check_empty(tx)
+        remember(tx, _UNDER_WAY, {"from": source}, now)
+
+    target.write_now(mark)
+
+
+def under_way(tx: Session) -> str | None:
+    """Return from where something is being moved here; None: nothing is."""
+    found = remembered(tx, _UNDER_WAY)
+    return None if found is None else str(found["from"])
+
+
 def _copy(old: Session, new: Session, vault: Vault, told: Told, now: datetime) -> Counts:
-    if there := [name for name, rows in _counts(new).items() if rows]:
-        raise Conflict(
-            f"moving the control plane: there are rows already in {', '.join(there)} of where it should go: "
-            "name an empty database, or another database.schema"
-        )
+    forget(new, _UNDER_WAY)
+    _check_empty(new)
     expected = _counts(old)
     for table in Table.metadata.sorted_tables:
         for rows in _copy_table(old, new, table):
@@ -52,6 +78,14 @@ def _copy(old: Session, new: Session, vault: Vault, told: Told, now: datetime) -
     agree(new, vault, now)
     audit.record(new, Deed(organisation_id=None, who="operator", action="database.move", target="control plane"), now)
     return expected
+
+
+def _check_empty(new: Session) -> None:
+    if there := [name for name, rows in _counts(new).items() if rows]:
+        raise Conflict(
+            f"moving the control plane: there are rows already in {', '.join(there)} of where it should go: "
+            "name an empty database, or another database.schema"
+        )
 
 
 def _copy_table(old: Session, new: Session, table: SqlTable) -> Iterator[int]:

@@ -25,7 +25,7 @@ import duckdb
 from appliance.components.silver import Batch, Table
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_duckdb import gold_sheets as sheets
-from appliance.storage.silver_duckdb.gold_counting import Rows, clear, count, count_batch
+from appliance.storage.silver_duckdb.gold_counting import Rows, clear, count, count_batch, take_kept
 from appliance.storage.silver_duckdb.gold_kept import give_up, keep, take_over
 from appliance.storage.silver_duckdb.gold_piles import merge_piles
 from appliance.storage.silver_duckdb.gold_touched import buckets_of, touched_by
@@ -67,6 +67,7 @@ def begin(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
                 sheets.create(cursor, sheet)
                 there.add(sheet.name)
             count(rows, gold, golds[:place])
+            take_kept(rows, gold, golds[:place])
 
 
 def carry(cursor: duckdb.DuckDBPyConnection, table: Table, live: int, number: int, first_seq: int) -> None:

@@ -17,6 +17,7 @@ from appliance.storage.sql.source import Stored, rows_of, rows_table, stored_col
 from appliance.storage.sql.statement import column, integer
 
 AGAIN: Final = exp.NEQ(this=column("_part"), expression=integer(Part.KEPT.value))  # what can be counted again
+KEPT: Final = exp.EQ(this=column("_part"), expression=integer(Part.KEPT.value))
 _COLUMNS: Final = "SELECT lower(column_name), data_type FROM duckdb_columns() WHERE table_name = $name"
 
 
@@ -58,9 +59,13 @@ def count(rows: Rows, gold: Gold, finer: Sequence[Gold], touched: Touched | None
         return
     conditions = [AGAIN, *(touched.conditions if touched else ())]
     _add_up_from(rows.cursor, gold, covering[-1], Part.COUNTED, conditions)
-    if touched is None:  # a new rollup: what a finer one has kept of rows that are gone, it has too
-        kept = exp.EQ(this=column("_part"), expression=integer(Part.KEPT.value))
-        _add_up_from(rows.cursor, gold, covering[-1], Part.KEPT, [kept])
+
+
+def take_kept(rows: Rows, gold: Gold, finer: Sequence[Gold]) -> None:
+    """Give a new rollup what a finer one that covers it has kept of rows that are gone."""
+    covering = [other for other in finer if other.main.name != gold.main.name and other.covers(gold)]
+    if covering:
+        _add_up_from(rows.cursor, gold, covering[-1], Part.KEPT, [KEPT])
 
 
 def count_from_rows(rows: Rows, gold: Gold, part: Part, conditions: Sequence[exp.Expr]) -> None:

@@ -7,12 +7,11 @@ import duckdb
 from sqlglot import exp
 
 from appliance.storage.silver_duckdb import gold_sheets as sheets
-from appliance.storage.silver_duckdb.gold_counting import AGAIN, Rows, clear, count_from_rows
+from appliance.storage.silver_duckdb.gold_counting import AGAIN, KEPT, Rows, clear, count_from_rows
 from appliance.storage.silver_duckdb.gold_touched import touched_by
 from appliance.storage.sql.gold import SEQ, Gold, Part
 from appliance.storage.sql.statement import column, integer
 
-_KEPT: Final = exp.EQ(this=column("_part"), expression=integer(Part.KEPT.value))
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,7 +38,7 @@ def take_over(cursor: duckdb.DuckDBPyConnection, source: Gold, gold: Gold, first
     """Give ``gold`` what ``source``, the same of another generation, has kept of events before ``first_seq``."""
     for own, other in zip(gold.sheets, source.sheets, strict=True):
         earlier = exp.LT(this=column(SEQ.name), expression=integer(first_seq))
-        selected = exp.select(exp.Star()).from_(sheets.read(other.name)).where(_KEPT, earlier)
+        selected = exp.select(exp.Star()).from_(sheets.read(other.name)).where(KEPT, earlier)
         cursor.execute(sheets.inserting(own, selected))
 
 
@@ -47,7 +46,7 @@ def give_up(cursor: duckdb.DuckDBPyConnection, gold: Gold, first_seq: int, last_
     """Forget what was kept of these events: their rows are there again."""
     within = exp.Between(this=column(SEQ.name), low=integer(first_seq), high=integer(last_seq))
     for sheet in gold.sheets:
-        cursor.execute(sheets.deleting(sheet, _KEPT, within))
+        cursor.execute(sheets.deleting(sheet, KEPT, within))
 
 
 def _staying(rows: Rows, gold: Gold, before_us: int, gone: exp.Expr) -> exp.Select:

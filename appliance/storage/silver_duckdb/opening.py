@@ -32,6 +32,9 @@ class IncidentKind(Enum):
     DAMAGED = "damaged"  # part of it does not read, which was found when somebody asked for that
 
 
+LOSSES: Final = frozenset({IncidentKind.LOG_SET_ASIDE, IncidentKind.SET_ASIDE})
+
+
 class Incident(msgspec.Struct, frozen=True):
     """Something that happened to the file. ``files``: what was copied or moved aside, by name, in the same folder."""
 

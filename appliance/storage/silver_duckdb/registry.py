@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.domain.ids import OrganisationId
+from appliance.storage.silver_duckdb.opening import LOSSES
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
 
@@ -30,6 +31,11 @@ class Silvers:
                 self._root.mkdir(parents=True, exist_ok=True)
                 self._stores[organisation_id] = self._open_store(self._root / f"{organisation_id}.duckdb")
             return self._stores[organisation_id]
+
+    def losses(self) -> list[str]:
+        """Return what was set aside since the start, in words: its rows are to be refined again."""
+        stores = list(self._stores.values())
+        return [str(incident) for store in stores for incident in store.incidents if incident.kind in LOSSES]
 
     def incidents(self) -> list[str]:
         """Return what happened to the files since the start, in words."""

@@ -8,7 +8,8 @@ import duckdb
 import pyarrow as pa
 import structlog
 
-from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, SilverStore, Table
+from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
+from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -25,6 +26,7 @@ from appliance.storage.silver_duckdb.reads import Reads
 from appliance.storage.silver_duckdb.recount import recount
 from appliance.storage.silver_duckdb.tables import prepare, remove
 from appliance.storage.silver_duckdb.transaction import checkpoint, transaction
+from appliance.storage.silver_duckdb.transfer import DuckDbTransfer
 from appliance.storage.silver_duckdb.upkeep import DuckDbUpkeep
 from appliance.storage.silver_duckdb.writer import Writer, no_such
 from appliance.storage.sql.columns import covers
@@ -69,6 +71,7 @@ class DuckDbSilver:
         self.letters = DuckDbLetters(self._database, self._writer, self._place_of, timeout_secs, clock)
         self.feed = DuckDbFeed(self._database, self._writer, timeout_secs, clock)
         self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
+        self.transfer = DuckDbTransfer(self._database, self._writer)
 
     @property
     def incidents(self) -> tuple[Incident, ...]:
@@ -168,4 +171,4 @@ class DuckDbSilver:
         self._database.close()
 
 
-_: type[SilverStore] = DuckDbSilver
+_: type[Transferable] = DuckDbSilver

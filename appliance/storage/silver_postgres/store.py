@@ -7,7 +7,8 @@ import pyarrow as pa
 import structlog
 
 from appliance.components.letters import Amendment
-from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, SilverStore, Table
+from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
+from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -29,6 +30,7 @@ from appliance.storage.silver_postgres.summaries import Summaries
 from appliance.storage.silver_postgres.timescale import find
 from appliance.storage.silver_postgres.timescale_chunks import Chunks
 from appliance.storage.silver_postgres.timescale_wanted import Wanted
+from appliance.storage.silver_postgres.transfer import PostgresTransfer
 from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
 
 T = TypeVar("T")
@@ -72,6 +74,7 @@ class PostgresSilver:
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
         self.upkeep = PostgresUpkeep(self._database, clock, self._chunks)
+        self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
     def prepare(self, table: Table) -> None:
         """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
@@ -182,4 +185,4 @@ class PostgresSilver:
         )
 
 
-_: type[SilverStore] = PostgresSilver
+_: type[Transferable] = PostgresSilver

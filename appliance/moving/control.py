@@ -1,4 +1,4 @@
-"""Moves the control plane of a stopped appliance between the data directory and a database."""
+"""Moves the control plane of a stopped appliance between the data directory and a database: what switches, last."""
 
 import os
 from collections.abc import Callable
@@ -43,8 +43,12 @@ def plan(data_dir: Path, source: Place) -> dict[str, int]:
         plane.close()
 
 
-def move(data_dir: Path, source: Place, target: Place, told: transfer.Told) -> Move:
+def move(
+    data_dir: Path, source: Place, target: Place, told: transfer.Told, switch: Callable[[datetime], None] | None = None
+) -> Move:
     """Copy the control plane; blocking. The caller owns the data directory. ``source`` is left as it is.
+
+    ``switch``: called before a file that is whole by then gets the right name.
 
     Raises:
         ConfigError, Conflict, FatalError, TransientError: see ``plan`` and ``transfer.copy``; nothing has changed.
@@ -59,7 +63,8 @@ def move(data_dir: Path, source: Place, target: Place, told: transfer.Told) -> M
             aside = None
             (data_dir / ELSEWHERE).write_text(f"{target.dsn}\n", "utf-8")
         else:
-            counts, aside = _into_file(target, lambda new: transfer.copy(old, new, vault, told, now), now)
+            counts = _filled(target, lambda new: transfer.copy(old, new, vault, told, now))
+            aside = _put_in_place(target, now, switch)
             (data_dir / ELSEWHERE).unlink(missing_ok=True)
     finally:
         old.close()
@@ -79,25 +84,29 @@ def _into(target: Place, work: Callable[[ControlPlane], transfer.Counts]) -> tra
         plane.close()
 
 
-def _into_file(
-    target: Path, work: Callable[[ControlPlane], transfer.Counts], now: datetime
-) -> tuple[transfer.Counts, Path | None]:
-    """Fill a file beside the right one, and give it the right name when it is whole; a former one is kept."""
+def _filled(target: Path, work: Callable[[ControlPlane], transfer.Counts]) -> transfer.Counts:
+    """Fill a file beside the right one."""
     part = target.with_name(PART)
     _remove(part)
     try:
-        counts = _into(part, work)
+        return _into(part, work)
     except BaseException:
         _remove(part)
         raise
+
+
+def _put_in_place(target: Path, now: datetime, switch: Callable[[datetime], None] | None) -> Path | None:
+    """Give the file that is whole the right name; a former one is kept, and returned."""
+    if switch is not None:
+        switch(now)
     aside = target.with_name(f"{target.name}.before-{now:%Y%m%dT%H%M%SZ}") if target.exists() else None
     if aside is not None:
         for ending in ("-wal", ""):  # the log first: without it the file alone would be an older state
             if (former := target.with_name(target.name + ending)).exists():
                 former.rename(aside.with_name(aside.name + ending))
-    part.rename(target)
+    target.with_name(PART).rename(target)
     _sync(target.parent)
-    return counts, aside
+    return aside
 
 
 def _remove(path: Path) -> None:

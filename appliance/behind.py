@@ -1,0 +1,81 @@
+"""Rows that are behind the events: made again by themselves, unless Bronze has no more what they were made of."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from appliance.components.bronze import BronzeLog
+from appliance.components.silver import SilverStore
+from appliance.domain.ids import PipelineId
+from appliance.domain.pipeline import Pipeline
+from appliance.errors import DashError, FatalError
+from appliance.storage.control import given_up
+
+if TYPE_CHECKING:
+    from appliance.compose import Appliance
+
+log = structlog.get_logger("rows")
+
+
+class Behind(msgspec.Struct, frozen=True):
+    """``again``: events that were refined once, as far as can be told, and will be again.
+
+    ``lost_up_to``: the last event that Bronze has no more and whose rows are not here either; 0: there is none.
+    """
+
+    pipeline_id: PipelineId
+    name: str
+    refined: int
+    again: int
+    lost_up_to: int
+
+
+def measure(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, accepted: Mapping[PipelineId, int]) -> Behind:
+    """Compare how far a pipeline's rows are with what Bronze has; blocking. ``accepted``: what was given up, by seq."""
+    refined, last = silver.progress(pipeline.id).seq, bronze.last_seq(pipeline.id)
+    expired = bronze.upkeep.first_seq(pipeline.id) - 1
+    lost = expired if refined < expired and accepted.get(pipeline.id, 0) < expired else 0
+    again = last - max(refined, expired) if refined == 0 else 0  # else it is what came last, as at every start
+    return Behind(pipeline.id, pipeline.document.name, refined, again, lost)
+
+
+async def look(it: "Appliance", pipelines: Sequence[Pipeline]) -> list[Behind]:
+    """Return the pipelines whose rows have to be made again, or cannot be.
+
+    One whose log or store cannot be read is left out: it is told of when it is started.
+    """
+    accepted = await it.plane.read(given_up.given_up)
+    found = []
+    for pipeline in pipelines:
+        try:
+            silver = await it.engine.workers.run("control", it.silvers.of, pipeline.organisation_id)
+            one = await it.engine.workers.run("control", measure, pipeline, it.bronze, silver, accepted)
+        except DashError as error:
+            log.info("rows.not_measured", pipeline=pipeline.id, reason=str(error))
+            continue
+        if one.again or one.lost_up_to:
+            found.append(one)
+    return found
+
+
+async def check(it: "Appliance", pipelines: Sequence[Pipeline]) -> None:
+    """Say which rows are made again, before they are.
+
+    Raises:
+        FatalError: the rows are in a database, and of some neither it has the rows nor Bronze the events. A file of
+            rows that was set aside is another matter: nobody can put its rows back by moving them.
+    """
+    found = await look(it, pipelines)
+    for one in found:
+        log.warning("rows.made_again", pipeline=one.pipeline_id, events=one.again, given_up=one.lost_up_to)
+    lost = [one for one in found if one.lost_up_to]
+    if lost and it.database is not None:
+        told = "; ".join(f"{one.name}: events {one.refined + 1} to {one.lost_up_to}" for one in lost)
+        raise FatalError(
+            f"starting on this database: it lacks rows that cannot be made again, for Bronze has their events no more:"
+            f" {told}",
+            hint="name an empty database and move the rows too, by 'dash-appliance database move --to DSN'; or give"
+            " them up for good by 'dash-appliance database accept-loss'",
+        )
