@@ -78,6 +78,8 @@ class JobRunner:
         self._claimant = Claimant(owner, tuple(self._kinds), self._station.offers)
         self._slots: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._claiming = asyncio.Lock()
+        self._closed = False
 
     @property
     def running(self) -> int:
@@ -96,7 +98,9 @@ class JobRunner:
 
     async def close(self) -> None:
         """Stop what is under way and give it back, so that another node, or the next start, does it at once."""
-        tasks = list(self._running.values())
+        self._closed = True
+        async with self._claiming:  # what is being claimed at this moment is given back, or runs and is stopped
+            tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -120,13 +124,26 @@ class JobRunner:
     async def _fill(self) -> None:
         """Claim jobs while there is room for them."""
         while len(self._running) < self._station.at_a_time and not self._station.closed():
-            asked_at, lease_secs = elapsed_secs(), self._station.pace.lease_secs
-            job = await self._workers.run("control", self._store.claim, self._claimant, lease_secs)
-            if job is None:
-                return
-            task = asyncio.create_task(self._see_through(Claimed(job, asked_at)), name=f"job {job.kind}")
-            self._running[job.id] = task
-            task.add_done_callback(lambda _, job_id=job.id: self._ended(job_id))  # type: ignore[misc]
+            async with self._claiming:
+                asked_at = elapsed_secs()
+                job = None if self._closed else await self._claim()
+                if job is None:
+                    return
+                task = asyncio.create_task(self._see_through(Claimed(job, asked_at)), name=f"job {job.kind}")
+                self._running[job.id] = task
+                task.add_done_callback(lambda _, job_id=job.id: self._ended(job_id))  # type: ignore[misc]
+
+    async def _claim(self) -> Job | None:
+        """Claim one job. Cancelled, it waits for the answer all the same: a job that nobody knows of is given back."""
+        claim = self._workers.run("control", self._store.claim, self._claimant, self._station.pace.lease_secs)
+        asking = asyncio.ensure_future(claim)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            [job] = await asyncio.gather(asking, return_exceptions=True)
+            if isinstance(job, Job):
+                await self._workers.run("control", self._store.end, job, GIVEN_BACK)
+            raise
 
     def _ended(self, job_id: str) -> None:
         del self._running[job_id]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.components.jobs import Claimant, NewJob
+from appliance.components.jobs import Claimant, Job, NewJob
 from appliance.domain.ids import NodeId
 from appliance.domain.job import JobProgress, JobState
 from appliance.domain.schedule import Every
@@ -288,3 +288,24 @@ def test_progress_told_without_a_runner_goes_nowhere() -> None:
     attempt.tell(1, 2, "half")
     assert attempt.news() == JobProgress(1, 2, "half")
     assert attempt.news() is None
+
+
+async def test_a_job_that_is_claimed_at_the_very_end_is_given_back(house: House) -> None:
+    asked, answered = threading.Event(), threading.Event()
+    claim = house.store.claim
+
+    def late(claimant: Claimant, lease_secs: float) -> Job | None:
+        asked.set()
+        assert answered.wait(10)
+        return claim(claimant, lease_secs)
+
+    house.store.claim = late  # type: ignore[method-assign]
+    house.start(Recurring("k", None, lambda _: None))
+    job_id = house.enqueue("k", max_attempts=1)
+    assert await asyncio.to_thread(asked.wait, 10)
+    closing = asyncio.create_task(house.close())
+    await asyncio.sleep(0)  # the runner is cancelled while the database is asked
+    answered.set()
+    await closing
+    job = house.job(job_id)
+    assert (job.state, job.attempt, job.owner) == (JobState.READY, 0, None)
