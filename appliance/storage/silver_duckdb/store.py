@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import structlog
 
+from appliance.components.look import Look
 from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, SilverStore, Table
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
@@ -69,6 +70,11 @@ class DuckDbSilver:
         self.letters = DuckDbLetters(self._database, self._writer, self._place_of, timeout_secs, clock)
         self.feed = DuckDbFeed(self._database, self._writer, timeout_secs, clock)
         self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
+
+    @property
+    def look(self) -> Look:
+        """There is one file and no copy of it."""
+        return self
 
     @property
     def incidents(self) -> tuple[Incident, ...]:

@@ -18,6 +18,7 @@ from appliance.storage.silver_postgres.binary import BinaryArray, BinaryArrayDum
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
+Check = Callable[[Cursor], None]
 
 _UNUSED_SECS: Final = 300.0
 # What the administrator did not say: a server that is gone without a word is noticed within half a minute.
@@ -25,6 +26,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "dash", "connect_timeout": "5", "keepalives_idle": "15", "keepalives_interval": "5",
     "keepalives_count": "3",
 }  # fmt: skip
+
+
+def unseen(_: Cursor) -> None:
+    """Whatever was answered is fine."""
+
 
 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every attempt; here an outage is told once
 log = structlog.get_logger("silver")
@@ -59,15 +65,17 @@ class Connections:
         )
 
     @contextmanager
-    def begun(self, doing: str, begin: str) -> Iterator[Connection]:
+    def begun(self, doing: str, begin: str, check: Check = unseen) -> Iterator[Connection]:
         """Give a connection on which ``begin``, statements that begin a transaction, have just been executed.
+
+        ``check`` is shown what they answered, and may raise.
 
         One that turns out to be dead is thrown away, and the next one is taken. What was begun and not ended is undone.
 
         Raises:
             TransientError: none is free in time, or none can be made; psycopg.Error: ``begin`` failed otherwise.
         """
-        connection = self._living(doing, begin)
+        connection = self._living(doing, begin, check)
         try:
             yield connection
         finally:
@@ -77,11 +85,11 @@ class Connections:
         """Close all of them; a second call does nothing."""
         self._pool.close()
 
-    def _living(self, doing: str, begin: str) -> Connection:
+    def _living(self, doing: str, begin: str, check: Check) -> Connection:
         for _ in range(self.size):
             connection = self._free(doing)
             try:
-                connection.execute(begin)
+                check(connection.execute(begin))
             except BaseException as error:
                 dead = faults.is_lost(connection)
                 self._pool.putconn(connection)

@@ -25,6 +25,7 @@ from appliance.storage.silver_postgres.periods import Periods
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
+from appliance.storage.silver_postgres.replicas import Replicas
 from appliance.storage.silver_postgres.summaries import Summaries
 from appliance.storage.silver_postgres.upkeep import PostgresUpkeep
 
@@ -39,29 +40,31 @@ log = structlog.get_logger("silver")
 class PostgresSilver:
     """SilverStore in the schema ``name``, which is made where it is not there; any number of nodes may have it open.
 
-    ``writing``, ``reading``: connections to the database, the same for both if only one is given; not closed with the
-    store. ``timeout_secs``: for a read that does not name its own.
+    ``writing``, ``reading``: connections to the database, the same for both if only one is given; ``replicas`` may
+    answer those who look. None of them is closed with the store. ``timeout_secs``: for a read that names none.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
         ConfigError: the role may not do what it has to, or the database cannot hold every text.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, each with a default
         self,
         writing: Connections,
         name: str,
         *,
         reading: Connections | None = None,
+        replicas: Replicas | None = None,
         timeout_secs: float = 15.0,
         clock: Clock = utc_now,
     ) -> None:
-        self._database = Database(name, writing, reading or writing)
+        self._database = Database(name, writing, reading or writing, replicas)
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
         self._golds, self._periods = gold.Ready(), Periods()
         self._summaries = Summaries(self._database)
         self._clock = clock
         self._reads = Reads(self._database, timeout_secs)
+        self.look = Reads(self._database, timeout_secs, looking=True)
         self.generations = PostgresGenerations(self._database)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
@@ -108,6 +111,7 @@ class PostgresSilver:
             stood = self._progress(table.pipeline_id, table.generation, partition.of(batch.first_seq))
             if stood.seq != batch.last_seq:
                 raise
+            self._database.doubt(table.pipeline_id)
             log.info("silver.commit_landed", pipeline=table.pipeline_id, seq=stood.seq)  # the fault came after it
             return stood
         self._summaries.stored(table, batch.rows.num_rows)
