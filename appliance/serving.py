@@ -20,6 +20,7 @@ from appliance.observe.drift_metrics import DriftMetrics
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.replay_metrics import ReplayMetrics
+from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Dispatcher, Goodbyes, Listener
 from appliance.services.drift import recurring_saving
@@ -90,6 +91,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics) -> Non
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, erasures.bell).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
+    metrics.add(ReplicaMetrics(it.silvers.reading))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     for number in range(JOBS_AT_A_TIME):
@@ -126,7 +128,7 @@ async def _dispatcher(
     data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
     archive = it.bronze.archive
     archived = (lambda: archive.latest) if archive is not None else None
-    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived)
+    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived, it.silvers.reading)
     vitals = Vitals(it.engine, it.disk, stores, it.database)
     api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
     await stack.enter_async_context(api.lifespan())
