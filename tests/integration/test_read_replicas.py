@@ -1,5 +1,7 @@
 """Read replicas: a standby answers people, as long as it shows what it must; decisions are the primary's."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +45,11 @@ class Cluster:
         with psycopg.connect(self.copy_url, autocommit=True) as connection:
             answer = connection.execute(statement)
             return answer.fetchall()[0][0] if answer.description else None
+
+    def backends(self) -> list[int]:
+        """Return the processes of the standby that serve connections of stores."""
+        asked = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'dash'"
+        return list(self.on_standby(asked))  # type: ignore[call-overload]
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -141,7 +148,7 @@ def test_a_standby_that_is_paused_is_left_when_it_is_too_old_and_followed_again(
         assert (node.trouble, node.newest()) == (None, 10)  # old, and not older than it may be
         node.now += 2.0
         node.watch.look()
-        assert (node.trouble, node.newest()) == ("it is 11 s behind, 10 s are allowed", 11)
+        assert (node.trouble, node.newest()) == ("it is 11.0 s behind, 10 s are allowed", 11)
         assert node.counted == (1, 1, 0)
     node.followed()
     assert node.newest() == 11
@@ -153,7 +160,7 @@ def test_a_primary_that_writes_nothing_makes_no_standby_look_old(node: Node) -> 
     node.followed()
     for _ in range(3):
         node.now += 3600.0
-        assert node.trouble == "it is 3600 s behind, 10 s are allowed"  # for all that is known: nobody has looked
+        assert node.trouble == "it is 3600.0 s behind, 10 s are allowed"  # for all that is known: nobody has looked
         until(lambda: _looked(node) is None)
 
 
@@ -222,7 +229,7 @@ def test_a_standby_killed_under_load_fails_no_read(node: Node) -> None:
         except BaseException as error:  # noqa: BLE001 - told to the test
             failures.append(error)
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(4)]
     for thread in threads:
         thread.start()
     until(lambda: len(answers) > 200)
@@ -241,6 +248,45 @@ def test_a_standby_killed_under_load_fails_no_read(node: Node) -> None:
     finally:
         node.cluster.standby.start()
     node.followed()
+    assert node.database.look("asking", 5.0, by_standby, PIPELINE)
+
+
+def test_a_standby_that_hangs_fails_no_read(node: Node) -> None:
+    """It keeps its connections open and answers nothing, as a machine does whose disk hangs."""
+    filled(node.silver, 10)
+    node.followed()
+    answers: list[tuple[int, bool]] = []
+    hung = threading.Event()
+
+    def work(cursor: Cursor) -> bool:
+        standby = by_standby(cursor)
+        if standby:
+            hung.set()
+            cursor.execute("SELECT pg_sleep(20)")
+        return standby
+
+    def read() -> None:
+        answers.append((node.newest(), node.database.look("asking", 15.0, work, PIPELINE)))
+
+    threads = [threading.Thread(target=read, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    assert hung.wait(30)
+    node.watch.look()  # on a connection that is idle afterwards, and taken again
+    pids = [node.cluster.standby.pid, *node.cluster.backends()]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        node.watch.look()
+        assert node.trouble == "it cannot be reached"
+        for thread in threads:
+            thread.join(30)
+        assert answers == [(10, False)] * 3
+        assert node.newest() == 10
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    until(lambda: _looked(node) is None)
     assert node.database.look("asking", 5.0, by_standby, PIPELINE)
 
 

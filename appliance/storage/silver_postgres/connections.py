@@ -1,9 +1,11 @@
 """Connections that all organisations share: bounded, waited for a bounded time, never one that is dead twice."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -49,7 +51,8 @@ class Connections:
         """``conninfo``: a function is asked before each new connection, for a password that changes."""
         self.size, self._wait_secs, self._name = size, wait_secs, name
         self._refused: str | None = None
-        self._telling = threading.Lock()
+        self._telling, self._lending = threading.Lock(), threading.Lock()
+        self._lent: set[Connection] = set()
         self._pool = ConnectionPool(
             partial(_whole, conninfo),
             connection_class=self._connection_class(),
@@ -79,7 +82,17 @@ class Connections:
         try:
             yield connection
         finally:
-            self._pool.putconn(connection)
+            self._give_back(connection)
+
+    def sever(self) -> None:
+        """Break every connection, under whoever waits for an answer too: they fail as if the server were gone.
+
+        For a server that neither answers nor ends the connection; nobody would notice by the network alone.
+        """
+        with self._lending:
+            for connection in self._lent:
+                _shut(connection)
+        self._pool.drain()
 
     def close(self) -> None:
         """Close all of them; a second call does nothing."""
@@ -92,7 +105,7 @@ class Connections:
                 check(connection.execute(begin))
             except BaseException as error:
                 dead = faults.is_lost(connection)
-                self._pool.putconn(connection)
+                self._give_back(connection)
                 if not (dead and isinstance(error, psycopg.OperationalError)):
                     raise
             else:
@@ -101,11 +114,19 @@ class Connections:
 
     def _free(self, doing: str) -> Connection:
         try:
-            return self._pool.getconn()
+            connection = self._pool.getconn()
         except PoolTimeout as error:
             raise faults.no_connection(doing, self._wait_secs, self.size, self._refused) from error
         except PoolClosed as error:
             raise faults.closed(doing) from error
+        with self._lending:
+            self._lent.add(connection)
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._lending:
+            self._lent.discard(connection)
+        self._pool.putconn(connection)
 
     def _connection_class(self) -> type[Connection]:
         """Return a class of connections that says here why one could not be made, which the pool keeps to itself."""
@@ -136,6 +157,12 @@ class Connections:
 def _whole(conninfo: str | Callable[[], str]) -> str:
     given = conninfo if isinstance(conninfo, str) else conninfo()
     return make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(given), "client_encoding": "UTF8"})
+
+
+def _shut(connection: Connection) -> None:
+    broken_already = suppress(OSError, psycopg.Error)
+    with broken_already, socket.socket(fileno=os.dup(connection.fileno())) as held:
+        held.shutdown(socket.SHUT_RDWR)
 
 
 def _configure(connection: Connection) -> None:

@@ -10,6 +10,7 @@ POSITION: Final = (
     "(CASE current_setting('synchronous_commit') WHEN 'off' THEN pg_current_wal_insert_lsn()"
     " ELSE pg_current_wal_flush_lsn() END - '0/0'::pg_lsn)::bigint"
 )
+REPLAYED: Final = "(pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint"
 
 Doubts = dict[PipelineId, object]
 

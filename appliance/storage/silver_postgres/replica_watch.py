@@ -5,7 +5,8 @@ Source: the PostgreSQL manual, 9.28.3 and 9.28.4 (functions of backup and recove
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -14,19 +15,20 @@ from appliance.domain.database.replicas import Trail
 from appliance.errors import DashError
 from appliance.storage.silver_postgres import faults
 from appliance.storage.silver_postgres.connections import Connections
-from appliance.storage.silver_postgres.marks import POSITION, Marks
+from appliance.storage.silver_postgres.marks import POSITION, REPLAYED, Marks
 from appliance.storage.silver_postgres.replicas import AWAY, Replica
 
 EVERY_SECS: Final = 1.0
+HANGS_SECS: Final = 3.0  # a server that needs longer for a question without any work is not there
 _PATIENCE_SECS: Final = 1.0  # at the end, for a look under way
 
 # A standby has every database of its primary, under the same number.
 _WHOSE: Final = """
-SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())::bigint
+SELECT system_identifier, (SELECT oid FROM pg_database WHERE datname = current_database())::bigint, {place}
 FROM pg_control_system()
 """
-_PRIMARY: Final = f"SELECT {POSITION}"
-_STANDBY: Final = "SELECT pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint"
+_PRIMARY: Final = _WHOSE.format(place=POSITION)
+_STANDBY: Final = _WHOSE.format(place=f"pg_is_in_recovery(), {REPLAYED}")
 
 
 class ReplicaWatch:
@@ -58,30 +60,33 @@ class ReplicaWatch:
         """Compare now; blocking."""
         doubts, at = self._marks.doubts(), self._now()
         try:
-            whose = _asked(self._primary, _WHOSE)
-            (position,) = _asked(self._primary, _PRIMARY)
-        except DashError:
-            return  # others tell of that; what is known of the replica grows old by itself
+            system, database, position = _asked(self._primary, _PRIMARY)
+        except DashError as error:
+            if self._replica.reached is None:  # else what is known of the replica grows old by itself
+                self._replica.seen("the primary cannot be asked what to compare it with", why=str(error))
+            return
         self._marks.settle(doubts, position)
         self._trail.note(at, position)
         try:
-            copied, (standby, replayed) = _asked(self._replica.connections, _WHOSE), self._replayed()
-            trouble = _trouble(whose, copied, standby=standby) or self._ahead(replayed, position)
+            self._compare((system, database), position)
         except DashError as error:
             if not self._stopping.is_set():
                 self._replica.seen(AWAY, why=str(error))
-            return
-        self._replica.seen(trouble, None if trouble else self._trail.reached(replayed))
+                self._replica.connections.sever()  # who waits there would wait in vain
 
-    def _replayed(self) -> tuple[bool, int]:
-        standby, replayed = _asked(self._replica.connections, _STANDBY)
-        return standby, replayed or 0
-
-    def _ahead(self, replayed: int, position: int) -> str | None:
-        """Return what is wrong with a standby that has what the primary never wrote."""
-        if replayed > position and replayed > _asked(self._primary, _PRIMARY)[0]:
-            return "it has replayed what the primary has not written: it follows another server"
-        return None
+    def _compare(self, whose: tuple[int, int], position: int) -> None:
+        with _answered_by(self._replica.connections):
+            system, database, standby, replayed = _asked(self._replica.connections, _STANDBY)
+        if system != whose[0]:
+            self._replica.seen("it is a copy of another cluster")
+        elif database != whose[1]:
+            self._replica.seen("it names another database of the cluster")
+        elif not standby:
+            self._replica.seen("it is no standby")
+        elif (replayed or 0) > position and replayed > _asked(self._primary, _PRIMARY)[2]:
+            self._replica.seen("it has replayed what the primary has not written: it follows another server")
+        else:
+            self._replica.seen(None, self._trail.reached(replayed or 0))
 
     def _run(self) -> None:
         self.look()
@@ -89,12 +94,16 @@ class ReplicaWatch:
             self.look()
 
 
-def _trouble(whose: tuple[Any, ...], copied: tuple[Any, ...], *, standby: bool) -> str | None:
-    if copied[0] != whose[0]:
-        return "it is a copy of another cluster"
-    if copied[1] != whose[1]:
-        return "it names another database of the cluster"
-    return None if standby else "it is no standby"
+@contextmanager
+def _answered_by(connections: Connections) -> Iterator[None]:
+    """Break all connections to a server that does not answer what is asked meanwhile."""
+    timer = threading.Timer(HANGS_SECS, connections.sever)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _asked(of: Connections, statement: str) -> tuple[Any, ...]:

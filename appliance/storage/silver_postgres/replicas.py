@@ -13,13 +13,13 @@ from appliance.domain.database.replicas import ReadState, ReplicaState
 from appliance.errors import DashError, Invalid
 from appliance.storage.silver_postgres import faults
 from appliance.storage.silver_postgres.connections import Check, Connections, Cursor
-from appliance.storage.silver_postgres.marks import Marks
+from appliance.storage.silver_postgres.marks import REPLAYED, Marks
 
 AWAY: Final = "it cannot be reached"
 SPARE: Final = 1  # of a replica's connections: for its watch, which must not wait for those who read
 
 # Before the snapshot that is read: in one transaction with it, the snapshot would be the older of the two.
-ASK: Final = "BEGIN READ ONLY; SELECT pg_is_in_recovery(), (pg_last_wal_replay_lsn() - '0/0'::pg_lsn)::bigint; COMMIT;"
+ASK: Final = f"BEGIN READ ONLY; SELECT pg_is_in_recovery(), {REPLAYED}; COMMIT;"
 
 log = structlog.get_logger("silver")
 
@@ -125,7 +125,7 @@ class Replicas:
         lag = self._lag(one)
         if lag is None:
             return "it lacks what the primary had when this process began to compare"
-        return None if lag <= self._max_lag_secs else f"it is {lag:.0f} s behind, {self._max_lag_secs:g} s are allowed"
+        return None if lag <= self._max_lag_secs else f"it is {lag:.1f} s behind, {self._max_lag_secs:g} s are allowed"
 
     def _lag(self, one: Replica) -> float | None:
         reached = one.reached
