@@ -15,8 +15,8 @@ from appliance.domain.database.replicas import Trail
 from appliance.errors import DashError
 from appliance.storage.silver_postgres import faults
 from appliance.storage.silver_postgres.connections import Connections
-from appliance.storage.silver_postgres.marks import POSITION, REPLAYED, Marks
-from appliance.storage.silver_postgres.replicas import AWAY, Replica
+from appliance.storage.silver_postgres.marks import POSITION, REPLAYED
+from appliance.storage.silver_postgres.replicas import AWAY, Replica, Replicas
 
 EVERY_SECS: Final = 1.0
 HANGS_SECS: Final = 3.0  # a server that needs longer for a question without any work is not there
@@ -38,11 +38,11 @@ class ReplicaWatch:
         self,
         replica: Replica,
         primary: Connections,
-        marks: Marks,
+        replicas: Replicas,
         every_secs: float = EVERY_SECS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._replica, self._primary, self._marks = replica, primary, marks
+        self._replica, self._primary, self._replicas = replica, primary, replicas
         self._every_secs, self._now = every_secs, now
         self._trail = Trail()
         self._stopping = threading.Event()
@@ -58,35 +58,35 @@ class ReplicaWatch:
 
     def look(self) -> None:
         """Compare now; blocking."""
-        doubts, at = self._marks.doubts(), self._now()
+        doubts, at = self._replicas.marks.doubts(), self._now()
         try:
             system, database, position = _asked(self._primary, _PRIMARY)
         except DashError as error:
             if self._replica.reached is None:  # else what is known of the replica grows old by itself
-                self._replica.seen("the primary cannot be asked what to compare it with", why=str(error))
+                self._replicas.seen(self._replica, "the primary cannot be asked to compare", why=str(error))
             return
-        self._marks.settle(doubts, position)
+        self._replicas.marks.settle(doubts, position)
         self._trail.note(at, position)
         try:
             self._compare((system, database), position)
         except DashError as error:
             if not self._stopping.is_set():
-                self._replica.seen(AWAY, why=str(error))
+                self._replicas.seen(self._replica, AWAY, why=str(error))
                 self._replica.connections.sever()  # who waits there would wait in vain
 
     def _compare(self, whose: tuple[int, int], position: int) -> None:
         with _answered_by(self._replica.connections):
             system, database, standby, replayed = _asked(self._replica.connections, _STANDBY)
         if system != whose[0]:
-            self._replica.seen("it is a copy of another cluster")
+            self._replicas.seen(self._replica, "it is a copy of another cluster")
         elif database != whose[1]:
-            self._replica.seen("it names another database of the cluster")
+            self._replicas.seen(self._replica, "it names another database of the cluster")
         elif not standby:
-            self._replica.seen("it is no standby")
+            self._replicas.seen(self._replica, "it is no standby")
         elif (replayed or 0) > position and replayed > _asked(self._primary, _PRIMARY)[2]:
-            self._replica.seen("it has replayed what the primary has not written: it follows another server")
+            self._replicas.seen(self._replica, "it has what the primary has not written: it follows another server")
         else:
-            self._replica.seen(None, self._trail.reached(replayed or 0))
+            self._replicas.seen(self._replica, None, self._trail.reached(replayed or 0))
 
     def _run(self) -> None:
         self.look()

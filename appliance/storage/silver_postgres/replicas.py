@@ -16,6 +16,7 @@ from appliance.storage.silver_postgres.connections import Check, Connections, Cu
 from appliance.storage.silver_postgres.marks import REPLAYED, Marks
 
 AWAY: Final = "it cannot be reached"
+BEHIND: Final = "it is too far behind"
 SPARE: Final = 1  # of a replica's connections: for its watch, which must not wait for those who read
 
 # Before the snapshot that is read: in one transaction with it, the snapshot would be the older of the two.
@@ -27,26 +28,19 @@ log = structlog.get_logger("silver")
 class Replica:
     """One standby. ``number``: its place in the settings; ``name``: where it is, for the log.
 
-    What it says of itself belongs to ``Replicas``, who has the lock, and to the thread that watches it.
+    What it says of itself belongs to ``Replicas``, who has the lock.
     """
 
     def __init__(self, number: int, name: str, connections: Connections) -> None:
         self.number, self.name, self.connections = number, name, connections
         self.reached: float | None = None  # the moment of which it has everything [s, monotonic]
         self.trouble: str | None = "it has not been compared with the primary yet"
+        self.left: str | None = BEHIND  # what the log was told last: why nothing is read from it
         self.reads = self.again = self.busy = 0
 
     @property
     def full(self) -> bool:
         return self.busy >= self.connections.size - SPARE
-
-    def seen(self, trouble: str | None, reached: float | None = None, *, why: str = "") -> None:
-        """Take down what was seen of it. ``trouble``: anybody may read it; ``why``: for the log."""
-        before, self.trouble, self.reached = self.trouble, trouble, reached
-        if trouble and trouble != before:
-            log.warning("silver.replica_left", replica=self.name, reason=trouble, why=why)
-        if before and not trouble:
-            log.info("silver.replica_followed", replica=self.name)
 
 
 class Replicas:
@@ -89,6 +83,17 @@ class Replicas:
             with self._lock:
                 replica.busy -= 1
 
+    def seen(self, one: Replica, trouble: str | None, reached: float | None = None, *, why: str = "") -> None:
+        """Take down what was seen of it. ``trouble``: anybody may read it; ``why``: for the log."""
+        with self._lock:
+            one.trouble, one.reached = trouble, reached
+            before, one.left = one.left, trouble or (BEHIND if self._trouble(one) else None)
+            after = one.left
+        if after and after != before:
+            log.warning("silver.replica_left", replica=one.name, reason=after, why=why)
+        if before and not after:
+            log.info("silver.replica_followed", replica=one.name)
+
     def passed_on(self) -> None:
         """Count a read that the primary has to answer."""
         with self._lock:
@@ -112,7 +117,7 @@ class Replicas:
         with self._lock:
             replica.again += 1
         if isinstance(error, faults.Away):
-            replica.seen(AWAY, why=str(error))
+            self.seen(replica, AWAY, why=str(error))
 
     def _state(self, one: Replica) -> ReplicaState:
         return ReplicaState(

@@ -19,7 +19,7 @@ class Standbys:
         self.replicas = Replicas(found, max_lag_secs)
         self._connections = [primary, *(one.connections for one in found)]
         every_secs = min(EVERY_SECS, max(0.1, max_lag_secs / 4))  # each look makes them as good as new
-        self._watches = [ReplicaWatch(one, primary, self.replicas.marks, every_secs) for one in found]
+        self._watches = [ReplicaWatch(one, primary, self.replicas, every_secs) for one in found]
         for watch in self._watches:
             watch.start()
 
