@@ -42,15 +42,14 @@ class Cluster:
         self.url = primary.new_database()
         self.copy_url = self.url.replace(str(primary.folder), str(standby.folder))
 
-    def on_standby(self, statement: str) -> object:
+    def on_standby(self, statement: str) -> Any:
         with psycopg.connect(self.copy_url, autocommit=True) as connection:
-            answer = connection.execute(statement)
-            return answer.fetchall()[0][0] if answer.description else None
+            return shown(connection, statement)
 
     def backends(self) -> list[int]:
         """Return the processes of the standby that serve connections of stores."""
         asked = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'dash'"
-        return list(self.on_standby(asked))  # type: ignore[call-overload]
+        return list(self.on_standby(asked))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -107,11 +106,12 @@ def by_standby(cursor: Cursor) -> bool:
     return bool(cursor.execute("SELECT pg_is_in_recovery()").fetchall()[0][0])
 
 
-def shown(standby: "psycopg.Connection[Any]", asked: str) -> int:
-    """Return what a standby answers, as often as replaying ends the query."""
+def shown(standby: "psycopg.Connection[Any]", asked: str) -> Any:
+    """Return what a standby answers; asked again as often as replaying ends the query."""
     while True:
         with suppress(psycopg.errors.SerializationFailure):
-            return int(standby.execute(asked).fetchall()[0][0])
+            answer = standby.execute(asked)
+            return answer.fetchall()[0][0] if answer.description else None
 
 
 @pytest.fixture(scope="module")
