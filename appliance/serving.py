@@ -23,6 +23,7 @@ from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.node_metrics import NodeMetrics
 from appliance.observe.replay_metrics import ReplayMetrics
+from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
 from appliance.server import Dispatcher, Goodbyes, Listener
@@ -98,6 +99,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
+    metrics.add(ReplicaMetrics(it.silvers.reading))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     metrics.add(NodeMetrics(member))
@@ -122,7 +124,7 @@ def start_archiving(it: "Appliance", metrics: Metrics) -> None:
 def _vitals(it: "Appliance", member: Membership) -> Vitals:
     archive = it.bronze.archive
     archived = (lambda: archive.latest) if archive is not None else None
-    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived)
+    stores = Stores(it.bronze.health, it.bronze.damaged, it.silvers.incidents, archived, it.silvers.reading)
     return Vitals(it.engine, it.disk, stores, it.database, member.told)
 
 

@@ -1,15 +1,17 @@
 """Where rows are kept, by the settings: in a DuckDB file for each organisation, or in a schema of the database."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from appliance.components.transfer import Transferable
 from appliance.domain.database.access import Access
+from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
 from appliance.domain.memory import silver_share
 from appliance.observe.machine import memory_bytes
-from appliance.placing import access_of
+from appliance.placing import access_of, replicas_of
 from appliance.settings import Settings
 from appliance.settings.sections import TimescaleUse
 from appliance.storage.silver_duckdb.registry import Silvers as Files
@@ -17,8 +19,10 @@ from appliance.storage.silver_duckdb.store import DuckDbSilver
 
 if TYPE_CHECKING:
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
+    from appliance.storage.silver_postgres.standbys import Standbys
 
-FOLDER = "silver"
+FOLDER: Final = "silver"
+REPLICA_SECS: Final = 1.0  # the longest that a read waits for a connection to a replica, before the primary is asked
 
 
 class Silvers(Protocol):
@@ -26,6 +30,10 @@ class Silvers(Protocol):
 
     def of(self, organisation_id: OrganisationId) -> Transferable:
         """Return the organisation's store; opening it the first time blocks. Raises as the store."""
+        ...
+
+    def reading(self) -> ReadState | None:
+        """Return who answers those who look; None: there are no replicas."""
         ...
 
     def losses(self) -> list[str]:
@@ -76,20 +84,15 @@ def memory_of(settings: Settings) -> int:
 
 
 def _schemas(settings: Settings, access: Access) -> "Schemas":
-    from psycopg.conninfo import make_conninfo
-
-    from appliance.storage.control.connect import parameters
     from appliance.storage.silver_postgres.connections import Connections
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
     from appliance.storage.silver_postgres.store import PostgresSilver
     from appliance.storage.silver_postgres.timescale_wanted import Wanted
 
-    def reached() -> str:
-        return make_conninfo(**parameters(access))  # made anew for each connection: a password may be changed
-
-    left = settings.database.connections - access.connections
-    writing = Connections(reached, size=max(1, left // 2), name="rows")
-    reading = Connections(reached, size=max(1, left - left // 2), name="queries")
+    left = settings.database.connections - access.connections - (1 if settings.database.replicas else 0)
+    writing = Connections(_reached(access), size=max(1, left // 2), name="rows")
+    reading = Connections(_reached(access), size=max(1, left - left // 2), name="queries")
+    standbys = _standbys(settings, access, reading.size) if settings.database.replicas else None
     silver = settings.silver
     timescale = Wanted(
         use=silver.timescale is TimescaleUse.AUTO,
@@ -99,7 +102,41 @@ def _schemas(settings: Settings, access: Access) -> "Schemas":
     )
 
     def open_schema(name: str) -> PostgresSilver:
-        timeout_secs = silver.query_timeout.total_seconds()
-        return PostgresSilver(writing, name, reading=reading, timeout_secs=timeout_secs, timescale=timescale)
+        return PostgresSilver(
+            writing,
+            name,
+            reading=reading,
+            replicas=standbys.replicas if standbys is not None else None,
+            timeout_secs=silver.query_timeout.total_seconds(),
+            timescale=timescale,
+        )
 
-    return Schemas(open_schema, access.schema_of, writing, reading)
+    return Schemas(open_schema, access.schema_of, writing, reading, standbys=standbys)
+
+
+def _standbys(settings: Settings, access: Access, size: int) -> "Standbys":
+    """Return the read replicas, watched. ``size``: reads that each of them may answer at a time."""
+    from appliance.storage.silver_postgres.connections import Connections
+    from appliance.storage.silver_postgres.replicas import SPARE
+    from appliance.storage.silver_postgres.standbys import Standbys
+
+    copies = [
+        (
+            " or ".join(map(str, one.dsn.endpoints)),
+            Connections(
+                _reached(one, replica=True), size=size + SPARE, wait_secs=REPLICA_SECS, name=f"replica {number}"
+            ),
+        )
+        for number, one in enumerate(replicas_of(settings), 1)
+    ]
+    primary = Connections(_reached(access), size=1, name="comparing replicas")
+    return Standbys(primary, copies, settings.database.max_replica_lag.total_seconds())
+
+
+def _reached(access: Access, *, replica: bool = False) -> Callable[[], str]:
+    """Return what says how to connect, each time anew: a password may be changed."""
+    from psycopg.conninfo import make_conninfo
+
+    from appliance.storage.control.connect import parameters
+
+    return lambda: make_conninfo(**parameters(access, replica=replica))

@@ -6,6 +6,7 @@ from typing import Final
 
 from appliance.components.archive import ArchiveState
 from appliance.components.bronze import Quarantine
+from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
 from appliance.engine.database_watch import DatabaseWatch
@@ -21,12 +22,14 @@ TOLD: Final = 3  # of places, and of incidents the newest: a disk that goes on f
 @dataclass(frozen=True, slots=True)
 class Stores:
     """What the stores say of themselves: pipelines whose log cannot be written and why, places of logs that cannot be
-    read, what happened to files of rows since the start, oldest first, and how archiving goes; None: nothing is."""
+    read, what happened to files of rows since the start, oldest first, how archiving goes (None: nothing is), and who
+    answers those who look at rows (None: no replicas)."""
 
     ailing: Callable[[], dict[PipelineId, str]]
     damaged: Callable[[], dict[PipelineId, list[Quarantine]]]
     incidents: Callable[[], list[str]]
     archive: Callable[[], ArchiveState] | None = None
+    reading: Callable[[], ReadState | None] = lambda: None
 
 
 class Vitals:
@@ -62,8 +65,20 @@ class Vitals:
         if self._node is not None:
             found["node"] = self._node()
         if self._database is not None:
-            found["database"] = self._database.told()
+            found["database"] = self._answering(self._database)
         return found
+
+    def _answering(self, database: DatabaseWatch) -> Check:
+        """A replica that is not read from is no reason to send nothing here: the primary answers in its place."""
+        ready, told = database.told()
+        state = self._stores.reading()
+        if state is None:
+            return ready, told
+        left = [f"replica {one.number} is not read from: {one.trouble}" for one in state.replicas if one.trouble]
+        followed = (
+            f"{len(state.replicas)} replicas are read from" if len(state.replicas) > 1 else "replica 1 is read from"
+        )
+        return ready, "; ".join([told, *(left or [followed])])
 
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:

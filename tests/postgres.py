@@ -98,3 +98,30 @@ def postgres_server(settings: Mapping[str, str] | None = None) -> Iterator[Postg
             yield server
         finally:
             server.stop()
+
+
+@contextmanager
+def standby_of(primary: PostgresServer, settings: Mapping[str, str] | None = None) -> Iterator[PostgresServer]:
+    """Give a running standby that streams from ``primary``."""
+    with tempfile.TemporaryDirectory(prefix="dash-standby-") as name:
+        standby = PostgresServer(Path(name), settings)
+        arguments = ("-h", str(primary.folder), "-U", OWNER, "-R", "-X", "stream", "-c", "fast", "--no-sync")
+        standby.run("pg_basebackup", "-D", str(standby.data), *arguments)
+        standby.start()
+        try:
+            yield standby
+        finally:
+            standby.stop()
+
+
+def caught_up(standby: PostgresServer, url: str) -> None:
+    """Return when the standby shows what the primary at ``url`` has; the server itself waits."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        name = connection.execute("SELECT application_name FROM pg_stat_replication").fetchall()[0][0]
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'")
+        connection.execute("SELECT pg_reload_conf()")
+        connection.execute("SET synchronous_commit = remote_apply")
+        connection.execute("CREATE TABLE public.mark ()")
+        connection.execute("DROP TABLE public.mark")
+        connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        connection.execute("SELECT pg_reload_conf()")

@@ -60,7 +60,7 @@ class Letters(Protocol):
     """Dead letters of one organisation's pipelines, in the live generation. Errors as ``SilverStore``."""
 
     def groups(self, pipeline_id: PipelineId, chosen: LetterFilter) -> list[LetterGroup]:
-        """Return the causes, most events first; at most 1,000."""
+        """Return the causes, most events first; at most 1,000. For people: as old as the answers of ``Look`` may be."""
         ...
 
     def seqs(self, pipeline_id: PipelineId, chosen: LetterFilter, after_seq: int, limit: int) -> list[int]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from appliance.components.feed import Feed
     from appliance.components.generations import Generations
     from appliance.components.letters import Letters
+    from appliance.components.look import Look
     from appliance.components.upkeep import Upkeep
 
 
@@ -126,11 +127,14 @@ class SilverStore(Protocol):
     """Typed rows, dead letters and progress of one organisation's pipelines.
 
     What else the same store can do is asked of its parts: ``generations`` (replay), ``letters`` (dead letters as
-    objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space).
+    objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space); ``look`` answers people.
 
     One writer at a time per pipeline; any number of readers, who see whole commits only. Blocking: call from a thread.
     Any method may raise TransientError (busy, interrupted by ``timeout_secs``) or FatalError (store damaged).
     """
+
+    @property
+    def look(self) -> "Look": ...
 
     @property
     def generations(self) -> "Generations": ...

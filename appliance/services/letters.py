@@ -59,7 +59,7 @@ class DeadLetters:
         """Return dead letters, newest first. Raises NotFound."""
         await self._check(who, pipeline_id, Action.DATA_READ)
         silver = await self._engine.workers.run("read", self._engine.silver, who.organisation_id)
-        return dead_letters_of(await self._engine.workers.run("read", silver.dead_letters, pipeline_id, query))
+        return dead_letters_of(await self._engine.workers.run("read", silver.look.dead_letters, pipeline_id, query))
 
     async def causes(self, who: Principal, pipeline_id: PipelineId, choice: LetterChoice) -> list[LetterCause]:
         """Return what dead letters have in common, most events first. Raises NotFound, Invalid."""

@@ -46,7 +46,7 @@ class Points:
 
         def ask(span: Span) -> list[dict[str, Any]]:
             silver = self._engine.silver(who.organisation_id)
-            found = silver.records(table, replace(query, start=span.start, end=span.end))
+            found = silver.look.records(table, replace(query, start=span.start, end=span.end))
             rows: list[dict[str, Any]] = found.select(["_seq", "_item", "_time"]).to_pylist()
             return rows
 

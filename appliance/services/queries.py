@@ -36,7 +36,7 @@ class Queries:
 
         def ask(span: Span) -> QueryAnswer:
             silver = self._engine.silver(who.organisation_id)
-            rows = silver.aggregate(table, replace(asked, start=span.start, end=span.end))
+            rows = silver.look.aggregate(table, replace(asked, start=span.start, end=span.end))
             source: str = (rows.schema.metadata or {}).get(b"source", b"silver").decode()
             return QueryAnswer(rows.column_names, public_rows(rows), source)
 

@@ -55,7 +55,7 @@ class Records:
     async def query(self, who: Principal, pipeline_id: PipelineId, query: RecordQuery) -> "pa.Table":
         """Return rows as ``SilverStore.records`` does. Raises NotFound, Invalid (field, operator or value)."""
         silver, table = await self._store(who, pipeline_id)
-        return await self._engine.workers.run("read", silver.records, table, query)
+        return await self._engine.workers.run("read", silver.look.records, table, query)
 
     async def page(self, who: Principal, pipeline_id: PipelineId, document: RecordsDocument) -> Page[Row]:
         """Return rows ready for ``msgspec.json.encode`` (JSON columns are ``msgspec.Raw``), and the cursor of the rest.
@@ -94,10 +94,10 @@ class Records:
         asked = RecordQuery(where=conditions(document.where), order=Order(document.order), after=after, limit=limit)
 
         def ask(span: Span) -> "pa.Table":
-            return silver.records(table, replace(asked, start=span.start, end=span.end))
+            return silver.look.records(table, replace(asked, start=span.start, end=span.end))
 
         rows = await self._engine.workers.run("read", answer, ask, span, problems, document.where)
-        return rows, RowReader(silver, table, replace(asked, start=span.start, end=span.end))
+        return rows, RowReader(silver.look, table, replace(asked, start=span.start, end=span.end))
 
     async def recent(self, who: Principal, pipeline_id: PipelineId) -> list[Row]:
         """Return the last 100 rows, newest last, from memory, ready for JSON. Raises NotFound."""

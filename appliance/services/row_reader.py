@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from appliance.components.silver import RecordQuery, SilverStore, Table
+from appliance.components.look import Look
+from appliance.components.silver import RecordQuery, Table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,9 +20,9 @@ Place = tuple[datetime, int, int]  # (_time, _seq, _item)
 class RowReader:
     """Blocking: taken from in threads. Each page is a snapshot of its own; rows that arrive meanwhile may be in it."""
 
-    def __init__(self, silver: SilverStore, table: Table, query: RecordQuery) -> None:
+    def __init__(self, look: Look, table: Table, query: RecordQuery) -> None:
         self.table = table
-        self._silver, self._query = silver, query
+        self._look, self._query = look, query
 
     def pages(self, first: "pa.Table", limit: int) -> Iterator["pa.Table"]:
         """Yield ``first``, which was read already, and the pages after it, until ``limit`` rows or the end."""
@@ -33,7 +34,7 @@ class RowReader:
                 return
             size = min(limit, PAGE_ROWS)
             query = replace(self._query, after=place_in(page, page.num_rows - 1), limit=size)
-            page = self._silver.records(self.table, query)
+            page = self._look.records(self.table, query)
 
 
 def place_in(rows: "pa.Table", index: int) -> Place:

@@ -227,7 +227,8 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
     replicas: Annotated[
         tuple[Dsn, ...],
         setting(
-            "Read replicas, each like `url`. In the environment they are URLs, separated by spaces.",
+            "Read replicas, each like `url`: streaming standbys, which answer screens, API and exports while they are "
+            "near enough. In the environment they are URLs, separated by spaces.",
             kind="dsns",
         ),
     ] = ()
@@ -240,13 +241,24 @@ class Database(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = "dash"
     connections: Annotated[
-        int, setting("Connections that this process may hold to the database at a time.", least="4", most="1000")
+        int,
+        setting(
+            "Connections that this process may hold to the database at a time; to each replica at most half.",
+            least="4",
+            most="1000",
+        ),
     ] = 20
     connect_timeout: Annotated[
         timedelta, setting("How long connecting to one host may take.", least="2s", most="2m")
     ] = timedelta(seconds=5)
     max_replica_lag: Annotated[
-        timedelta, setting("A replica that is further behind than this is not read from.", least="0s", most="1h")
+        timedelta,
+        setting(
+            "What people are shown lacks nothing that is older than this: a replica further behind is not read from. "
+            "Below about a second hardly any is.",
+            least="0s",
+            most="1h",
+        ),
     ] = timedelta(seconds=10)
 
 

@@ -1,11 +1,8 @@
 """The control plane when its database goes away, comes back, or is another one: nobody starts anything again."""
 
 import re
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,7 +18,7 @@ from appliance.storage.control import schema
 from appliance.storage.control.examination import examine
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import OrganisationRow
-from tests.postgres import PostgresServer, postgres_server
+from tests.postgres import caught_up, postgres_server, standby_of
 
 NEED = Need(connections=5, max_lag_secs=10, head=schema.HEAD, known=schema.KNOWN)
 
@@ -87,20 +84,6 @@ def test_a_server_that_is_away_is_told_as_passing_and_used_again_when_it_is_back
         plane.close()
 
 
-@contextmanager
-def standby_of(primary: PostgresServer) -> Iterator[PostgresServer]:
-    """Give a running standby that streams from ``primary``."""
-    with tempfile.TemporaryDirectory(prefix="dash-standby-") as name:
-        standby = PostgresServer(Path(name))
-        arguments = ("-h", str(primary.folder), "-U", "dash", "-R", "-X", "stream", "-c", "fast", "--no-sync")
-        standby.run("pg_basebackup", "-D", str(standby.data), *arguments)
-        standby.start()
-        try:
-            yield standby
-        finally:
-            standby.stop()
-
-
 def test_a_promoted_standby_is_followed_without_a_restart() -> None:
     with postgres_server() as primary:
         url = primary.new_database()
@@ -129,19 +112,6 @@ def test_a_promoted_standby_is_followed_without_a_restart() -> None:
             add(plane, "after")
             assert names(plane) == ["after", "before"]
             plane.close()
-
-
-def caught_up(standby: PostgresServer, url: str) -> None:
-    """Return when the standby shows what the primary at ``url`` has; the server itself waits."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        name = connection.execute("SELECT application_name FROM pg_stat_replication").fetchall()[0][0]
-        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'")
-        connection.execute("SELECT pg_reload_conf()")
-        connection.execute("SET synchronous_commit = remote_apply")
-        connection.execute("CREATE TABLE public.mark ()")
-        connection.execute("DROP TABLE public.mark")
-        connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        connection.execute("SELECT pg_reload_conf()")
 
 
 def test_several_nodes_may_start_at_once_on_an_empty_database(database_url: str) -> None:

@@ -16,12 +16,20 @@ _ALIVE = {
     "keepalives_count": "3",
     "tcp_user_timeout": "15000",
 }
+# A replica is given up after 5 s: the primary answers in its place, and whoever asked still waits.
+_REPLACEABLE = {
+    **_ALIVE,
+    "keepalives_idle": "2",
+    "keepalives_interval": "1",
+    "tcp_user_timeout": "5000",
+}
 
 
-def parameters(access: Access) -> dict[str, Any]:
+def parameters(access: Access, *, replica: bool = False) -> dict[str, Any]:
     """Return what to hand to psycopg: the DSN over our defaults. Holds the password.
 
-    Several hosts mean a cluster: without a word of its own it is the member that takes writes that is looked for.
+    Several hosts mean a cluster: without a word of its own it is the member that takes writes that is looked for; for a
+    ``replica`` it is any standby.
 
     Raises:
         Unreachable: the password file cannot be read.
@@ -30,23 +38,23 @@ def parameters(access: Access) -> dict[str, Any]:
     given: dict[str, Any] = {
         "application_name": "dash-appliance",
         "connect_timeout": str(round(access.connect_timeout.total_seconds())),
-        **_ALIVE,
+        **(_REPLACEABLE if replica else _ALIVE),
     }
     if len(dsn.endpoints) > 1:
-        given["target_session_attrs"] = "read-write"
+        given["target_session_attrs"] = "standby" if replica else "read-write"
     if access.password_file is not None and not dsn.has_password():
         given["password"] = _password(access)
     return given | dsn.reveal()
 
 
-def connect(access: Access, **more: Any) -> "psycopg.Connection[Any]":
+def connect(access: Access, *, replica: bool = False, **more: Any) -> "psycopg.Connection[Any]":
     """Return a new connection. Statements are not prepared, so that PgBouncer may hand them to any server process.
 
     Raises:
         Unreachable: with the part of the DSN that is wrong.
     """
     try:
-        return psycopg.connect(**{**parameters(access), **more}, prepare_threshold=None)
+        return psycopg.connect(**{**parameters(access, replica=replica), **more}, prepare_threshold=None)
     except psycopg.Error as error:
         raise Unreachable(refusal(access.dsn, str(error))) from error
 

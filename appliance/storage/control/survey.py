@@ -144,7 +144,7 @@ def _replicas(
 
 
 def _replica(access: Access, name: str, position: tuple[int, str]) -> Replica:
-    with connect(access) as connection:
+    with connect(access, replica=True) as connection:
         row = connection.execute(_REPLICA, {"system": position[0], "position": position[1]}).fetchone()
     standby, same, lag = row if row is not None else (True, True, None)
     return Replica(name=name, standby=standby, same_cluster=same, lag_secs=lag or 0.0)

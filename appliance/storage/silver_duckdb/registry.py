@@ -41,6 +41,9 @@ class Silvers:
         """Return what happened to the files since the start, in words."""
         return [str(incident) for store in list(self._stores.values()) for incident in store.incidents]
 
+    def reading(self) -> None:
+        """Return who answers those who look: nobody but the files."""
+
     def close(self) -> None:
         """Close every store; a second call does nothing."""
         for store in self._stores.values():

@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import structlog
 
+from appliance.components.look import Look
 from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
 from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
@@ -72,6 +73,11 @@ class DuckDbSilver:
         self.feed = DuckDbFeed(self._database, self._writer, timeout_secs, clock)
         self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
         self.transfer = DuckDbTransfer(self._database, self._writer)
+
+    @property
+    def look(self) -> Look:
+        """There is one file and no copy of it."""
+        return self
 
     @property
     def incidents(self) -> tuple[Incident, ...]:

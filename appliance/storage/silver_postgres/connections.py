@@ -1,9 +1,11 @@
 """Connections that all organisations share: bounded, waited for a bounded time, never one that is dead twice."""
 
 import logging
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from appliance.storage.silver_postgres.binary import BinaryArray, BinaryArrayDum
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 Cursor = psycopg.Cursor[tuple[Any, ...]]
+Check = Callable[[Cursor], None]
 
 _UNUSED_SECS: Final = 300.0
 # What the administrator did not say: a server that is gone without a word is noticed within half a minute.
@@ -25,6 +28,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "application_name": "dash", "connect_timeout": "5", "keepalives_idle": "15", "keepalives_interval": "5",
     "keepalives_count": "3",
 }  # fmt: skip
+
+
+def unseen(_: Cursor) -> None:
+    """Whatever was answered is fine."""
+
 
 logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it tells of every attempt; here an outage is told once
 log = structlog.get_logger("silver")
@@ -43,7 +51,8 @@ class Connections:
         """``conninfo``: a function is asked before each new connection, for a password that changes."""
         self.size, self._wait_secs, self._name = size, wait_secs, name
         self._refused: str | None = None
-        self._telling = threading.Lock()
+        self._telling, self._lending = threading.Lock(), threading.Lock()
+        self._lent: set[Connection] = set()
         self._pool = ConnectionPool(
             partial(_whole, conninfo),
             connection_class=self._connection_class(),
@@ -59,32 +68,44 @@ class Connections:
         )
 
     @contextmanager
-    def begun(self, doing: str, begin: str) -> Iterator[Connection]:
+    def begun(self, doing: str, begin: str, check: Check = unseen) -> Iterator[Connection]:
         """Give a connection on which ``begin``, statements that begin a transaction, have just been executed.
+
+        ``check`` is shown what they answered, and may raise.
 
         One that turns out to be dead is thrown away, and the next one is taken. What was begun and not ended is undone.
 
         Raises:
             TransientError: none is free in time, or none can be made; psycopg.Error: ``begin`` failed otherwise.
         """
-        connection = self._living(doing, begin)
+        connection = self._living(doing, begin, check)
         try:
             yield connection
         finally:
-            self._pool.putconn(connection)
+            self._give_back(connection)
+
+    def sever(self) -> None:
+        """Break every connection, under whoever waits for an answer too: they fail as if the server were gone.
+
+        For a server that neither answers nor ends the connection; nobody would notice by the network alone.
+        """
+        with self._lending:
+            for connection in self._lent:
+                _shut(connection)
+        self._pool.drain()
 
     def close(self) -> None:
         """Close all of them; a second call does nothing."""
         self._pool.close()
 
-    def _living(self, doing: str, begin: str) -> Connection:
+    def _living(self, doing: str, begin: str, check: Check) -> Connection:
         for _ in range(self.size):
             connection = self._free(doing)
             try:
-                connection.execute(begin)
+                check(connection.execute(begin))
             except BaseException as error:
                 dead = faults.is_lost(connection)
-                self._pool.putconn(connection)
+                self._give_back(connection)
                 if not (dead and isinstance(error, psycopg.OperationalError)):
                     raise
             else:
@@ -93,11 +114,19 @@ class Connections:
 
     def _free(self, doing: str) -> Connection:
         try:
-            return self._pool.getconn()
+            connection = self._pool.getconn()
         except PoolTimeout as error:
             raise faults.no_connection(doing, self._wait_secs, self.size, self._refused) from error
         except PoolClosed as error:
             raise faults.closed(doing) from error
+        with self._lending:
+            self._lent.add(connection)
+        return connection
+
+    def _give_back(self, connection: Connection) -> None:
+        with self._lending:
+            self._lent.discard(connection)
+        self._pool.putconn(connection)
 
     def _connection_class(self) -> type[Connection]:
         """Return a class of connections that says here why one could not be made, which the pool keeps to itself."""
@@ -128,6 +157,12 @@ class Connections:
 def _whole(conninfo: str | Callable[[], str]) -> str:
     given = conninfo if isinstance(conninfo, str) else conninfo()
     return make_conninfo("", **{**_DEFAULTS, **conninfo_to_dict(given), "client_encoding": "UTF8"})
+
+
+def _shut(connection: Connection) -> None:
+    broken_already = suppress(OSError, psycopg.Error)
+    with broken_already, socket.socket(fileno=os.dup(connection.fileno())) as held:
+        held.shutdown(socket.SHUT_RDWR)
 
 
 def _configure(connection: Connection) -> None:

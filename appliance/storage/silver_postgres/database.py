@@ -1,7 +1,9 @@
 """Transactions in one organisation's schema: readers on a snapshot, with a deadline; writers under locks."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, TypeVar
 
 import psycopg
@@ -9,11 +11,14 @@ from psycopg import errors
 
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres import faults
-from appliance.storage.silver_postgres.connections import Connection, Connections, Cursor
+from appliance.storage.silver_postgres.connections import Check, Connection, Connections, Cursor, unseen
 from appliance.storage.silver_postgres.locks import Lock, pipeline_lock
+from appliance.storage.silver_postgres.marks import POSITION, Marks
+from appliance.storage.silver_postgres.replicas import ASK, Replicas
 from appliance.storage.sql.postgresql import quoted
 
 T = TypeVar("T")
+End = Callable[[Connection], None]
 
 _LOCK_SECS: Final = 10.0
 _IDLE_SECS: Final = 60.0  # a node that stops in the middle keeps nobody waiting for longer
@@ -21,12 +26,32 @@ _SNAPSHOT: Final = "ISOLATION LEVEL REPEATABLE READ"
 _TRIES: Final = 3
 
 
-class Database:
-    """``writing`` and ``reading``: the connections for each, which may be the same; of other stores too."""
+def _commit(connection: Connection) -> None:
+    connection.execute("COMMIT")
 
-    def __init__(self, schema: str, writing: Connections, reading: Connections) -> None:
+
+def _commit_marked(marks: Marks, pipeline_id: PipelineId, connection: Connection) -> None:
+    """Commit, and take down what a standby must have replayed to show it: no round trip more."""
+    try:
+        told = connection.execute(f"COMMIT; SELECT {POSITION}")
+        told.nextset()
+        marks.note(pipeline_id, told.fetchall()[0][0])
+    except BaseException:
+        marks.doubt(pipeline_id)
+        raise
+
+
+class Database:
+    """``writing`` and ``reading``: the connections for each, which may be the same; of other stores too.
+
+    Who decides something by what is read, calls ``read``; what people are shown is got by ``look``.
+    """
+
+    def __init__(
+        self, schema: str, writing: Connections, reading: Connections, replicas: Replicas | None = None
+    ) -> None:
         self.schema = schema
-        self._writing, self._reading = writing, reading
+        self._writing, self._reading, self._replicas = writing, reading, replicas
         self._closed = False
 
     def read(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T]) -> T:
@@ -35,19 +60,37 @@ class Database:
         Raises:
             TransientError: too slow, no connection, closed; else as ``faults.translated``.
         """
-        begin = f"{self._begin(f'{_SNAPSHOT} READ ONLY')} SET LOCAL statement_timeout TO {int(timeout_secs * 1000)};"
 
         def once() -> T:
-            with self._transaction(self._reading, doing, begin) as cursor:
-                try:
-                    return work(cursor)
-                except errors.QueryCanceled as error:
-                    raise faults.too_slow(doing, timeout_secs) from error
+            with self._transaction(self._reading, doing, self._begin_reading(timeout_secs)) as cursor:
+                return _in_time(work, cursor, doing, timeout_secs)
 
         try:
             return once()
         except faults.Vanished:
             return once()
+
+    def look(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], pipeline_id: PipelineId) -> T:
+        """Do as ``read``, on a replica that shows what this process has committed to the pipeline, if there is one.
+
+        What a replica cannot answer the primary is asked, once, in the time that is left.
+        """
+        if self._replicas is None:
+            return self.read(doing, timeout_secs, work)
+        ends, needed = time.monotonic() + timeout_secs, self._replicas.marks.needed(pipeline_id)
+        begin = f"{ASK} {self._begin_reading(timeout_secs)}"
+        try:
+            with (
+                self._replicas.chosen(needed) as (replica, check),
+                self._transaction(replica.connections, doing, begin, check=check) as cursor,
+            ):
+                return _in_time(work, cursor, doing, timeout_secs)
+        except faults.Elsewhere:
+            self._replicas.passed_on()
+        try:
+            return self.read(doing, ends - time.monotonic(), work)
+        except faults.TooSlow as error:
+            raise faults.too_slow(doing, timeout_secs) from error
 
     def write(self, doing: str, work: Callable[[Cursor], T], pipeline_id: PipelineId, lock: Lock = Lock.SHARED) -> T:
         """Return ``work(cursor)``, committed. Each statement sees what others have committed by then.
@@ -57,8 +100,7 @@ class Database:
                 nevertheless: compare progress.
         """
         locked = f"SELECT {lock.value}({pipeline_lock(self.schema, pipeline_id)});"
-        with self._transaction(self._writing, doing, f"{self._begin('')} {locked}") as cursor:
-            return work(cursor)
+        return self._whole(doing, f"{self._begin('')} {locked}", work, pipeline_id)
 
     def write_from_snapshot(self, doing: str, work: Callable[[Cursor], T], pipeline_id: PipelineId) -> T:
         """Return ``work(cursor)``, committed; all statements see one moment. For what takes long.
@@ -69,14 +111,15 @@ class Database:
         locked = f"SELECT {Lock.SHARED.value}({pipeline_lock(self.schema, pipeline_id)});"
         for _ in range(_TRIES - 1):
             try:
-                return self._whole(doing, f"{self._begin(_SNAPSHOT)} {locked}", work)
+                return self._whole(doing, f"{self._begin(_SNAPSHOT)} {locked}", work, pipeline_id)
             except faults.Overtaken:
                 continue
-        return self._whole(doing, f"{self._begin(_SNAPSHOT)} {locked}", work)
+        return self._whole(doing, f"{self._begin(_SNAPSHOT)} {locked}", work, pipeline_id)
 
     def run(self, doing: str, work: Callable[[Cursor], T]) -> T:
         """Return ``work(cursor)``, committed, without a lock on any pipeline."""
-        return self._whole(doing, self._begin(""), work)
+        with self._transaction(self._writing, doing, self._begin("")) as cursor:
+            return work(cursor)
 
     def outside(self, doing: str, statement: str) -> None:
         """Execute what cannot run in a transaction."""
@@ -87,22 +130,34 @@ class Database:
         except psycopg.Error as error:
             raise faults.translated(error, doing) from error
 
+    def doubt(self, pipeline_id: PipelineId) -> None:
+        """Take down that something was committed to the pipeline, nobody knows where in the log."""
+        if self._replicas is not None:
+            self._replicas.marks.doubt(pipeline_id)
+
     def close(self) -> None:
         """Refuse what is asked from now on."""
         self._closed = True
 
-    def _whole(self, doing: str, begin: str, work: Callable[[Cursor], T]) -> T:
-        with self._transaction(self._writing, doing, begin) as cursor:
+    def _whole(self, doing: str, begin: str, work: Callable[[Cursor], T], pipeline_id: PipelineId) -> T:
+        end = _commit if self._replicas is None else partial(_commit_marked, self._replicas.marks, pipeline_id)
+        with self._transaction(self._writing, doing, begin, end=end) as cursor:
             return work(cursor)
 
     @contextmanager
-    def _transaction(self, of: Connections, doing: str, begin: str) -> Iterator[Cursor]:
+    def _transaction(
+        self, of: Connections, doing: str, begin: str, *, check: Check = unseen, end: End = _commit
+    ) -> Iterator[Cursor]:
         self._check(doing)
         try:
-            with of.begun(doing, begin) as connection:
-                yield from _ended(connection)
+            with of.begun(doing, begin, check) as connection:
+                yield from _ended(connection, end)
         except psycopg.Error as error:
             raise faults.translated(error, doing) from error
+
+    def _begin_reading(self, timeout_secs: float) -> str:
+        millis = max(1, int(timeout_secs * 1000))  # 0 would be no end at all
+        return f"{self._begin(f'{_SNAPSHOT} READ ONLY')} SET LOCAL statement_timeout TO {millis};"
 
     def _begin(self, mode: str) -> str:
         """Return what begins a transaction, in one round trip. All settings end with it."""
@@ -118,12 +173,19 @@ class Database:
             raise faults.closed(doing)
 
 
-def _ended(connection: Connection) -> Iterator[Cursor]:
-    """Give a cursor; commit at the end, or roll back and pass on what was raised."""
+def _in_time(work: Callable[[Cursor], T], cursor: Cursor, doing: str, timeout_secs: float) -> T:
+    try:
+        return work(cursor)
+    except errors.QueryCanceled as error:
+        raise faults.too_slow(doing, timeout_secs) from error
+
+
+def _ended(connection: Connection, end: End) -> Iterator[Cursor]:
+    """Give a cursor; commit by ``end``, or roll back and pass on what was raised."""
     try:
         with connection.cursor() as cursor:
             yield cursor
-        connection.execute("COMMIT")
+        end(connection)
     except BaseException:
         if not faults.is_lost(connection):
             connection.rollback()

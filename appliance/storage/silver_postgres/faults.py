@@ -31,6 +31,18 @@ class Overtaken(TransientError):
     """Somebody else changed what this transaction began from: begin it again."""
 
 
+class TooSlow(TransientError):
+    """A read took all the time it had."""
+
+
+class Away(TransientError):
+    """The server is not there, or takes nobody."""
+
+
+class Elsewhere(TransientError):
+    """No replica can answer this: ask the primary."""
+
+
 def is_lost(connection: psycopg.Connection[object]) -> bool:
     """Return whether nothing can be asked of a connection any more."""
     return connection.closed or connection.broken
@@ -83,14 +95,14 @@ def _away(error: psycopg.Error, begun: str, told: str) -> DashError | None:
         return TransientError(f"{begun}: the database server only reads ({told}): {remedy}.", _LATER_SECS)
     lost = not code and isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
     if lost or (code.startswith(_AWAY) and code != _MISUNDERSTOOD):
-        return TransientError(f"{begun}: the database server went away ({told}); what it had not committed is undone.")
+        return Away(f"{begun}: the database server went away ({told}); what it had not committed is undone.")
     return None
 
 
-def too_slow(doing: str, secs: float) -> TransientError:
+def too_slow(doing: str, secs: float) -> TooSlow:
     """Return what to raise when a read took longer than ``secs``."""
     remedy = "Narrow the time range, group by fewer values, or raise silver.query_timeout"
-    return TransientError(f"{doing[:1].upper()}{doing[1:]} took longer than {secs:g} s. {remedy}.", _LATER_SECS)
+    return TooSlow(f"{doing[:1].upper()}{doing[1:]} took longer than {secs:g} s. {remedy}.", _LATER_SECS)
 
 
 def closed(doing: str) -> TransientError:
@@ -101,7 +113,8 @@ def closed(doing: str) -> TransientError:
 def no_connection(doing: str, secs: float, size: int, refused: str | None) -> TransientError:
     """Return what to raise when no connection was free in time. ``refused``: why none could be made; None: in use."""
     why = f"the database cannot be reached ({refused})" if refused else f"all {size} connections are in use"
-    return TransientError(f"{doing[:1].upper()}{doing[1:]}: {why}, waited {secs:g} s; it is tried again.", 2.0)
+    kind = Away if refused else TransientError
+    return kind(f"{doing[:1].upper()}{doing[1:]}: {why}, waited {secs:g} s; it is tried again.", 2.0)
 
 
 def _told(error: psycopg.Error) -> str:

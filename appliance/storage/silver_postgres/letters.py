@@ -44,7 +44,7 @@ class PostgresLetters:
             statement = select_groups(pipeline_id, place.number, chosen, names.DIALECT)
             return [LetterGroup(**group) for group in fetched.as_schema(cursor, statement, _GROUPS).to_pylist()]
 
-        return self._database.read(f"reading dead letters of {pipeline_id}", self._timeout_secs, work)
+        return self._database.look(f"reading dead letters of {pipeline_id}", self._timeout_secs, work, pipeline_id)
 
     def seqs(self, pipeline_id: PipelineId, chosen: LetterFilter, after_seq: int, limit: int) -> list[int]:
         def work(cursor: Cursor) -> list[int]:

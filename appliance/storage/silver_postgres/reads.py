@@ -1,6 +1,6 @@
 """Reading: each in a transaction of its own, with a deadline, seeing whole commits only."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -31,12 +31,15 @@ _RECENT: Final = "SELECT min(_time) FROM {rows} WHERE _seq > %(after)s AND _seq 
 
 
 class Reads:
-    """``timeout_secs``: for a read that does not name its own."""
+    """``timeout_secs``: for a read that does not name its own.
 
-    def __init__(self, database: Database, timeout_secs: float) -> None:
-        self._database, self._timeout_secs = database, timeout_secs
+    ``looking``: as ``Look`` says it, so that a replica may answer.
+    """
 
-    def records(self, table: Table, query: RecordQuery, timeout_secs: float | None) -> pa.Table:
+    def __init__(self, database: Database, timeout_secs: float, *, looking: bool = False) -> None:
+        self._database, self._timeout_secs, self._looking = database, timeout_secs, looking
+
+    def records(self, table: Table, query: RecordQuery, timeout_secs: float | None = None) -> pa.Table:
         """See ``SilverStore.records``."""
 
         def work(cursor: Cursor) -> pa.Table:
@@ -51,9 +54,9 @@ class Reads:
                     break
             return pa.concat_tables(parts)
 
-        return self._database.read(f"reading rows of {table.pipeline_id}", timeout_secs or self._timeout_secs, work)
+        return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
 
-    def aggregate(self, table: Table, query: Aggregation, timeout_secs: float | None) -> pa.Table:
+    def aggregate(self, table: Table, query: Aggregation, timeout_secs: float | None = None) -> pa.Table:
         """See ``SilverStore.aggregate``."""
 
         def work(cursor: Cursor) -> pa.Table:
@@ -64,7 +67,7 @@ class Reads:
                 return answer
             return answers.as_measures(fetched.as_it_comes(cursor, statement, _told(query)), "silver")
 
-        return self._database.read(f"querying {table.pipeline_id}", timeout_secs or self._timeout_secs, work)
+        return self._ask(f"querying {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
         """See ``SilverStore.dead_letters``."""
@@ -76,7 +79,15 @@ class Reads:
             statement = select_dead(pipeline_id, query, DIALECT, place.number)
             return fetched.as_schema(cursor, statement, DEAD_SCHEMA)
 
-        return self._database.read(f"reading dead letters of {pipeline_id}", self._timeout_secs, work)
+        return self._ask(f"reading dead letters of {pipeline_id}", pipeline_id, None, work)
+
+    def _ask(
+        self, doing: str, pipeline_id: PipelineId, timeout_secs: float | None, work: Callable[[Cursor], pa.Table]
+    ) -> pa.Table:
+        secs = timeout_secs or self._timeout_secs
+        if self._looking:
+            return self._database.look(doing, secs, work, pipeline_id)
+        return self._database.read(doing, secs, work)
 
 
 def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQuery) -> Iterable[RecordQuery]:

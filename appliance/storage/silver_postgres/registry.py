@@ -3,21 +3,29 @@
 import threading
 from collections.abc import Callable
 
+from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
 from appliance.storage.silver_postgres.connections import Connections
+from appliance.storage.silver_postgres.standbys import Standbys
 from appliance.storage.silver_postgres.store import PostgresSilver
 
 
 class Silvers:
     """Owns every open store and the connections that they share; safe to ask from any thread.
 
-    ``open_store`` is given the name of a schema, which ``schema_of`` tells of an organisation.
+    ``open_store`` is given the name of a schema, which ``schema_of`` tells of an organisation. ``standbys``: of this
+    database, if it has any.
     """
 
     def __init__(
-        self, open_store: Callable[[str], PostgresSilver], schema_of: Callable[[str], str], *connections: Connections
+        self,
+        open_store: Callable[[str], PostgresSilver],
+        schema_of: Callable[[str], str],
+        *connections: Connections,
+        standbys: Standbys | None = None,
     ) -> None:
         self._open_store, self._schema_of, self._connections = open_store, schema_of, connections
+        self._standbys = standbys
         self._stores: dict[OrganisationId, PostgresSilver] = {}
         self._opening = threading.Lock()
 
@@ -43,8 +51,14 @@ class Silvers:
         """Return what happened to the files since the start: none are ours, the database server has its own log."""
         return []
 
+    def reading(self) -> ReadState | None:
+        """Return who answers those who look; None: nobody but the primary."""
+        return self._standbys.replicas.state() if self._standbys is not None else None
+
     def close(self) -> None:
         """Close every store, and the connections; a second call does nothing."""
+        if self._standbys is not None:
+            self._standbys.close()
         for store in self._stores.values():
             store.close()
         self._stores.clear()

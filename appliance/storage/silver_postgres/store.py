@@ -26,6 +26,7 @@ from appliance.storage.silver_postgres.periods import Periods
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.reads import Reads
 from appliance.storage.silver_postgres.recount import recount
+from appliance.storage.silver_postgres.replicas import Replicas
 from appliance.storage.silver_postgres.summaries import Summaries
 from appliance.storage.silver_postgres.timescale import find
 from appliance.storage.silver_postgres.timescale_chunks import Chunks
@@ -44,9 +45,9 @@ log = structlog.get_logger("silver")
 class PostgresSilver:
     """SilverStore in the schema ``name``, which is made where it is not there; any number of nodes may have it open.
 
-    ``writing``, ``reading``: connections to the database, the same for both if only one is given; not closed with the
-    store. ``timeout_secs``: for a read that does not name its own. ``timescale``: what of TimescaleDB is used where the
-    database has it by the time the store is opened.
+    ``writing``, ``reading``: connections to the database, the same for both if only one is given; ``replicas`` may
+    answer those who look. None of them is closed with the store. ``timeout_secs``: for a read that names none.
+    ``timescale``: what of TimescaleDB is used where the database has it by the time the store is opened.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
@@ -59,17 +60,19 @@ class PostgresSilver:
         name: str,
         *,
         reading: Connections | None = None,
+        replicas: Replicas | None = None,
         timeout_secs: float = 15.0,
         clock: Clock = utc_now,
         timescale: Wanted | None = None,
     ) -> None:
-        self._database = Database(name, writing, reading or writing)
+        self._database = Database(name, writing, reading or writing, replicas)
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
         self._chunks = Chunks(self._database.run("looking for TimescaleDB", find), timescale)
         self._golds, self._periods = gold.Ready(), Periods()
         self._summaries = Summaries(self._database)
         self._clock = clock
         self._reads = Reads(self._database, timeout_secs)
+        self.look = Reads(self._database, timeout_secs, looking=True)
         self.generations = PostgresGenerations(self._database, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
@@ -118,6 +121,7 @@ class PostgresSilver:
             stood = self._progress(table.pipeline_id, table.generation, partition.of(batch.first_seq))
             if stood.seq != batch.last_seq:
                 raise
+            self._database.doubt(table.pipeline_id)
             log.info("silver.commit_landed", pipeline=table.pipeline_id, seq=stood.seq)  # the fault came after it
             return stood
         self._summaries.stored(table, batch.rows.num_rows)
