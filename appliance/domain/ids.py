@@ -9,6 +9,7 @@ PipelineId = NewType("PipelineId", str)
 UserId = NewType("UserId", str)
 TokenId = NewType("TokenId", str)
 DashboardId = NewType("DashboardId", str)
+NodeId = NewType("NodeId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32, lower case
 
