@@ -6,6 +6,8 @@ import msgspec
 
 from appliance.components.bronze import BronzeLog
 from appliance.domain.ids import NodeId, PipelineId
+from appliance.domain.partition import partition_of
+from appliance.errors import NotFound
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -46,6 +48,20 @@ class Partitioned(Protocol):
             NotFound: there is no such partition.
         """
         ...
+
+
+def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:
+    """Return the log that has, or would have, event ``seq``: its ``last_seq`` and ``first_seq`` are of that partition.
+
+    Raises:
+        NotFound: no log can have it.
+    """
+    if not isinstance(bronze, Partitioned):
+        return bronze
+    try:
+        return bronze.of(partition_of(seq))
+    except ValueError as error:
+        raise NotFound(f"looking for event {seq} of {pipeline_id}: {error}") from error
 
 
 def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:

@@ -55,3 +55,13 @@ def shifted(number: Partition, local: int) -> int:
 def bounds_of(number: Partition) -> tuple[int, int]:
     """Return the first and the last outward number that an event of a partition can have."""
     return base_of(number) + 1, base_of(number) + MOST_LOCAL
+
+
+def first_of(seq: int) -> int:
+    """Return the number of the first event of the partition that ``seq`` belongs to. Raises as ``partition_of``."""
+    return bounds_of(partition_of(seq))[0]
+
+
+def up_to(last_seq: int) -> range:
+    """Return the numbers of the events of a partition up to ``last_seq``; empty where that is 'nothing yet'."""
+    return range(first_of(last_seq), last_seq + 1)

@@ -15,6 +15,7 @@ from appliance.components.mapper import Mapper
 from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import local_of
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
 from appliance.engine.workers import Workers
@@ -69,7 +70,7 @@ class Refiner:
 
     @property
     def lag_events(self) -> int:
-        return self._means.bronze.last_seq(self.course.pipeline_id) - self.progress.seq
+        return local_of(self._means.bronze.last_seq(self.course.pipeline_id)) - local_of(self.progress.seq)
 
     def poke(self) -> None:
         if self.waiting_since is None:
