@@ -58,6 +58,11 @@ async def test_its_events_are_refined_and_counted() -> None:
     await bronze.append(BOILERS, delivery(b"3", b"no"))
     refiner.poke()
     await until(lambda: refiner.progress.seq == BASE + 4)
+    refiner.amended(Progress(2 * BASE + 9, Outcome(stored=9)))  # events of another node were mended from here
+    assert refiner.progress.seq == BASE + 4
+    refiner.amended(Progress(BASE + 4, Outcome(stored=4)))
+    assert run.stats().ledger.dead == 0
+    refiner.amended(store.at)
     refiner.stop()
     await task
     workers.close()

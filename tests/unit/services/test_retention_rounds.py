@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from appliance.components.feed import FeedPlace, Reading
 from appliance.components.jobs import Job, NewJob
 from appliance.components.upkeep import Compacted, StoreSize
 from appliance.domain.disk import DiskState
 from appliance.domain.ids import OrganisationId
 from appliance.errors import TransientError
-from appliance.services.retention import RetentionJob
+from appliance.services.retention import RetentionJob, read_up_to
 from appliance.services.upkeep import ROUND, Pressing
 from appliance.storage.control.plane import ControlPlane
 
@@ -149,3 +150,10 @@ async def test_a_disk_that_reaches_a_mark_has_a_round_made_at_once(engine: Engin
         await bell.wait()
     [job] = queue.jobs
     assert (job.kind, job.unique_key) == (ROUND, "retention.round:slow:2026-11-22T12:00:00+00:00")
+
+
+def test_a_reader_speaks_only_for_the_partition_that_its_place_is_in() -> None:
+    third = 52_776_558_133_248  # 3 · 2^44
+    here, there = Reading(FeedPlace(7)), Reading(FeedPlace(third + 7))
+    assert [read_up_to(one, 9) for one in (here, there, None)] == [7, 0, 0]
+    assert [read_up_to(one, third + 9) for one in (here, there, None)] == [0, third + 7, 0]
