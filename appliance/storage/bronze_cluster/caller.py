@@ -19,6 +19,7 @@ from appliance.components.packed import MOST_ANSWERED, MOST_ASKED, unpacked
 from appliance.components.partitions import Holder
 from appliance.domain.clock import Clock, utc_now
 from appliance.errors import DashError, TooLarge, TransientError
+from appliance.storage.bronze_cluster.silence import Silence
 
 _CONNECT_SECS: Final = 3.0
 _READ_SECS: Final = 10.0  # between two pieces of an answer
@@ -29,7 +30,10 @@ T = TypeVar("T")
 
 
 class Caller:
-    """Asks other nodes; for any thread. ``whole_secs``: what an answer may take in all, if a call does not say."""
+    """Asks other nodes; for any thread. ``whole_secs``: what an answer may take in all, if a call does not say.
+
+    ``tls``: True verifies by the roots that come with Dash; or a context, for a certificate authority of one's own.
+    """
 
     def __init__(
         self,
@@ -42,6 +46,7 @@ class Caller:
     ) -> None:
         self._seal, self._clock = seal, clock
         self._whole_secs, self._most = whole_secs, most_answered
+        self.silence = Silence()
         limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         self._http = httpx.Client(verify=tls, trust_env=False, follow_redirects=False, limits=limits)
 
@@ -55,6 +60,8 @@ class Caller:
             TooLarge: ``body`` is larger than a node takes.
             DashError: what was raised there.
         """
+        if (why := self.silence.reason(holder.address)) is not None:
+            raise TransientError(f"{_named(holder)} did not answer a moment ago ({why})", _RETRY_SECS)
         if len(body) > MOST_ASKED:
             raise TooLarge(f"asking {_named(holder)}: {len(body)} bytes are more than {MOST_ASKED}: ask for less")
         ask = Ask(
@@ -67,6 +74,8 @@ class Caller:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             told = str(error) or type(error).__name__
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                self.silence.begins(holder.address, told)
             raise TransientError(f"{_named(holder)} does not answer ({told})", _RETRY_SECS) from error
         except (msgspec.MsgspecError, ValueError) as error:
             told = f"{_named(holder)} answers what is not understood here, perhaps by another version of Dash ({error})"

@@ -1,14 +1,22 @@
 """Another node that is not the one it should be, or does not answer as it should: it is named, and nothing crashes."""
 
+import ipaddress
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, MutableMapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from appliance.components.bronze import Correction
 from appliance.components.packed import packed, unpacked
@@ -20,6 +28,7 @@ from appliance.errors import (
     TransientError,
 )
 from appliance.storage.bronze_cluster import PartitionLog, RemoteLog
+from appliance.storage.bronze_cluster.silence import Silence
 from tests.contract.bronze_adapters import ALL, NOON, PIPE, delivery
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.internal_room import calling, room, served
@@ -223,3 +232,87 @@ def test_a_bug_there_is_told_as_one() -> None:
     ):
         RemoteLog(holder, caller).segments(PIPE)
     assert "password" not in str(told.value)
+
+
+def test_a_node_that_could_not_be_reached_is_left_alone_for_a_moment() -> None:
+    now = 0.0
+    with served(room(MemoryBronzeLog())) as alive, calling() as caller:
+        caller.silence = Silence(2.0, clock=lambda: now)
+        dead = Holder(NodeId("nd_4"), "node-4", "http://127.0.0.1:1", 4)
+        with pytest.raises(TransientError, match=r"node 'node-4' .* does not answer"):
+            caller.ping(dead)
+        with pytest.raises(TransientError, match=r"node 'node-4' .* did not answer a moment ago"):
+            caller.ping(dead)
+        assert caller.ping(alive).node_id == "nd_3"  # others are asked
+        now = 2.5
+        with pytest.raises(TransientError, match=r"node 'node-4' .* does not answer"):
+            caller.ping(dead)
+
+
+def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with served(room(MemoryBronzeLog())) as holder, calling() as caller:
+        assert caller.ping(holder).node_id == "nd_3"
+
+
+def test_many_threads_ask_through_one_caller(there: PartitionLog) -> None:
+    with served(room(there)) as holder, calling() as caller, ThreadPoolExecutor(16) as pool:
+        remote = RemoteLog(holder, caller)
+        found = list(pool.map(lambda seq: remote.event(PIPE, BASE + seq % 22 + 1).seq, range(200)))
+    assert found == [BASE + seq % 22 + 1 for seq in range(200)]
+
+
+def self_signed(folder: Path) -> Path:
+    """Write a certificate for 127.0.0.1 and its key to one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node-3")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    now = utc_now()
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False).sign(key, hashes.SHA256())
+    )  # fmt: skip
+    plain = serialization.NoEncryption()
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    file = folder / "node.pem"
+    file.write_bytes(pem + certificate.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+@contextmanager
+def speaking_tls(file: Path) -> Iterator[Holder]:
+    """Accept connections over TLS and answer 404 to all."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with suppress(OSError), context.wrap_socket(connection, server_side=True) as secured:
+                secured.recv(1 << 16)
+                secured.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        try:
+            yield Holder(NodeId("nd_3"), "node-3", f"https://127.0.0.1:{listening.getsockname()[1]}", 3)
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def test_certificates_are_verified(tmp_path: Path) -> None:
+    file = self_signed(tmp_path)
+    with speaking_tls(file) as holder:
+        with calling() as caller, pytest.raises(TransientError, match="certificate"):
+            caller.ping(holder)
+        ours = ssl.create_default_context(cafile=str(file))
+        with calling(tls=ours) as caller, pytest.raises(TransientError, match=r"\(404\)"):  # it was spoken with
+            caller.ping(holder)
