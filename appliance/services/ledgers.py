@@ -10,6 +10,7 @@ from appliance.components.bronze import BronzeLog
 from appliance.components.generations import Span
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import base_of, partition_of
 from appliance.services.ownership import Ownership
 from appliance.services.ports import Engine
 
@@ -48,9 +49,9 @@ class Ledgers:
         silver = await self._engine.workers.run("read", self._engine.silver, who.organisation_id)
 
         def look() -> list[LedgerLine]:
-            spans = silver.generations.spans(pipeline_id)
-            refined = spans[-1].last_seq if spans else 0
-            waiting = pending_days(self._engine.bronze, pipeline_id, refined)
+            bronze, spans = self._engine.bronze, silver.generations.spans(pipeline_id)
+            refined = spans[-1].last_seq if spans else base_of(partition_of(bronze.last_seq(pipeline_id)))
+            waiting = pending_days(bronze, pipeline_id, refined)
             return grouped(spans, waiting, by)
 
         return await self._engine.workers.run("read", look)
