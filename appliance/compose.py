@@ -27,12 +27,14 @@ from appliance.egress.guard import parse_allowed
 from appliance.engine.amend import Amender
 from appliance.engine.database_watch import DatabaseWatch
 from appliance.engine.disk_guard import DiskGuard
+from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
+from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, suggest
 from appliance.mapping.search import PayloadSearch
 from appliance.observe import logs
@@ -43,10 +45,11 @@ from appliance.placing import open_control, place_of
 from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
-from appliance.settings import Settings
+from appliance.settings import NodeRole, Settings
 from appliance.settings.declared import declared
 from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
+from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, identity
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
@@ -71,6 +74,7 @@ class Appliance:
     mapper: Mapper
     outbound: OutboundClient
     engine: Engine
+    elsewhere: Elsewhere | None  # what other nodes tell a web node; None: this one keeps events itself
     services: Services
     choosing: Choosing
     database: DatabaseWatch | None  # None: there is none but the files of the data directory
@@ -95,7 +99,10 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
         disk = _disk(settings)
-        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
+        elsewhere = elsewhere_of(settings, bronze)
+        log_here = bronze if elsewhere is None else NoLog(elsewhere.told)
+        source_of = partial(_source, outbound)
+        engine = Engine(EngineParts(log_here, silvers.of, source_of, mapper, workers, disk=disk, elsewhere=elsewhere))
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -135,6 +142,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             mapper,
             outbound,
             engine,
+            elsewhere,
             services,
             choosing,
             database,
@@ -164,7 +172,7 @@ def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
         segment_age=settings.bronze.segment_age,
         max_pending_bytes=settings.ingest.max_inflight_bytes,
         max_open_files=min(MOST_OPEN_SEGMENTS, open_files // 4),
-        archive=archiving(settings),
+        archive=None if settings.server.role is NodeRole.WEB else archiving(settings),
     )
 
 

@@ -27,7 +27,9 @@ from appliance.engine.bucket import TokenBucket
 from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
+from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.hot_cache import KEPT_ROWS, HotCache
+from appliance.engine.looked_at import LookedAt
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
@@ -38,7 +40,7 @@ from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
 from appliance.engine.upstream import Upstreams
 from appliance.engine.workers import Workers
-from appliance.errors import DashError, FatalError, NotFound
+from appliance.errors import Conflict, DashError, FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -57,6 +59,7 @@ class Parts:
     workers: Workers
     clock: Clock = utc_now
     disk: DiskGuard | None = None  # None: nobody watches it
+    elsewhere: Elsewhere | None = None  # not None: every pipeline is run by other nodes, and only shown by this one
 
 
 class Engine:
@@ -69,6 +72,7 @@ class Engine:
         self.hub = Hub()
         self._crowd = Crowd()
         self.drifts = Drifts()
+        self._elsewhere = parts.elsewhere
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
@@ -78,12 +82,19 @@ class Engine:
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
 
+    @property
+    def looks(self) -> bool:
+        """Return whether other nodes run the pipelines, and this one only shows them."""
+        return self._elsewhere is not None
+
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
         return self._parts.silver_of(organisation_id)
 
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in this version, instead of the one that ran before; its table is created or widened first.
+
+        A node that only looks knows it from then on, and starts nothing of it.
 
         Raises:
             Invalid: the mapping does not compile.
@@ -103,8 +114,9 @@ class Engine:
             if before is not None:
                 run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
             self._runs[pipeline.id] = run
-            self._open_door(run, source)
-            self._upstreams.started(pipeline)
+            if not self.looks:
+                self._open_door(run, source)
+                self._upstreams.started(pipeline)
             run.start(polling=self.may_poll(pipeline.id))
         await self._warm(run, silver)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
@@ -170,6 +182,8 @@ class Engine:
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
         refiner = Refiner(course, self.means_of(silver), self._committed)
+        if self._elsewhere is not None:
+            return LookedAt(pipeline, refiner, self._elsewhere, HotCache(course.table))
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -247,7 +261,12 @@ class Engine:
     def state(self, pipeline_id: PipelineId, meant: State) -> State:
         """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
         run = self._runs.get(pipeline_id)
-        return State.FAILED if run is None or run.refiner.fatal else meant
+        return State.FAILED if run is None or run.failed else meant
+
+    def check_here(self, doing: str) -> None:
+        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
+        if self._elsewhere is not None:
+            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._elsewhere.told()}")
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
         return self.run_of(pipeline_id).stats()

@@ -69,6 +69,10 @@ class Refiner:
         self._batch_events = MAX_EVENTS
 
     @property
+    def bronze(self) -> BronzeLog:
+        return self._means.bronze
+
+    @property
     def lag_events(self) -> int:
         return local_of(self._means.bronze.last_seq(self.course.pipeline_id)) - local_of(self.progress.seq)
 

@@ -87,9 +87,14 @@ class Run:
         self.refiner.poke()
 
     @property
+    def failed(self) -> bool:
+        """Return whether refining has ended on a FatalError."""
+        return self.refiner.fatal
+
+    @property
     def state(self) -> State:
-        """Return FAILED while refining has ended on a FatalError, else what the pipeline is meant to be."""
-        return State.FAILED if self.refiner.fatal else self.pipeline.state
+        """Return FAILED while it has failed, else what the pipeline is meant to be."""
+        return State.FAILED if self.failed else self.pipeline.state
 
     @property
     def error(self) -> str | None:

@@ -157,6 +157,7 @@ class Replays:
         await self._plane.read(lambda tx: pipeline_store.find(tx, who.organisation_id, pipeline_id))
         if problems := _problems(request):
             raise Invalid(problems)
+        self._engine.check_here("replaying")
         before = await self.book.pipeline(pipeline_id)
         after = await self.book.pipeline(pipeline_id, request.version)
         span = await self._engine.workers.run("read", self._span, pipeline_id, request)
@@ -200,7 +201,9 @@ class Replays:
     async def _asked(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         """Return a replay of which ``who`` may ask something."""
         require(who, Action.PIPELINE_WRITE)
-        return await self._find(who, pipeline_id, replay_id)
+        replay = await self._find(who, pipeline_id, replay_id)
+        self._engine.check_here("replaying")
+        return replay
 
     async def _find(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         return await self._plane.read(lambda tx: store.find(tx, who.organisation_id, replay_id, pipeline_id))

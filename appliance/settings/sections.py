@@ -53,7 +53,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[
         Path, setting("Directory of everything Dash stores. Without it: the user's data directory of this system.")
     ]
-    role: Annotated[NodeRole, setting("What this process does; `ingestor` and `web` need `database.url`.")] = NodeRole.ALL
+    role: Annotated[NodeRole, setting("What this process does; `ingestor` and `web` need `database.url`.")] = (
+        NodeRole.ALL
+    )
     base_url: Annotated[
         str | None,
         setting(

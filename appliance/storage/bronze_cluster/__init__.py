@@ -7,7 +7,8 @@ is there and who has which partition (the control plane, asked through ``Holders
 """
 
 from appliance.storage.bronze_cluster.cluster import ClusterBronze, Own
+from appliance.storage.bronze_cluster.no_log import NoLog
 from appliance.storage.bronze_cluster.partition_log import PartitionLog
 from appliance.storage.bronze_cluster.remote_log import RemoteLog
 
-__all__ = ["ClusterBronze", "Own", "PartitionLog", "RemoteLog"]
+__all__ = ["ClusterBronze", "NoLog", "Own", "PartitionLog", "RemoteLog"]
