@@ -15,6 +15,7 @@ import uvloop
 from appliance import catalog, examine
 from appliance.archiving import archiving
 from appliance.choosing import Choosing
+from appliance.cluster import Events, Here, joined, partition_here
 from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
@@ -66,7 +67,8 @@ class Appliance:
     disk: DiskGuard
     watch: StorageWatch
     plane: ControlPlane
-    bronze: FileBronzeLog
+    bronze: FileBronzeLog  # the files of this node, by the numbers that they hold
+    events: Events
     silvers: Silvers
     mapper: Mapper
     outbound: OutboundClient
@@ -85,17 +87,21 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
-        silvers = open_silvers(settings)
+        shared = settings.database.url is not None
+        number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)
+        silvers = open_silvers(settings, number)
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
         stack.push_async_callback(bronze.close)
         await asyncio.to_thread(bronze.open)
+        here = Here(node_id, number, settings.server.data_dir)
+        events = joined(here, bronze, plane, workers, stack) if shared else Events(number, bronze, bronze)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
         disk = _disk(settings)
-        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
+        engine = Engine(EngineParts(events.all, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -131,6 +137,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             watch,
             plane,
             bronze,
+            events,
             silvers,
             mapper,
             outbound,
@@ -232,7 +239,8 @@ def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> e
         async with opened(settings) as it:
             pipelines = await it.services.pipelines.stored()
             found = await it.plane.read(lambda tx: list(audit.verify(tx)))
-            report = await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+            own, silver_of = it.events.own, it.silvers.of
+            report = await asyncio.to_thread(examine.verify_all, pipelines, own, silver_of, it.mapper, found)
             if proved is not None:
                 ids = [one.id for one in pipelines]
                 report.findings.extend(

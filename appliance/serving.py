@@ -157,6 +157,7 @@ async def _dispatcher(it: "Appliance", stack: AsyncExitStack, life: Life, shown:
         feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
         api=api,
         screens=Goodbyes(screens),
+        internal=it.events.room,
     )
 
 

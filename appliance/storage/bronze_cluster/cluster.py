@@ -56,7 +56,8 @@ class ClusterBronze:
             return self._own.log
         holder = self._holders.holder(partition)
         if holder is None:
-            raise NotFound(f"partition {partition} of Bronze is at no node: its number was never given")
+            told = "its number was never given, or its node was forgotten"
+            raise NotFound(f"partition {partition} of Bronze is at no node: {told}")
         with self._dialling:
             if holder not in self._dialled:
                 self._dialled[holder] = self._dial(holder)
