@@ -15,12 +15,14 @@ import uvloop
 from appliance import catalog, examine
 from appliance.archiving import archiving
 from appliance.choosing import Choosing
+from appliance.cluster import Events, Here, joined, partition_here
 from appliance.components.resources import Resources, Upstream
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import utc_now
 from appliance.domain.disk import Marks
 from appliance.domain.ids import NodeId
 from appliance.domain.memory import mapper_share
+from appliance.domain.partition import ALONE
 from appliance.domain.pipeline import Pipeline
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
@@ -69,7 +71,8 @@ class Appliance:
     disk: DiskGuard
     watch: StorageWatch
     plane: ControlPlane
-    bronze: FileBronzeLog
+    bronze: FileBronzeLog  # the files of this node, by the numbers that they hold
+    events: Events
     silvers: Silvers
     mapper: Mapper
     outbound: OutboundClient
@@ -89,20 +92,26 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
-        silvers = open_silvers(settings)
+        shared = settings.database.url is not None
+        number = ALONE  # also of a node that keeps no events
+        if settings.server.role is not NodeRole.WEB:
+            number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)
+        silvers = open_silvers(settings, number)
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
         stack.push_async_callback(bronze.close)
         await asyncio.to_thread(bronze.open)
+        elsewhere = elsewhere_of(settings, bronze)
+        here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
+        events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
         disk = _disk(settings)
-        elsewhere = elsewhere_of(settings, bronze)
-        log_here = bronze if elsewhere is None else NoLog(elsewhere.told)
         source_of = partial(_source, outbound)
-        engine = Engine(EngineParts(log_here, silvers.of, source_of, mapper, workers, disk=disk, elsewhere=elsewhere))
+        parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, elsewhere=elsewhere)
+        engine = Engine(parts)
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -138,6 +147,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             watch,
             plane,
             bronze,
+            events,
             silvers,
             mapper,
             outbound,
@@ -240,7 +250,8 @@ def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> e
         async with opened(settings) as it:
             pipelines = await it.services.pipelines.stored()
             found = await it.plane.read(lambda tx: list(audit.verify(tx)))
-            report = await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+            own, silver_of = it.events.own, it.silvers.of
+            report = await asyncio.to_thread(examine.verify_all, pipelines, own, silver_of, it.mapper, found)
             if proved is not None:
                 ids = [one.id for one in pipelines]
                 report.findings.extend(

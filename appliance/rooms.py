@@ -37,6 +37,7 @@ async def open_rooms(it: "Appliance", stack: AsyncExitStack, life: Life, shown: 
         feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
         api=api,
         screens=await _screens(it, stack),
+        internal=it.events.room,
     )
 
 

@@ -8,6 +8,7 @@ from appliance.components.silver import SilverStore
 from appliance.domain.database.access import Access
 from appliance.domain.ids import OrganisationId
 from appliance.domain.memory import silver_share
+from appliance.domain.partition import Partition
 from appliance.observe.machine import memory_bytes
 from appliance.placing import access_of
 from appliance.settings import Settings
@@ -36,11 +37,11 @@ class Silvers(Protocol):
         ...
 
 
-def open_silvers(settings: Settings) -> Silvers:
-    """Return the stores; each is opened when it is first asked for."""
+def open_silvers(settings: Settings, number: Partition) -> Silvers:
+    """Return the stores, as the node with partition ``number`` uses them; each is opened when it is first asked for."""
     access = access_of(settings)
     if access is not None:
-        return _schemas(settings, access)
+        return _schemas(settings, access, number)
     return Files(settings.server.data_dir / FOLDER, partial(open_file, settings))
 
 
@@ -66,13 +67,13 @@ def memory_of(settings: Settings) -> int:
     return silver_share(memory_bytes(), len(files(settings)))
 
 
-def _schemas(settings: Settings, access: Access) -> "Schemas":
+def _schemas(settings: Settings, access: Access, number: Partition) -> "Schemas":
     from psycopg.conninfo import make_conninfo
 
     from appliance.storage.control.connect import parameters
     from appliance.storage.silver_postgres.connections import Connections
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
-    from appliance.storage.silver_postgres.store import PostgresSilver
+    from appliance.storage.silver_postgres.store import PostgresSilver, Reading
 
     def reached() -> str:
         return make_conninfo(**parameters(access))  # made anew for each connection: a password may be changed
@@ -83,6 +84,6 @@ def _schemas(settings: Settings, access: Access) -> "Schemas":
     timeout_secs = settings.silver.query_timeout.total_seconds()
 
     def open_schema(name: str) -> PostgresSilver:
-        return PostgresSilver(writing, name, reading=reading, timeout_secs=timeout_secs)
+        return PostgresSilver(writing, name, reading=Reading(reading, timeout_secs), partition=number)
 
     return Schemas(open_schema, access.schema_of, writing, reading)

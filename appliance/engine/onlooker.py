@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final
 
 import structlog
 
 from appliance.components.nodes import NodeStore
-from appliance.components.silver import RecordQuery
+from appliance.components.silver import Progress, RecordQuery
 from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ledger import Outcome
 from appliance.engine.bells import rung
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
@@ -79,9 +80,9 @@ class Onlooker:
     ) -> None:
         work = self._engine.workers.run
         silver = await work("control", self._engine.silver, organisation_id)
-        counts = await work("read", silver.counts, [run.pipeline.id for run in runs])
+        found = await work("read", silver.partitions, [run.pipeline.id for run in runs])
         for run in runs:
-            progress = counts.get(run.pipeline.id, run.refiner.progress)
+            progress = _together(found.get(run.pipeline.id, {}).values())
             if progress == run.refiner.progress and run.pipeline.id not in news:
                 continue
             run.refiner.progress = progress
@@ -103,3 +104,11 @@ class Onlooker:
     def _note_followed(self) -> None:
         now = time.monotonic()
         self._followed = {topic: self._followed.get(topic, now) for topic in self._engine.hub.listeners}
+
+
+def _together(partitions: Iterable[Progress]) -> Progress:
+    """Return how far all of them are as one; its number is the greatest."""
+    seq, outcome = 0, Outcome()
+    for one in partitions:
+        seq, outcome = max(seq, one.seq), outcome + one.outcome
+    return Progress(seq, outcome)

@@ -164,3 +164,5 @@ def test_what_needs_events_says_where_it_is_done(pair: Pair, ingestor: httpx.Cli
     assert answer.status_code == 409, answer.text
     assert f"at {pair.ingestor.url}" in answer.json()["detail"]
     assert ingestor.post(f"{base}/replays", json={"dry_run": True}).status_code in (200, 202)
+    lineage = web.get(f"{base}/records/1/lineage").raise_for_status().json()  # from the ingestor's disk
+    assert lineage["event"]["payload"] == {"device": "first"}

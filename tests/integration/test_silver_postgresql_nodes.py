@@ -10,14 +10,16 @@ import psycopg
 import pytest
 
 from appliance.components.silver import Aggregation, Measure, Progress, RecordQuery, Table
+from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
+from appliance.domain.partition import Partition, base_of
 from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.errors import Conflict, FatalError, TransientError
-from appliance.storage.silver_postgres import partition, progress, recount
+from appliance.storage.silver_postgres import progress, recount
 from appliance.storage.silver_postgres.connections import Connection, Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
-from tests.silver_batches import KEYED, PLAIN, batch, number, row, rows_in, table
+from tests.silver_batches import FILTERED, KEYED, PLAIN, batch, number, row, rows_in, table
 
 SCHEMA = "dash_org_nodes"
 COUNTED = msgspec.structs.replace(
@@ -109,7 +111,7 @@ def test_two_that_store_one_key_leave_one_row(nodes: list[PostgresSilver]) -> No
 
     def work(silver: PostgresSilver, part: int) -> None:
         for first in range(1, 41, 2):
-            seq = partition.before(part) + first
+            seq = base_of(Partition(part)) + first
             silver.commit(batch(KEYED, seq, [row(_key="a", n=part), row(_key=f"{part}", n=part)]))
 
     together(lambda: work(nodes[0], 1), lambda: work(nodes[1], 2))
@@ -131,7 +133,7 @@ def test_partitions_are_written_beside_each_other_while_generations_are_swapped(
         for _ in range(25):
             for generation in numbers:  # what is live changes all the while; either takes its own next batch
                 own = msgspec.structs.replace(of, generation=generation)
-                seq = reached.get((part, generation), partition.before(part))
+                seq = reached.get((part, generation), base_of(Partition(part)))
                 silver.commit(batch(own, seq + 1, [row(device="d", n=1)] * 20))
                 reached[part, generation] = seq + 20
 
@@ -150,7 +152,7 @@ def test_partitions_are_written_beside_each_other_while_generations_are_swapped(
 def test_control_an_outcome_that_rows_do_not_bear_out_is_noticed(
     database_url: str, nodes: list[PostgresSilver]
 ) -> None:
-    nodes[0].commit(batch(PLAIN, partition.before(1) + 1, [row(n=1), row(n=2)]))
+    nodes[0].commit(batch(PLAIN, base_of(Partition(1)) + 1, [row(n=1), row(n=2)]))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"DELETE FROM {SCHEMA}.rows_pl_test WHERE n = 2")
     with pytest.raises(AssertionError):
@@ -162,8 +164,8 @@ def outcome_of(silver: PostgresSilver, of: Table, part: int) -> Outcome:
     generation = of.generation or 1
 
     def work(cursor: Any) -> tuple[Progress | None, Outcome]:
-        found = progress.read(cursor, of.pipeline_id, generation, part)
-        return found, recount.recount(cursor, of.pipeline_id, generation, part)
+        found = progress.read(cursor, of.pipeline_id, generation, Partition(part))
+        return found, recount.recount(cursor, of.pipeline_id, generation, Partition(part))
 
     found, counted = silver._database.read("counting", 60.0, work)
     assert found is not None
@@ -242,3 +244,22 @@ def test_a_commit_whose_answer_is_lost_is_looked_for(database_url: str, done: st
     assert store.progress(PLAIN.pipeline_id).seq == seq
     assert len(rows_in(store, PLAIN, "n")) == seq
     connections.close()
+
+
+def test_each_store_speaks_of_its_own_partition_and_shows_all(silver_connections: Connections) -> None:
+    here, there = (PostgresSilver(silver_connections, SCHEMA, partition=Partition(part)) for part in (0, 1))
+    base, nothing = base_of(Partition(1)), PipelineId("pl_nothing")
+    here.prepare(PLAIN)
+    assert [store.progress(PLAIN.pipeline_id) for store in (here, there)] == [Progress(0), Progress(base)]
+    assert [store.generations.all(PLAIN.pipeline_id)[0].progress.seq for store in (here, there)] == [0, base]
+    here.commit(batch(PLAIN, 1, [row(n=1), row(n=2)]))
+    there.commit(batch(PLAIN, base + 1, [row(n=3), FILTERED]))
+    first, second = Progress(2, Outcome(stored=2)), Progress(base + 2, Outcome(stored=1, filtered=1))
+    for store in (here, there):
+        assert store.partitions([PLAIN.pipeline_id, nothing]) == {PLAIN.pipeline_id: {0: first, 1: second}, nothing: {}}
+        assert [(one.first_seq, one.last_seq) for one in store.generations.spans(PLAIN.pipeline_id)] == [
+            (1, 2), (base + 1, base + 2),
+        ]  # fmt: skip
+    assert [store.progress(PLAIN.pipeline_id) for store in (here, there)] == [first, second]
+    assert there.counts([PLAIN.pipeline_id, nothing]) == {PLAIN.pipeline_id: second, nothing: Progress(base)}
+    assert [store.recount(PLAIN) for store in (here, there)] == [first.outcome, second.outcome]

@@ -12,25 +12,24 @@ from appliance.components.partitions import Holder, Holders, Partitioned
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import partition_of
-from appliance.errors import Conflict, NotFound
+from appliance.errors import NotFound
 from appliance.storage.bronze_cluster.by_partition import by_partition
 
 
 class Own(msgspec.Struct, frozen=True):
-    """The partition of this node, and its log, which speaks outward numbers."""
+    """The partition of this node, and its log, which speaks outward numbers; None: a ``NoLog``, it receives nothing."""
 
-    partition: int
+    partition: int | None
     log: BronzeLog
 
 
 class ClusterBronze:
     """Routes what names an event to the partition of its number; everything else goes to this node's own log.
 
-    ``own`` is None on a node that receives nothing: there, only what names an event, ``partitions`` and ``of`` can be
-    asked. ``dial`` makes the log of another node; nothing is sent before it is asked something.
+    ``dial`` makes the log of another node; nothing is sent before it is asked something.
     """
 
-    def __init__(self, own: Own | None, holders: Holders, dial: Callable[[Holder], BronzeLog]) -> None:
+    def __init__(self, own: Own, holders: Holders, dial: Callable[[Holder], BronzeLog]) -> None:
         self._own, self._holders, self._dial = own, holders, dial
         self._dialled: dict[Holder, BronzeLog] = {}
         self._dialling = Lock()
@@ -42,21 +41,20 @@ class ClusterBronze:
 
     @property
     def local(self) -> BronzeLog:
-        """Return this node's own log. Raises Conflict: it receives nothing."""
-        if self._own is None:
-            raise Conflict("this node receives no events and has no log of its own: ask an ingestor")
+        """Return this node's own log."""
         return self._own.log
 
     def partitions(self, pipeline_id: PipelineId) -> list[int]:
-        own = [] if self._own is None else [self._own.partition]
+        own = [] if self._own.partition is None else [self._own.partition]
         return sorted({*own, *self._holders.holding(pipeline_id)})
 
     def of(self, partition: int) -> BronzeLog:
-        if self._own is not None and self._own.partition == partition:
+        if self._own.partition == partition:
             return self._own.log
         holder = self._holders.holder(partition)
         if holder is None:
-            raise NotFound(f"partition {partition} of Bronze is at no node: its number was never given")
+            told = "its number was never given, or its node was forgotten"
+            raise NotFound(f"partition {partition} of Bronze is at no node: {told}")
         with self._dialling:
             if holder not in self._dialled:
                 self._dialled[holder] = self._dial(holder)
@@ -108,8 +106,7 @@ class ClusterBronze:
             logs, self._dialled = list(self._dialled.values()), {}
         for log in logs:
             await log.close()
-        if self._own is not None:
-            await self._own.log.close()
+        await self._own.log.close()
 
 
 class ClusterUpkeep:

@@ -57,7 +57,7 @@ class PostgresFeed:
     def end(self, table: Table) -> FeedPlace:
         def work(cursor: Cursor) -> FeedPlace:
             place = places.find_of(cursor, table)
-            reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
+            reached = progress.read(cursor, table.pipeline_id, place.number, 0) if place else None
             return FeedPlace(reached.seq if reached else 0, _last_amendment(cursor, table))
 
         return self._database.read(f"reading the end of {table.pipeline_id}", self._timeout_secs, work)
@@ -118,7 +118,7 @@ class _Reading:
 
     def _committed(self, seq: int, limit: int) -> tuple[pa.Table, int]:
         """Return rows of events after ``seq``, and up to which event that is."""
-        reached = progress.read(self._cursor, self._table.pipeline_id, self._number)
+        reached = progress.read(self._cursor, self._table.pipeline_id, self._number, 0)
         end = max(seq, reached.seq if reached else 0)
         up_to = self._up_to(seq, end, limit) if end > seq else end
         return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}, limit), up_to

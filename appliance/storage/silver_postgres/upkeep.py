@@ -10,6 +10,7 @@ import structlog
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
+from appliance.domain.partition import Partition, base_of
 from appliance.storage.silver_postgres import periods, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -28,8 +29,8 @@ log = structlog.get_logger("silver")
 class PostgresUpkeep:
     """The ``upkeep`` of a PostgresSilver."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+    def __init__(self, database: Database, clock: Clock, partition: Partition) -> None:
+        self._database, self._clock, self._partition = database, clock, partition
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         def work(cursor: Cursor) -> int:
@@ -46,7 +47,8 @@ class PostgresUpkeep:
         def work(cursor: Cursor) -> Progress:
             erase(cursor, table, seqs, self._clock())
             live = places.find(cursor, table.pipeline_id)
-            return (progress.read(cursor, table.pipeline_id, live.number) if live else None) or Progress()
+            stood = progress.read(cursor, table.pipeline_id, live.number, self._partition) if live else None
+            return stood or Progress(base_of(self._partition))
 
         return self._database.write(f"erasing events of {table.pipeline_id}", work, table.pipeline_id, Lock.ALONE)
 

@@ -6,7 +6,7 @@ from appliance.components.bronze import BronzeLog, Correction
 from appliance.components.partitions import Holder, Partitioned, logs_of
 from appliance.domain.event import Receipt
 from appliance.errors import Conflict, NotFound
-from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog
+from appliance.storage.bronze_cluster import ClusterBronze, NoLog, Own, PartitionLog
 from tests.contract.bronze_adapters import ALL, NOON, OTHER, PIPE, content, delivery
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.holders import FakeHolders, holder, nobody
@@ -106,13 +106,12 @@ async def test_a_node_that_moved_is_asked_where_it_is_now(pair: Pair) -> None:
 
 
 async def test_a_node_without_a_log_reads_and_says_what_it_cannot_do(pair: Pair) -> None:
-    web = ClusterBronze(None, FakeHolders(holder(2)), pair.dial)
+    web = ClusterBronze(Own(None, NoLog(lambda: "anna at http://anna:1")), FakeHolders(holder(2)), pair.dial)
     assert web.event(PIPE, TWO + 1).payload == b'"c1"'
     assert web.partitions(PIPE) == []
-    with pytest.raises(Conflict, match="receives no events"):
+    with pytest.raises(Conflict, match="receiving events is not possible on this node.* ask anna at http://anna:1"):
         await web.append(PIPE, delivery(b"1"))
-    with pytest.raises(Conflict, match="receives no events"):
-        web.last_seq(PIPE)
+    assert (web.last_seq(PIPE), web.upkeep.size(PIPE), web.segments(PIPE)) == (0, 0, [])
     await web.close()
 
 
