@@ -109,7 +109,7 @@ async def test_a_node_without_a_log_reads_and_says_what_it_cannot_do(pair: Pair)
     web = ClusterBronze(Own(None, NoLog(lambda: "anna at http://anna:1")), FakeHolders(holder(2)), pair.dial)
     assert web.event(PIPE, TWO + 1).payload == b'"c1"'
     assert web.partitions(PIPE) == []
-    with pytest.raises(Conflict, match="receiving events is not possible on this node.* ask anna at http://anna:1"):
+    with pytest.raises(Conflict, match=r"receiving events is not possible on this node.* ask anna at http://anna:1"):
         await web.append(PIPE, delivery(b"1"))
     assert (web.last_seq(PIPE), web.upkeep.size(PIPE), web.segments(PIPE)) == (0, 0, [])
     await web.close()
