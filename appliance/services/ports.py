@@ -47,6 +47,11 @@ class Engine(Protocol):
     @property
     def drifts(self) -> "Drifts": ...
 
+    @property
+    def looks(self) -> bool:
+        """Return whether other nodes run the pipelines, and this one only shows them."""
+        ...
+
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in its state and version; one that runs already is replaced without losing an event."""
         ...
