@@ -27,8 +27,8 @@ class Holders(Protocol):
         ...
 
     def holding(self, pipeline_id: PipelineId) -> list[int]:
-        """Return the partitions that have received events of the pipeline, ascending; other nodes' are those known
-        about a second ago."""
+        """Return the partitions that know the pipeline and are at a node, ascending; other nodes' are those known about
+        a second ago."""
         ...
 
 
@@ -69,3 +69,11 @@ def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:
     if isinstance(bronze, Partitioned):
         return [bronze.of(number) for number in bronze.partitions(pipeline_id)]
     return [bronze]
+
+
+def others_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:
+    """Return the logs of other nodes that know the pipeline; blocking."""
+    if not isinstance(bronze, Partitioned):
+        return []
+    own = partition_of(bronze.last_seq(pipeline_id))
+    return [bronze.of(number) for number in bronze.partitions(pipeline_id) if number != own]

@@ -13,6 +13,7 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
+from appliance.components.partitions import Partitioned, others_of
 from appliance.components.resources import Upstream
 from appliance.components.silver import Progress, RecordQuery, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
@@ -179,7 +180,17 @@ class Engine:
                 receiver=self.receiver,
                 clock=self._parts.clock,
             )
+            poller.elsewhere = self._checkpoints_elsewhere
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
+
+    async def _checkpoints_elsewhere(self, pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
+        """Return the checkpoints of when other nodes polled the pipeline."""
+        bronze = self.bronze
+
+        def look() -> list[dict[str, Any] | None]:
+            return [log.checkpoint(pipeline_id) for log in others_of(bronze, pipeline_id)]
+
+        return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document

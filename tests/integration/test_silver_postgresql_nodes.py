@@ -9,6 +9,7 @@ import msgspec
 import psycopg
 import pytest
 
+from appliance.components.feed import FeedPlace
 from appliance.components.silver import Aggregation, Measure, Progress, RecordQuery, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
@@ -19,7 +20,7 @@ from appliance.errors import Conflict, FatalError, TransientError
 from appliance.storage.silver_postgres import progress, recount
 from appliance.storage.silver_postgres.connections import Connection, Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
-from tests.silver_batches import FILTERED, KEYED, PLAIN, batch, number, row, rows_in, table
+from tests.silver_batches import FILTERED, KEYED, PLAIN, amendment, batch, number, row, rows_in, table
 
 SCHEMA = "dash_org_nodes"
 COUNTED = msgspec.structs.replace(
@@ -263,3 +264,44 @@ def test_each_store_speaks_of_its_own_partition_and_shows_all(silver_connections
     assert [store.progress(PLAIN.pipeline_id) for store in (here, there)] == [first, second]
     assert there.counts([PLAIN.pipeline_id, nothing]) == {PLAIN.pipeline_id: second, nothing: Progress(base)}
     assert [store.recount(PLAIN) for store in (here, there)] == [first.outcome, second.outcome]
+
+
+def test_a_reader_gets_every_row_of_every_partition_once(nodes: list[PostgresSilver]) -> None:
+    parts = [base_of(Partition(part)) for part in (0, 1, 5)]
+    for base in parts:
+        nodes[0].commit(batch(PLAIN, base + 1, [row(n=base + 1), row(n=base + 2), row(n=base + 3)]))
+    seen, place = read_all(nodes[1], FeedPlace(), 2)
+    assert sorted(seen) == [base + event for base in parts for event in (1, 2, 3)]
+    assert place == FeedPlace(3, 0, (parts[1] + 3, parts[2] + 3)) == nodes[2].feed.end(PLAIN)
+    nodes[0].commit(batch(PLAIN, parts[1] + 4, [row(n=4)]))
+    amended = parts[2] + 2
+    nodes[0].letters.amend(amendment(PLAIN, {amended: row(n=77)}))
+    assert sorted(read_all(nodes[1], place, 10)[0]) == [4, 77]
+    assert read_all(nodes[1], FeedPlace(3), 10)[0] == [
+        parts[1] + 1,
+        parts[1] + 2,
+        parts[1] + 3,
+        4,
+        parts[2] + 1,
+        77,
+        parts[2] + 3,
+    ]  # as it was written before there were partitions
+
+
+def test_no_partition_waits_for_a_busy_one(nodes: list[PostgresSilver]) -> None:
+    base = base_of(Partition(1))
+    nodes[0].commit(batch(PLAIN, 1, [row(n=n) for n in range(1000)]))
+    nodes[0].commit(batch(PLAIN, base + 1, [row(n=-1)]))
+    rows, place = nodes[0].feed.read(PLAIN, FeedPlace(), 10)
+    assert (rows.num_rows, place) == (6, FeedPlace(5, 0, (base + 1,)))
+
+
+def read_all(store: PostgresSilver, place: FeedPlace, limit: int) -> tuple[list[int], FeedPlace]:
+    """Read until nothing moves; return ``n`` of the rows, and the place."""
+    seen: list[int] = []
+    while True:
+        rows, after = store.feed.read(PLAIN, place, limit)
+        seen += rows.column("n").to_pylist()
+        if after == place:
+            return seen, place
+        place = after

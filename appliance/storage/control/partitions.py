@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from appliance.components.partitions import Holder, Holders
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import MOST_PARTITIONS, Partition, base_of, partition
+from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
@@ -103,8 +103,8 @@ class Directory:
         return self._now().holders.get(partition)
 
     def holding(self, pipeline_id: PipelineId) -> list[int]:
-        received = self.received(pipeline_id)
-        return sorted(number for number, one in received.items() if one.last_seq > base_of(Partition(number)))
+        known = self._now()
+        return sorted(number for number in known.received.get(pipeline_id, {}) if number in known.holders)
 
     def received(self, pipeline_id: PipelineId) -> dict[int, Received]:
         """Return what the nodes have of a pipeline, by partition, as they said about a second ago; blocking."""

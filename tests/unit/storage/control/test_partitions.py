@@ -102,7 +102,7 @@ def test_who_has_what_is_known_a_second_later_also_of_a_node_that_is_down(plane:
     assert directory.holder(1) is None  # what was asked counts for a second
     now[0] = 1.0
     assert directory.holder(1) == Holder(BERT, "bert", "http://bert:80", 1)
-    assert directory.holding(PIPE) == [1]
+    assert directory.holding(PIPE) == [1]  # nobody has partition 0 any more
     plane.write_now(lambda tx: partitions.publish(tx, [Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)]))
     now[0] = 2.0
     assert directory.received(PIPE)[1] == Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)
