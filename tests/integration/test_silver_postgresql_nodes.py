@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from appliance.errors import Conflict, FatalError, TransientError
 from appliance.storage.silver_postgres import progress, recount
 from appliance.storage.silver_postgres.connections import Connection, Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
-from tests.silver_batches import FILTERED, KEYED, PLAIN, amendment, batch, number, row, rows_in, table
+from tests.silver_batches import FILTERED, KEYED, PLAIN, amendment, batch, dead, number, row, rows_in, table
 
 SCHEMA = "dash_org_nodes"
 COUNTED = msgspec.structs.replace(
@@ -305,3 +306,31 @@ def read_all(store: PostgresSilver, place: FeedPlace, limit: int) -> tuple[list[
         if after == place:
             return seen, place
         place = after
+
+
+def test_a_node_trims_rows_of_its_own_partition(silver_connections: Connections) -> None:
+    here, there = (PostgresSilver(silver_connections, SCHEMA, partition=Partition(part)) for part in (0, 1))
+    base = base_of(Partition(1))
+    here.commit(batch(COUNTED, 1, [row(n=1), row(n=2), dead()]))
+    there.commit(batch(COUNTED, base + 1, [row(n=3), row(n=4), dead()]))
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    assert there.upkeep.trim(COUNTED, later, up_to=base + 1) == 1
+    assert sorted(rows_in(here, COUNTED, "n")) == [(1,), (2,), (4,)]
+    assert here.upkeep.trim(COUNTED, later) == 2
+    assert rows_in(here, COUNTED, "n") == [(4,)]
+    assert [(one.stored, one.gone) for one in here.generations.spans(COUNTED.pipeline_id)] == [(2, 2), (2, 1)]
+    assert [store.recount(COUNTED) for store in (here, there)] == [Outcome(stored=2, dead=1)] * 2
+
+
+def test_events_of_several_partitions_are_amended_and_erased_each_in_its_own(nodes: list[PostgresSilver]) -> None:
+    base = base_of(Partition(1))
+    nodes[0].commit(batch(PLAIN, 1, [row(n=1), dead()]))
+    nodes[0].commit(batch(PLAIN, base + 1, [row(n=3), dead()]))
+    nodes[0].letters.amend(amendment(PLAIN, {2: row(n=2), base + 2: FILTERED}))
+    assert ledger_of(nodes[1]) == {0: Outcome(stored=2), 1: Outcome(stored=1, filtered=1)}
+    assert nodes[2].upkeep.erase(PLAIN, [1, base + 1]).outcome == Outcome(stored=1, filtered=1)
+    assert ledger_of(nodes[1]) == {0: Outcome(stored=1, filtered=1), 1: Outcome(filtered=2)}
+
+
+def ledger_of(store: PostgresSilver) -> dict[int, Outcome]:
+    return {of: one.outcome for of, one in store.partitions([PLAIN.pipeline_id])[PLAIN.pipeline_id].items()}
