@@ -309,7 +309,7 @@ def read_all(store: PostgresSilver, place: FeedPlace, limit: int) -> tuple[list[
 
 
 def test_a_node_trims_rows_of_its_own_partition(silver_connections: Connections) -> None:
-    here, there = (PostgresSilver(silver_connections, SCHEMA, partition=Partition(part)) for part in (0, 1))
+    here, there = (PostgresSilver(silver_connections, "dash_org_trimmed", partition=Partition(part)) for part in (0, 1))
     base = base_of(Partition(1))
     here.commit(batch(COUNTED, 1, [row(n=1), row(n=2), dead()]))
     there.commit(batch(COUNTED, base + 1, [row(n=3), row(n=4), dead()]))

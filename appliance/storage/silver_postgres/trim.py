@@ -18,7 +18,8 @@ _DELETE_ROWS: Final = "DELETE FROM {rows} WHERE _time < %(before)s AND _seq BETW
 # events up to the last one concerned, are few.
 _ROWS_GONE: Final = """
 SELECT {distinct} _seq AS seq FROM {rows} AS r WHERE _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s
-AND NOT EXISTS (SELECT FROM {rows} AS k WHERE k._seq = r._seq AND k._time >= %(before)s AND k._seq BETWEEN %(first)s AND %(last)s)
+AND NOT EXISTS (SELECT FROM {rows} AS k
+    WHERE k._seq = r._seq AND k._time >= %(before)s AND k._seq BETWEEN %(first)s AND %(last)s)
 AND NOT EXISTS (SELECT FROM {dead} AS d WHERE d.seq = r._seq)
 """
 # Letters of an event that keeps a row stay with it, or the row would look like one of a stored event.
@@ -43,7 +44,8 @@ _AMENDED: Final = """
 CREATE TEMP TABLE amended_before ON COMMIT DROP AS
 SELECT seq FROM _amended AS a WHERE pipeline_id = %(id)s AND generation = %(number)s
 AND (EXISTS (SELECT FROM {rows} WHERE _seq = a.seq AND _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s)
-    OR EXISTS (SELECT FROM {dead} AS d WHERE d.seq = a.seq AND received_at < %(before)s AND d.seq BETWEEN %(first)s AND %(up_to)s))
+    OR EXISTS (SELECT FROM {dead} AS d
+        WHERE d.seq = a.seq AND received_at < %(before)s AND d.seq BETWEEN %(first)s AND %(up_to)s))
 """
 # What an event was is forgotten with what is left of it, or when nobody can mean to amend it once more.
 _FORGET: Final = """
