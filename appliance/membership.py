@@ -92,7 +92,13 @@ class Membership:
     def show(self, dashboards: LiveDashboards) -> None:
         """Have dashboards move when other nodes commit, and the others' when this one does."""
         if self._relay is not None:
-            self._news = CommitNews(self._it.engine.hub, self._relay, dashboards.committed)
+            engine = self._it.engine
+
+            def changed(pipeline_id: PipelineId) -> None:
+                dashboards.committed(pipeline_id)
+                engine.committed_elsewhere(pipeline_id)
+
+            self._news = CommitNews(engine.hub, self._relay, changed)
             self._relay.missed.append(dashboards.look_again)
             self._it.engine.followers.append(self._news.committed)
 

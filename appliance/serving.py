@@ -16,6 +16,7 @@ from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
+from appliance.engine.shares import Shares
 from appliance.life import Callbacks, Life
 from appliance.membership import Membership
 from appliance.observe.drift_metrics import DriftMetrics
@@ -33,6 +34,7 @@ from appliance.services.live_dashboards import LiveDashboards
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
+from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
 
@@ -71,6 +73,10 @@ async def run(
             it.engine.receiver.refuse(pipeline_id, reason)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
         await it.services.replays.running.resume()
+        if it.events.directory is not None:
+            shares = Shares(it.engine, it.events.own, it.events.partition, Book(it.plane))
+            stack.push_async_callback(shares.look)  # what came last is told too
+            stack.callback(asyncio.create_task(shares.run(), name="shares").cancel)
         await member.start(stack)
         _start_jobs(it, stack, metrics, member)
         stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)

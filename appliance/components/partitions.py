@@ -1,12 +1,15 @@
 """Bronze of more than one node: who holds which partition, and how to go over all of them."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from appliance.components.bronze import BronzeLog
+from appliance.components.silver import Progress
 from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import partition_of
+from appliance.domain.ledger import Ledger
+from appliance.domain.partition import local_of, partition_of
 from appliance.errors import NotFound
 
 
@@ -17,6 +20,40 @@ class Holder(msgspec.Struct, frozen=True):
     name: str
     address: str
     partition: int
+
+
+class Received(msgspec.Struct, frozen=True):
+    """The events that one partition has of a pipeline; ``last_seq`` is ``first_seq - 1`` where there are none."""
+
+    pipeline_id: PipelineId
+    partition: int
+    first_seq: int
+    last_seq: int
+
+
+class ReceivedBook(Protocol):
+    """What every node has received, as they tell one another. Blocking; may raise TransientError."""
+
+    def publish(self, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId]) -> None:
+        """Say what a partition has by now, and of which pipelines it has nothing any more."""
+        ...
+
+    def published(self) -> list[Received]:
+        """Return what all have said."""
+        ...
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One partition's part of a pipeline: the last event received, as its node said last, and what is refined."""
+
+    last_seq: int
+    refined: Progress
+
+    @property
+    def ledger(self) -> Ledger:
+        """Balanced, whichever of the two is the newer."""
+        last = max(self.last_seq, self.refined.seq)
+        return Ledger.of(local_of(last), local_of(self.refined.seq), self.refined.outcome)
 
 
 class Holders(Protocol):
