@@ -26,10 +26,10 @@ from appliance.storage.control.vault import KEY_FILE
 class Events:
     """``own``: the events of this node by outward numbers; ``all``: those of every node, which is what is asked.
 
-    ``room``, ``directory``: None where this node is the only one.
+    ``room``, ``directory``: None where this node is the only one. ``partition``: None where it keeps no events.
     """
 
-    partition: Partition
+    partition: Partition | None
     own: BronzeLog
     all: BronzeLog
     room: Internal | None = None
@@ -60,7 +60,7 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
     mine = Own(here.partition if keeps else None, own)
     everything = ClusterBronze(mine, directory, lambda holder: RemoteLog(holder, caller))
     room = Internal(Me(here.node_id, __version__), own if keeps else None, seal, partial(workers.run, "internal"))
-    return Events(here.partition, own, everything, room, directory)
+    return Events(mine.partition, own, everything, room, directory)
 
 
 def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shared: bool) -> Partition:

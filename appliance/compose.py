@@ -110,7 +110,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         stack.callback(mapper.close)
         disk = _disk(settings)
         source_of = partial(_source, outbound)
-        parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, elsewhere=elsewhere)
+        parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, lookout=elsewhere)
         engine = Engine(parts)
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)

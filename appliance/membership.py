@@ -104,6 +104,7 @@ class Membership:
 
         def changed(pipeline_id: PipelineId) -> None:
             dashboards.committed(pipeline_id)
+            self._it.engine.committed_elsewhere(pipeline_id)
             if onlooker is not None:
                 onlooker.committed(pipeline_id)
 

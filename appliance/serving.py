@@ -13,6 +13,7 @@ from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
+from appliance.engine.shares import Shares
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -32,6 +33,7 @@ from appliance.services.live_dashboards import LiveDashboards
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
+from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
 
@@ -64,6 +66,11 @@ async def run(
         root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
         await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
+        if it.events.directory is not None:
+            shares = Shares(it.engine, it.events.own, it.events.partition, Book(it.plane))
+            await shares.look()
+            stack.push_async_callback(shares.look)  # what came last is told too
+            stack.callback(asyncio.create_task(shares.run(), name="shares").cancel)
         await member.start(stack)
         metrics.add(NodeMetrics(member))
         if onlooker is not None:

@@ -1,12 +1,15 @@
 """Bronze of more than one node: who holds which partition, and how to go over all of them."""
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from appliance.components.bronze import BronzeLog
+from appliance.components.silver import Progress
 from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import partition_of
+from appliance.domain.ledger import Ledger
+from appliance.domain.partition import local_of, partition_of
 from appliance.errors import NotFound
 
 
@@ -19,6 +22,40 @@ class Holder(msgspec.Struct, frozen=True):
     partition: int
 
 
+class Received(msgspec.Struct, frozen=True):
+    """The events that one partition has of a pipeline; ``last_seq`` is ``first_seq - 1`` where there are none."""
+
+    pipeline_id: PipelineId
+    partition: int
+    first_seq: int
+    last_seq: int
+
+
+class ReceivedBook(Protocol):
+    """What every node has received, as they tell one another. Blocking; may raise TransientError."""
+
+    def publish(self, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId]) -> None:
+        """Say what a partition has by now, and of which pipelines it has nothing any more."""
+        ...
+
+    def published(self) -> list[Received]:
+        """Return what all have said."""
+        ...
+
+
+class Share(msgspec.Struct, frozen=True):
+    """One partition's part of a pipeline: the last event received, as its node said last, and what is refined."""
+
+    last_seq: int
+    refined: Progress
+
+    @property
+    def ledger(self) -> Ledger:
+        """Balanced, whichever of the two is the newer."""
+        last = max(self.last_seq, self.refined.seq)
+        return Ledger.of(local_of(last), local_of(self.refined.seq), self.refined.outcome)
+
+
 class Holders(Protocol):
     """What the control plane knows of partitions. Blocking; may raise TransientError: it cannot be asked."""
 
@@ -27,8 +64,8 @@ class Holders(Protocol):
         ...
 
     def holding(self, pipeline_id: PipelineId) -> list[int]:
-        """Return the partitions that have received events of the pipeline, ascending; other nodes' are those known
-        about a second ago."""
+        """Return the partitions that know the pipeline and are at a node, ascending; other nodes' are those known about
+        a second ago."""
         ...
 
 
@@ -69,3 +106,11 @@ def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:
     if isinstance(bronze, Partitioned):
         return [bronze.of(number) for number in bronze.partitions(pipeline_id)]
     return [bronze]
+
+
+def others_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:
+    """Return the logs of other nodes that know the pipeline; blocking."""
+    if not isinstance(bronze, Partitioned):
+        return []
+    own = partition_of(bronze.last_seq(pipeline_id))
+    return [bronze.of(number) for number in bronze.partitions(pipeline_id) if number != own]

@@ -1,9 +1,7 @@
 """Elsewhere: what the nodes that keep events say of their pipelines, as a node sees it that keeps none."""
 
 from collections.abc import Sequence
-from datetime import datetime
 
-from appliance.components.silver import Progress
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.node import Doing, Node, NodeState
@@ -35,21 +33,20 @@ class Elsewhere:
         """Return whether it has failed on a node that is up."""
         return any(one.state is State.FAILED for one in self._living(pipeline_id))
 
-    def stats(self, pipeline_id: PipelineId, progress: Progress, *, new: bool = False) -> LiveStats:
-        """Return the numbers of all nodes as one; ``progress``: what is stored, which is known sooner than told.
+    def stats(self, pipeline_id: PipelineId, *, new: bool = False) -> LiveStats:
+        """Return the numbers of all nodes as one, without what they have received: ``Shares`` knows that sooner.
 
         ``new``: that nobody has taken it over is no trouble yet.
         """
-        doings = [pipelines[pipeline_id] for _, pipelines in self.said if pipeline_id in pipelines]
+        told = [pipelines[pipeline_id].stats for _, pipelines in self.said if pipeline_id in pipelines]
         living = [one.stats for one in self._living(pipeline_id)]
-        ledger = _together([one.stats.ledger for one in doings], progress.outcome)
         return LiveStats(
             rate_per_sec=round(sum(one.rate_per_sec for one in living), 2),
-            lag_events=ledger.pending,
-            lag_secs=max((one.lag_secs for one in living), default=0.0) if ledger.pending else 0.0,
-            last_received_at=_latest([one.stats.last_received_at for one in doings]),
+            lag_events=0,
+            lag_secs=max((one.lag_secs for one in living), default=0.0),
+            last_received_at=max((one.last_received_at for one in told if one.last_received_at), default=None),
             last_error=self._error(living, new),
-            ledger=ledger,
+            ledger=Ledger.of(0, 0, Outcome()),
         )
 
     def _living(self, pipeline_id: PipelineId) -> list[Doing]:
@@ -62,16 +59,3 @@ class Elsewhere:
         if not living:
             return None if new else UNTAKEN
         return next((one.last_error for one in living if one.last_error), None)
-
-
-def _together(ledgers: Sequence[Ledger], stored: Outcome) -> Ledger:
-    """Return one ledger of several nodes'. ``stored`` counts where it is as far as what they told, or further."""
-    told = Outcome()
-    for one in ledgers:
-        told += Outcome(one.stored, one.filtered, one.duplicate, one.dead)
-    outcome = stored if stored.total >= told.total else told
-    return Ledger.of(max(sum(one.received for one in ledgers), outcome.total), outcome.total, outcome)
-
-
-def _latest(moments: Sequence[datetime | None]) -> datetime | None:
-    return max((one for one in moments if one is not None), default=None)

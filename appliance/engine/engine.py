@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Mapping as PyMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
+from appliance.components.partitions import Partitioned, Share, others_of
 from appliance.components.resources import Upstream
 from appliance.components.silver import Progress, RecordQuery, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
@@ -59,7 +61,7 @@ class Parts:
     workers: Workers
     clock: Clock = utc_now
     disk: DiskGuard | None = None  # None: nobody watches it
-    elsewhere: Elsewhere | None = None  # not None: every pipeline is run by other nodes, and only shown by this one
+    lookout: Elsewhere | None = None  # not None: every pipeline is run by other nodes, and only shown by this one
 
 
 class Engine:
@@ -72,7 +74,7 @@ class Engine:
         self.hub = Hub()
         self._crowd = Crowd()
         self.drifts = Drifts()
-        self._elsewhere = parts.elsewhere
+        self._lookout = parts.lookout
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
@@ -80,12 +82,13 @@ class Engine:
         self._upstreams = Upstreams(self)
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
+        self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
 
     @property
     def looks(self) -> bool:
         """Return whether other nodes run the pipelines, and this one only shows them."""
-        return self._elsewhere is not None
+        return self._lookout is not None
 
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
@@ -182,8 +185,8 @@ class Engine:
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
         refiner = Refiner(course, self.means_of(silver), self._committed)
-        if self._elsewhere is not None:
-            return LookedAt(pipeline, refiner, self._elsewhere, HotCache(course.table))
+        if self._lookout is not None:
+            return LookedAt(pipeline, refiner, self._lookout, HotCache(course.table))
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -193,7 +196,17 @@ class Engine:
                 receiver=self.receiver,
                 clock=self._parts.clock,
             )
+            poller.elsewhere = self._checkpoints_elsewhere
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
+
+    async def _checkpoints_elsewhere(self, pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
+        """Return the checkpoints of when other nodes polled the pipeline."""
+        bronze = self.bronze
+
+        def look() -> list[dict[str, Any] | None]:
+            return [log.checkpoint(pipeline_id) for log in others_of(bronze, pipeline_id)]
+
+        return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document
@@ -265,11 +278,29 @@ class Engine:
 
     def check_here(self, doing: str) -> None:
         """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
-        if self._elsewhere is not None:
-            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._elsewhere.told()}")
+        if self._lookout is not None:
+            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._lookout.told()}")
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
-        return self.run_of(pipeline_id).stats()
+        return self._stats(self.run_of(pipeline_id))
+
+    def _stats(self, run: Run) -> LiveStats:
+        """Return a pipeline's numbers over all nodes, those of others as they were about a second ago."""
+        stats = run.stats()
+        for share in self.elsewhere.get(run.pipeline.id, {}).values():
+            ledger, lag = stats.ledger + share.ledger, stats.lag_events + share.ledger.pending
+            stats = msgspec.structs.replace(stats, ledger=ledger, lag_events=lag)
+        return stats
+
+    def committed_elsewhere(self, pipeline_id: PipelineId) -> None:
+        """Poke who reads a pipeline that another node has committed rows of."""
+        self._upstreams.poke(pipeline_id)
+
+    def counted(self, pipeline_id: PipelineId, progress: Progress) -> None:
+        """Take over what other nodes have changed of events refined here: amended, erased or replaced them."""
+        run = self._runs.get(pipeline_id)
+        if run is not None and run.refiner.progress.seq == progress.seq:
+            run.refiner.amended(progress)
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
         """Return the newest 100 rows, oldest first, ready for JSON."""
@@ -278,7 +309,7 @@ class Engine:
     def snapshot(self, pipeline_id: PipelineId) -> bytes:
         """Return what a new follower of the pipeline's topic is sent first."""
         run = self.run_of(pipeline_id)
-        return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, run.stats(), snapshot=True)
+        return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, self._stats(run), snapshot=True)
 
     def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: Progress | None = None) -> None:
         """Show rows of these events no longer among the newest, and the ledger as it is without them."""
@@ -302,7 +333,7 @@ class Engine:
         rows = run.cache.add(commit.rows)
         topic = pipeline_topic(commit.pipeline_id)
         if self.hub.heard(topic):
-            self.hub.publish(topic, rows_payload(commit.pipeline_id, rows, commit.progress.seq, run.stats()))
+            self.hub.publish(topic, rows_payload(commit.pipeline_id, rows, commit.progress.seq, self._stats(run)))
         for follow in self.followers:
             follow(commit)
 
@@ -354,7 +385,7 @@ class Engine:
         """Return the numbers of all pipelines of one organisation, as its topic carries them."""
         return numbers_payload(
             [
-                {"id": run.pipeline.id, "state": run.state.value, **msgspec.structs.asdict(run.stats())}
+                {"id": run.pipeline.id, "state": run.state.value, **msgspec.structs.asdict(self._stats(run))}
                 for run in self.runs()
                 if run.pipeline.organisation_id == organisation_id
             ]

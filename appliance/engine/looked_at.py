@@ -33,4 +33,4 @@ class LookedAt(Run):
 
     def stats(self) -> LiveStats:
         new = time.monotonic() - self._since < TAKEN_SECS
-        return self._elsewhere.stats(self.pipeline.id, self.refiner.progress, new=new)
+        return self._elsewhere.stats(self.pipeline.id, new=new)

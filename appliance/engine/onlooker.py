@@ -2,25 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import structlog
 
 from appliance.components.nodes import NodeStore
 from appliance.components.silver import Progress, RecordQuery
-from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.engine.bells import rung
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.hot_cache import KEPT_ROWS
 from appliance.engine.payloads import pipeline_topic
-from appliance.engine.run import Run
 from appliance.errors import DashError
 
 LOOK_SECS: Final = 3.0  # as often as nodes tell; news of commits comes sooner
 PAUSE_SECS: Final = 0.5  # between two looks, however much is committed
+TOLD_SECS: Final = 2 * LOOK_SECS  # after news, what is found to have changed is what the news was of
 SETTLING_SECS: Final = 3.0  # until other nodes know that rows are followed here, and send them
 
 log = structlog.get_logger("onlooker")
@@ -36,6 +36,7 @@ class Onlooker:
         self._engine, self._elsewhere, self._nodes, self._changed = engine, elsewhere, nodes, changed
         self._news: set[PipelineId] = set()
         self._some = asyncio.Event()
+        self._told: dict[PipelineId, float] = {}  # when news of it came last, monotonic
         self._followed: dict[str, float] = {}  # topics of rows -> since when, monotonic
         self._troubled = False
 
@@ -53,11 +54,13 @@ class Onlooker:
 
     async def look(self) -> None:
         """Look now: at what the nodes tell, and at how far every pipeline is stored. What fails is as it was before."""
+        now = time.monotonic()
         news, self._news = self._news, set()
-        self._note_followed()
+        self._told.update(dict.fromkeys(news, now))
+        self._followed = {topic: self._followed.get(topic, now) for topic in self._engine.hub.listeners}
         try:
             self._elsewhere.said = await self._engine.workers.run("control", self._nodes.doings)
-            await self._look_at_all(news)
+            await self._look_at_rows(news)
         except DashError as error:
             self._news |= news
             if not self._troubled:
@@ -68,42 +71,30 @@ class Onlooker:
             log.info("onlooker.sees_again")
         self._troubled = False
 
-    async def _look_at_all(self, news: Collection[PipelineId]) -> None:
-        by_owner: dict[OrganisationId, list[Run]] = {}
+    async def _look_at_rows(self, news: Collection[PipelineId]) -> None:
         for run in self._engine.runs():
-            by_owner.setdefault(run.pipeline.organisation_id, []).append(run)
-        for organisation_id, runs in by_owner.items():
-            await self._look_at(organisation_id, runs, news)
-
-    async def _look_at(
-        self, organisation_id: OrganisationId, runs: Sequence[Run], news: Collection[PipelineId]
-    ) -> None:
-        work = self._engine.workers.run
-        silver = await work("control", self._engine.silver, organisation_id)
-        found = await work("read", silver.partitions, [run.pipeline.id for run in runs])
-        for run in runs:
-            progress = _together(found.get(run.pipeline.id, {}).values())
+            shares = self._engine.elsewhere.get(run.pipeline.id, {}).values()
+            progress = _together(one.refined for one in shares)
             if progress == run.refiner.progress and run.pipeline.id not in news:
                 continue
+            silver = await self._engine.workers.run("control", self._engine.silver, run.pipeline.organisation_id)
+            newest = RecordQuery(limit=KEPT_ROWS)
+            rows = await self._engine.workers.run("read", silver.records, run.refiner.course.table, newest)
             run.refiner.progress = progress
-            rows = await work("read", silver.records, run.refiner.course.table, RecordQuery(limit=KEPT_ROWS))
             run.cache.show(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
-            self._show(run.pipeline.id, told=run.pipeline.id in news)
+            self._show(run.pipeline.id)
 
-    def _show(self, pipeline_id: PipelineId, *, told: bool) -> None:
-        """Show the rows anew to those who follow them here, unless they come by themselves, from where they were made.
+    def _show(self, pipeline_id: PipelineId) -> None:
+        """Show the rows anew to those who follow them here, unless they come by themselves, from where they are made.
 
-        ``told``: news of them came, so that dashboards know. Who has just begun to follow is not known elsewhere yet.
+        They do where news of commits comes; but nobody elsewhere knows yet of those who have just begun to follow.
         """
-        topic = pipeline_topic(pipeline_id)
+        topic, now = pipeline_topic(pipeline_id), time.monotonic()
+        told = now - self._told.get(pipeline_id, -TOLD_SECS) < TOLD_SECS
         if not told:
             self._changed(pipeline_id)
-        if not told or time.monotonic() - self._followed.get(topic, 0.0) < SETTLING_SECS:
+        if not told or now - self._followed.get(topic, now) < SETTLING_SECS:
             self._engine.hub.deliver(topic, self._engine.snapshot(pipeline_id))
-
-    def _note_followed(self) -> None:
-        now = time.monotonic()
-        self._followed = {topic: self._followed.get(topic, now) for topic in self._engine.hub.listeners}
 
 
 def _together(partitions: Iterable[Progress]) -> Progress:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from appliance.components.mapper import Mapped
+    from appliance.components.partitions import Share
     from appliance.components.silver import Progress, SilverStore, Table
     from appliance.engine.drift import Drifts
 
@@ -52,6 +53,11 @@ class Engine(Protocol):
         """Return whether other nodes run the pipelines, and this one only shows them."""
         ...
 
+    @property
+    def elsewhere(self) -> "Mapping[PipelineId, Mapping[int, Share]]":
+        """What other nodes have of each pipeline, by partition, as it was about a second ago."""
+        ...
+
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in its state and version; one that runs already is replaced without losing an event."""
         ...
@@ -77,7 +83,7 @@ class Engine(Protocol):
         ...
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
-        """Return how it is doing. Raises NotFound."""
+        """Return how it is doing, on all nodes. Raises NotFound."""
         ...
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:

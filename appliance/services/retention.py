@@ -12,7 +12,8 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.components.feed import Reading, readings_in
+from appliance.components.feed import Reading, readings_of
+from appliance.components.partitions import logs_of
 from appliance.components.silver import SilverStore
 from appliance.components.upkeep import Compacted
 from appliance.domain.clock import Clock, utc_now
@@ -155,7 +156,8 @@ class RetentionJob:
 
     def _readers(self, silver: SilverStore, kept: Kept) -> Readers:
         generations = silver.generations.all(kept.pipeline_id)
-        places = [readings_in(self._engine.bronze.checkpoint(reader)) for reader in kept.readers]
+        bronze = self._engine.bronze
+        places = [readings_of(logs_of(bronze, reader), reader) for reader in kept.readers]
         refined = next((one.progress.seq for one in generations if one.live), 0)
         return Readers(
             refined=refined,
@@ -207,10 +209,8 @@ class RetentionJob:
 
 
 def read_up_to(reading: Reading | None, refined: int) -> int:
-    """Return the last event of the partition of ``refined`` that a reader has read; 0: none, or nothing is known."""
-    if reading is None or partition_of(reading.place.seq) != partition_of(refined):
-        return 0
-    return reading.place.seq
+    """Return the last event of the partition of ``refined`` that a reader has read; none: the one before its first."""
+    return (reading or Reading()).place.up_to(partition_of(refined))
 
 
 def _given_back(compacted: Compacted | None) -> int:

@@ -118,7 +118,7 @@ class PipelineRows:
                 continue
             if pipeline_id not in saved and self._config.start == "now":
                 end = await self._upstream.end(pipeline_id)
-                reached[pipeline_id] = Reading(end, began=end.seq)
+                reached[pipeline_id] = Reading.beginning_at(end)
                 continue
             before = saved.get(pipeline_id, Reading())
             known, passed = self._passed.get(pipeline_id, (before, before))
@@ -157,7 +157,7 @@ class PipelineRows:
 
     def _worth_saving(self, saved: dict[PipelineId, Reading], reached: dict[PipelineId, Reading]) -> bool:
         """Return whether a place with nothing to store behind it is to be saved: passing it again costs only time."""
-        passed = sum(one.place.seq - saved.get(of, Reading()).place.seq for of, one in reached.items())
+        passed = sum(one.place.events - saved.get(of, Reading()).place.events for of, one in reached.items())
         return passed >= UNSAVED_EVENTS or self._resources.clock() - self._saved_at >= UNSAVED
 
     def _troubles(self, reached: dict[PipelineId, Reading]) -> list[Problem]:

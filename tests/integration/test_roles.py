@@ -166,3 +166,17 @@ def test_what_needs_events_says_where_it_is_done(pair: Pair, ingestor: httpx.Cli
     assert ingestor.post(f"{base}/replays", json={"dry_run": True}).status_code in (200, 202)
     lineage = web.get(f"{base}/records/1/lineage").raise_for_status().json()  # from the ingestor's disk
     assert lineage["event"]["payload"] == {"device": "first"}
+    preview = web.post("/api/v1/mappings/preview", json={"pipeline": pipeline_id, "mapping": MAPPING})
+    assert [row["device"] for row in preview.raise_for_status().json()["rows"]] == ["first"]
+
+
+def test_a_dead_letter_is_mended_from_the_web_node(pair: Pair, ingestor: httpx.Client, web: httpx.Client) -> None:
+    pipeline_id = created(pair, ingestor, "mended")
+    ingestor.post(f"/in/{pipeline_id}", json={"name": "b1"}).raise_for_status()
+    until(lambda: live(web, pipeline_id)["ledger"]["dead"] == 1)
+    fix = {"choose": {"seqs": [2]}, "patch": {"device": "b1"}, "reason": "it is called device"}
+    done = web.post(f"/api/v1/pipelines/{pipeline_id}/dead-letters/fix", json=fix)
+    assert (done.status_code, done.json().get("stored")) == (200, 1), done.text
+    for node in (web, ingestor):
+        until(lambda node=node: live(node, pipeline_id)["ledger"]["dead"] == 0)  # type: ignore[misc]
+    assert live(ingestor, pipeline_id)["ledger"]["stored"] == 2

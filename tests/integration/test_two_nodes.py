@@ -1,53 +1,22 @@
 """Two real appliances on one PostgreSQL: pipelines caught up with, polled by one at a time, watched across nodes."""
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.running import RunningAppliance
+from tests.running import RunningAppliance, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string"}]}
 UNSIGNED = {"type": "webhook", "signature": "none"}
 
 
-@pytest.fixture
-def pair(tmp_path: Path, database_url: str) -> Iterator[tuple[RunningAppliance, RunningAppliance]]:
-    """Two nodes of one installation: the same database and the same key, each with a data directory of its own."""
-    nodes = []
-    for name in ("anna", "bert"):
-        (tmp_path / name).mkdir()
-        nodes.append(RunningAppliance(tmp_path / name, environment={"DASH_DATABASE_URL": database_url}))
-    anna, bert = nodes
-    anna.setup()
-    bert.data_dir.mkdir()
-    shutil.copy(anna.data_dir / "secret.key", bert.data_dir)
-    bert.token = anna.token
-    for node in nodes:
-        node.start()
-    yield anna, bert
-    for node in nodes:
-        node.stop()
-
-
 def nodes(client: httpx.Client) -> dict[bool, dict[str, Any]]:
     """Return this node (True) and the other (False)."""
     return {one["here"]: one for one in client.get("/api/v1/nodes").raise_for_status().json()["items"]}
-
-
-def until(holds: Callable[[], bool], secs: float = 20.0) -> float:
-    """Return how long it took until ``holds`` did."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() < began + secs, "it did not come about in time"
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 def received(client: httpx.Client, pipeline_id: str) -> int:

@@ -11,7 +11,7 @@ from appliance.components.bronze import BronzeLog, Correction, Expired, Finding,
 from appliance.components.partitions import Holder, Holders, Partitioned
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import partition_of
+from appliance.domain.partition import Partition, partition_of
 from appliance.errors import NotFound
 from appliance.storage.bronze_cluster.by_partition import by_partition
 
@@ -19,7 +19,7 @@ from appliance.storage.bronze_cluster.by_partition import by_partition
 class Own(msgspec.Struct, frozen=True):
     """The partition of this node, and its log, which speaks outward numbers; None: a ``NoLog``, it receives nothing."""
 
-    partition: int | None
+    partition: Partition | None
     log: BronzeLog
 
 

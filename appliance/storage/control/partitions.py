@@ -3,35 +3,26 @@
 Bronze is each node's own; what is here is only where to look for an event, and how many there are.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from time import monotonic
 from typing import Final
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from appliance.components.partitions import Holder, Holders
+from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import MOST_PARTITIONS, Partition, base_of, partition
+from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import NodeRow, PartitionRow, ReceivedRow
 
 FRESH_SECS: Final = 1.0  # what was asked of the database counts for so long
-
-
-class Received(msgspec.Struct, frozen=True):
-    """The events that one partition has of a pipeline; ``last_seq`` is ``first_seq - 1`` where there are none."""
-
-    pipeline_id: PipelineId
-    partition: int
-    first_seq: int
-    last_seq: int
 
 
 def given(tx: Session, node_id: NodeId) -> Partition | None:
@@ -65,30 +56,47 @@ def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = ut
     return partition(number)
 
 
-def publish(tx: Session, received: Iterable[Received], clock: Clock = utc_now) -> None:
-    """Say what a node has by now."""
-    at = moment(tx, clock)
-    rows = [{**msgspec.structs.asdict(one), "at": at} for one in received]
-    if not rows:
+def publish(
+    tx: Session, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId], clock: Clock = utc_now
+) -> None:
+    """See ``ReceivedBook.publish``."""
+    if gone:
+        own = ReceivedRow.partition == partition
+        tx.execute(delete(ReceivedRow).where(own, ReceivedRow.pipeline_id.in_(gone)))
+    if not changed:
         return
+    at = moment(tx, clock)
     insert = sqlite.insert if tx.get_bind().dialect.name == "sqlite" else postgresql.insert
-    new = insert(ReceivedRow).values(rows)
+    new = insert(ReceivedRow).values([{**msgspec.structs.asdict(one), "at": at} for one in changed])
     told = {name: new.excluded[name] for name in ("first_seq", "last_seq", "at")}
     tx.execute(new.on_conflict_do_update(index_elements=["pipeline_id", "partition"], set_=told))
 
 
 def published(tx: Session) -> list[Received]:
-    """Return what all nodes have said that they have."""
+    """See ``ReceivedBook.published``."""
     rows = tx.execute(
         select(ReceivedRow.pipeline_id, ReceivedRow.partition, ReceivedRow.first_seq, ReceivedRow.last_seq)
     )
     return [Received(PipelineId(pipeline_id), *numbers) for pipeline_id, *numbers in rows]
 
 
+class Book:
+    """What every node has received, in the control plane."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+
+    def publish(self, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId]) -> None:
+        self._plane.write_now(lambda tx: publish(tx, partition, changed, gone), alone=False)
+
+    def published(self) -> list[Received]:
+        return self._plane.read_now(published)
+
+
 class _Known(msgspec.Struct, frozen=True):
     at: float
     holders: dict[int, Holder]
-    received: dict[PipelineId, dict[int, Received]]
+    knowing: dict[PipelineId, set[int]]
 
 
 class Directory:
@@ -103,12 +111,8 @@ class Directory:
         return self._now().holders.get(partition)
 
     def holding(self, pipeline_id: PipelineId) -> list[int]:
-        received = self.received(pipeline_id)
-        return sorted(number for number, one in received.items() if one.last_seq > base_of(Partition(number)))
-
-    def received(self, pipeline_id: PipelineId) -> dict[int, Received]:
-        """Return what the nodes have of a pipeline, by partition, as they said about a second ago; blocking."""
-        return self._now().received.get(pipeline_id, {})
+        known = self._now()
+        return sorted(known.knowing.get(pipeline_id, set()) & known.holders.keys())
 
     def _now(self) -> _Known:
         with self._asking:
@@ -123,10 +127,11 @@ class Directory:
             )
         )
         holders = {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
-        received: dict[PipelineId, dict[int, Received]] = {}
+        knowing: dict[PipelineId, set[int]] = {}
         for one in published(tx):
-            received.setdefault(one.pipeline_id, {})[one.partition] = one
-        return _Known(self._clock(), holders, received)
+            knowing.setdefault(one.pipeline_id, set()).add(one.partition)
+        return _Known(self._clock(), holders, knowing)
 
 
 _: type[Holders] = Directory
+_book: type[ReceivedBook] = Book

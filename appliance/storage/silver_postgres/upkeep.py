@@ -10,7 +10,7 @@ import structlog
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
-from appliance.domain.partition import Partition, base_of
+from appliance.domain.partition import Partition, base_of, bounds_of
 from appliance.storage.silver_postgres import periods, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -33,13 +33,15 @@ class PostgresUpkeep:
         self._database, self._clock, self._partition = database, clock, partition
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
+        first, last = bounds_of(self._partition)
+
         def work(cursor: Cursor) -> int:
             place = places.enter(cursor, table, Lock.ALONE)
             if place is None:
                 return 0
             if place.period is not None:
                 periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
-            return trim(cursor, table, place.number, before, up_to)
+            return trim(cursor, table, place.number, before, (first, last if up_to is None else up_to))
 
         return self._database.write(f"trimming the rows of {table.pipeline_id}", work, table.pipeline_id)
 

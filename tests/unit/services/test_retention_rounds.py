@@ -154,6 +154,6 @@ async def test_a_disk_that_reaches_a_mark_has_a_round_made_at_once(engine: Engin
 
 def test_a_reader_speaks_only_for_the_partition_that_its_place_is_in() -> None:
     third = 52_776_558_133_248  # 3 · 2^44
-    here, there = Reading(FeedPlace(7)), Reading(FeedPlace(third + 7))
-    assert [read_up_to(one, 9) for one in (here, there, None)] == [7, 0, 0]
-    assert [read_up_to(one, third + 9) for one in (here, there, None)] == [0, third + 7, 0]
+    here, both = Reading(FeedPlace(7)), Reading(FeedPlace(7, beyond=(third + 5,)))
+    assert [read_up_to(one, 9) for one in (here, both, None)] == [7, 7, 0]
+    assert [read_up_to(one, third + 9) for one in (here, both, None)] == [third, third + 5, third]

@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import insert
 
 from appliance.cluster import partition_here
-from appliance.components.partitions import Holder
+from appliance.components.partitions import Holder, Received
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.node import Card
 from appliance.errors import FatalError
-from appliance.storage.control import nodes, partitions
-from appliance.storage.control.partitions import Directory, Received
+from appliance.storage.control import nodes
+from appliance.storage.control.partitions import Book, Directory
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import PartitionRow
 
@@ -97,12 +97,15 @@ def test_who_has_what_is_known_a_second_later_also_of_a_node_that_is_down(plane:
     plane.write_now(lambda tx: tx.execute(insert(PartitionRow).values(number=1, node_id=BERT, given_at=NOON)))
     nodes.Nodes(plane).enter(card(BERT))
     nodes.Nodes(plane).leave(card(BERT))
-    said = [Received(PIPE, 0, 1, 0), Received(PIPE, 1, FIRST_OF_1, FIRST_OF_1 + 6)]
-    plane.write_now(lambda tx: partitions.publish(tx, said))
+    book = Book(plane)
+    book.publish(0, [Received(PIPE, 0, 1, 0)], [])
+    book.publish(1, [Received(PIPE, 1, FIRST_OF_1, FIRST_OF_1 + 6)], [])
     assert directory.holder(1) is None  # what was asked counts for a second
     now[0] = 1.0
     assert directory.holder(1) == Holder(BERT, "bert", "http://bert:80", 1)
-    assert directory.holding(PIPE) == [1]
-    plane.write_now(lambda tx: partitions.publish(tx, [Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)]))
-    now[0] = 2.0
-    assert directory.received(PIPE)[1] == Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)
+    assert directory.holding(PIPE) == [1]  # nobody has partition 0 any more
+    newer = Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)
+    book.publish(1, [newer], [])
+    assert book.published() == [Received(PIPE, 0, 1, 0), newer]
+    book.publish(0, [], [PIPE])
+    assert book.published() == [newer]
