@@ -69,14 +69,16 @@ def opened(kind: str, folder: Path, hosts: Mapping[str, str]) -> Iterator[str]:
 
 def _answers(url: str) -> None:
     deadline = time.monotonic() + 20
-    while True:
-        try:
-            if httpx.get(url, verify=False, trust_env=False, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
+    while not _is_answered(url):
         assert time.monotonic() < deadline, "the front door does not open"
         time.sleep(0.05)
+
+
+def _is_answered(url: str) -> bool:
+    try:
+        return httpx.get(url, verify=False, trust_env=False, timeout=2).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _certify(folder: Path) -> None:
