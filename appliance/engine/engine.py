@@ -277,11 +277,19 @@ class Engine:
         """Poke who reads a pipeline that another node has committed rows of."""
         self._upstreams.poke(pipeline_id)
 
-    def counted(self, pipeline_id: PipelineId, progress: Progress) -> None:
-        """Take over what other nodes have changed of events refined here: amended, erased or replaced them."""
+    def counted(self, pipeline_id: PipelineId, before: Progress, stored: Progress) -> None:
+        """Take over what other nodes have done to what is refined here; nothing where refining has moved on since.
+
+        ``before``: as it stood before the store was asked. They amend, erase and replace single events; or put another
+        generation in use, which this node has to refine its own events into.
+        """
         run = self._runs.get(pipeline_id)
-        if run is not None and run.refiner.progress.seq == progress.seq:
-            run.refiner.amended(progress)
+        if run is None or run.refiner.progress.seq != before.seq:
+            return
+        if stored.seq < before.seq:
+            run.refiner.exchanged(stored)
+        elif stored.seq == before.seq:
+            run.refiner.amended(stored)
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
         """Return the newest 100 rows, oldest first, ready for JSON."""

@@ -37,10 +37,12 @@ class Shares:
 
     async def look(self) -> None:
         """Tell what has changed here, and take over what is known of the others; without a database: neither."""
-        owners = {run.pipeline.id: run.pipeline.organisation_id for run in self._engine.runs()}
+        runs = self._engine.runs()
+        owners = {run.pipeline.id: run.pipeline.organisation_id for run in runs}
+        before = {run.pipeline.id: run.refiner.progress for run in runs}
         try:
             await self._engine.workers.run("control", self._tell)
-            known, corrected = await self._engine.workers.run("control", self._ask, owners)
+            known, stored = await self._engine.workers.run("control", self._ask, owners)
         except DashError as error:
             if str(error) != self._trouble:
                 log.warning("shares.unheard", error=str(error))
@@ -48,8 +50,8 @@ class Shares:
             return
         self._trouble = None
         self._engine.elsewhere = known
-        for pipeline_id, progress in corrected.items():
-            self._engine.counted(pipeline_id, progress)
+        for pipeline_id, progress in stored.items():
+            self._engine.counted(pipeline_id, before[pipeline_id], progress)
 
     def _tell(self) -> None:
         now = {one: self._received(one) for one in self._bronze.pipelines()}
@@ -65,21 +67,21 @@ class Shares:
         return Received(pipeline_id, self._own, first, last)
 
     def _ask(self, owners: Mapping[PipelineId, OrganisationId]) -> tuple[Known, dict[PipelineId, Progress]]:
-        """Return the shares of others, and what they have changed of this one's outcomes; blocking."""
+        """Return the shares of others, and what is stored of this node's events in the same pipelines; blocking."""
         said: dict[OrganisationId, dict[PipelineId, dict[int, int]]] = {}
         for one in self._book.published():
             if one.partition != self._own and one.pipeline_id in owners:
                 shared = said.setdefault(owners[one.pipeline_id], {})
                 shared.setdefault(one.pipeline_id, {})[one.partition] = one.last_seq
         known: Known = {}
-        corrected: dict[PipelineId, Progress] = {}
+        stored: dict[PipelineId, Progress] = {}
+        nothing = Progress(base_of(self._own))
         for organisation_id, shared in said.items():
             refined = self._engine.silver(organisation_id).partitions(list(shared))
             for pipeline_id, lasts in shared.items():
-                known[pipeline_id] = _shares(lasts, {**refined[pipeline_id]}, self._own)
-                if self._own in refined[pipeline_id]:
-                    corrected[pipeline_id] = refined[pipeline_id][self._own]
-        return known, corrected
+                known[pipeline_id] = _shares(lasts, refined[pipeline_id], self._own)
+                stored[pipeline_id] = refined[pipeline_id].get(self._own, nothing)
+        return known, stored
 
 
 def _shares(lasts: Mapping[int, int], refined: Mapping[int, Progress], own: int) -> dict[int, Share]:
