@@ -16,7 +16,7 @@ from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
 from appliance.components.partitions import Partitioned, Share, others_of
 from appliance.components.resources import Upstream
-from appliance.components.silver import Progress, RecordQuery, SilverStore, Table
+from appliance.components.silver import Progress, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
@@ -30,7 +30,7 @@ from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
 from appliance.engine.elsewhere import Elsewhere
-from appliance.engine.hot_cache import KEPT_ROWS, HotCache
+from appliance.engine.hot_cache import HotCache
 from appliance.engine.looked_at import LookedAt
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
@@ -41,8 +41,9 @@ from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
 from appliance.engine.upstream import Upstreams
+from appliance.engine.warming import warm
 from appliance.engine.workers import Workers
-from appliance.errors import Conflict, DashError, FatalError, NotFound
+from appliance.errors import Conflict, FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -121,7 +122,7 @@ class Engine:
                 self._open_door(run, source)
                 self._upstreams.started(pipeline)
             run.start(polling=self.may_poll(pipeline.id))
-        await self._warm(run, silver)
+        await warm(run, silver, self.workers)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
     def course_of(self, pipeline: Pipeline, generation: int | None = None) -> Course:
@@ -296,11 +297,19 @@ class Engine:
         """Poke who reads a pipeline that another node has committed rows of."""
         self._upstreams.poke(pipeline_id)
 
-    def counted(self, pipeline_id: PipelineId, progress: Progress) -> None:
-        """Take over what other nodes have changed of events refined here: amended, erased or replaced them."""
+    def counted(self, pipeline_id: PipelineId, before: Progress, stored: Progress) -> None:
+        """Take over what other nodes have done to what is refined here; nothing where refining has moved on since.
+
+        ``before``: as it stood before the store was asked. They amend, erase and replace single events; or put another
+        generation in use, which this node has to refine its own events into.
+        """
         run = self._runs.get(pipeline_id)
-        if run is not None and run.refiner.progress.seq == progress.seq:
-            run.refiner.amended(progress)
+        if run is None or run.refiner.progress.seq != before.seq:
+            return
+        if stored.seq < before.seq:
+            run.refiner.exchanged(stored)
+        elif stored.seq == before.seq:
+            run.refiner.amended(stored)
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
         """Return the newest 100 rows, oldest first, ready for JSON."""
@@ -347,17 +356,6 @@ class Engine:
                 hint = f": {error.hint}" if isinstance(error, FatalError) else ""
                 self.receiver.refuse(pipeline.id, f"{error}{hint}")
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
-
-    async def _warm(self, run: Run, silver: SilverStore) -> None:
-        """Fill the hot cache from Silver, so that a restart or a new version does not look like an empty pipeline."""
-        try:
-            newest = RecordQuery(limit=KEPT_ROWS)
-            rows = await self.workers.run("read", silver.records, run.refiner.course.table, newest)
-        except DashError as error:
-            log.warning("pipeline.not_warmed", pipeline=run.pipeline.id, error=str(error))
-            return
-        if rows.num_rows and not run.cache.rows():
-            run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
 
     async def stop(self) -> None:
         """Drain receiving and end every run after its batch; whoever opened stores and workers closes them."""

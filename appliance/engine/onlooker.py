@@ -8,14 +8,14 @@ from typing import Final
 import structlog
 
 from appliance.components.nodes import NodeStore
-from appliance.components.silver import Progress, RecordQuery
+from appliance.components.silver import Progress
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.engine.bells import rung
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
-from appliance.engine.hot_cache import KEPT_ROWS
 from appliance.engine.payloads import pipeline_topic
+from appliance.engine.warming import newest
 from appliance.errors import DashError
 
 LOOK_SECS: Final = 3.0  # as often as nodes tell; news of commits comes sooner
@@ -78,10 +78,9 @@ class Onlooker:
             if progress == run.refiner.progress and run.pipeline.id not in news:
                 continue
             silver = await self._engine.workers.run("control", self._engine.silver, run.pipeline.organisation_id)
-            newest = RecordQuery(limit=KEPT_ROWS)
-            rows = await self._engine.workers.run("read", silver.records, run.refiner.course.table, newest)
+            rows = await newest(run.refiner.course.table, silver, self._engine.workers)
             run.refiner.progress = progress
-            run.cache.show(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
+            run.cache.show(rows)
             self._show(run.pipeline.id)
 
     def _show(self, pipeline_id: PipelineId) -> None:

@@ -8,8 +8,7 @@ from typing import Any
 import structlog
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.feed import furthest
-from appliance.components.source import Page, PullSource
+from appliance.components.source import Page, PullSource, Resumable
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.domain.retry import Backoff
@@ -31,7 +30,8 @@ async def _nowhere(_: PipelineId) -> Checkpoints:
 class Poller:
     """Polls one source until cancelled; its checkpoint lives in Bronze, beside the events it stands behind.
 
-    ``elsewhere``: asked once whenever polling begins here, for the checkpoints of when others polled this source.
+    ``elsewhere``: asked once whenever polling begins here, for the checkpoints of when others polled this source, if it
+    can make something of them. Where one of them does not answer, polling waits for it.
     """
 
     def __init__(
@@ -92,9 +92,12 @@ class Poller:
         return self._until_due(began)
 
     async def _checkpoint(self) -> dict[str, Any] | None:
+        own = self._bronze.checkpoint(self._pipeline_id)
+        if not isinstance(self._source, Resumable):
+            return own
         if self._elsewhere is None:
             self._elsewhere = await self.elsewhere(self._pipeline_id)
-        return furthest(self._bronze.checkpoint(self._pipeline_id), self._elsewhere)
+        return self._source.resumed(own, self._elsewhere)
 
     async def _keep(self, page: Page) -> None:
         """Make a page durable. Cancelled, it still waits for that: the next poller has to know the checkpoint."""

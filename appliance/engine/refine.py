@@ -100,6 +100,11 @@ class Refiner:
         if same and progress.seq >= self.progress.seq:
             self.progress = progress
 
+    def exchanged(self, stored: Progress) -> None:
+        """Refine again from ``stored``: another node has put rows in use that are refined only so far here."""
+        self._go_back(stored)
+        self.poke()
+
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress

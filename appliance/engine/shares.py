@@ -37,10 +37,12 @@ class Shares:
 
     async def look(self) -> None:
         """Tell what has changed here, and take over what is known of the others; without a database: neither."""
-        owners = {run.pipeline.id: run.pipeline.organisation_id for run in self._engine.runs()}
+        runs = self._engine.runs()
+        owners = {run.pipeline.id: run.pipeline.organisation_id for run in runs}
+        before = {run.pipeline.id: run.refiner.progress for run in runs}
         try:
             await self._engine.workers.run("control", self._tell)
-            known, corrected = await self._engine.workers.run("control", self._ask, owners)
+            known, stored = await self._engine.workers.run("control", self._ask, owners)
         except DashError as error:
             if str(error) != self._trouble:
                 log.warning("shares.unheard", error=str(error))
@@ -48,8 +50,8 @@ class Shares:
             return
         self._trouble = None
         self._engine.elsewhere = known
-        for pipeline_id, progress in corrected.items():
-            self._engine.counted(pipeline_id, progress)
+        for pipeline_id, progress in stored.items():
+            self._engine.counted(pipeline_id, before[pipeline_id], progress)
 
     def _tell(self) -> None:
         if self._own is None:
@@ -67,21 +69,21 @@ class Shares:
         return Received(pipeline_id, own, first, last)
 
     def _ask(self, owners: Mapping[PipelineId, OrganisationId]) -> tuple[Known, dict[PipelineId, Progress]]:
-        """Return the shares of others, and what they have changed of this one's outcomes; blocking."""
+        """Return the shares of others, and what is stored of this node's events in the same pipelines; blocking."""
         said: dict[OrganisationId, dict[PipelineId, dict[int, int]]] = {}
         for one in self._book.published():
             if one.pipeline_id in owners:
                 lasts = said.setdefault(owners[one.pipeline_id], {}).setdefault(one.pipeline_id, {})
                 lasts.update({one.partition: one.last_seq} if one.partition != self._own else {})
         known: Known = {}
-        corrected: dict[PipelineId, Progress] = {}
+        stored: dict[PipelineId, Progress] = {}
         for organisation_id, shared in said.items():
             refined = self._engine.silver(organisation_id).partitions(list(shared))
             for pipeline_id, lasts in shared.items():
-                known[pipeline_id] = _shares(lasts, {**refined[pipeline_id]}, self._own)
-                if self._own is not None and self._own in refined[pipeline_id]:
-                    corrected[pipeline_id] = refined[pipeline_id][self._own]
-        return known, corrected
+                known[pipeline_id] = _shares(lasts, refined[pipeline_id], self._own)
+                if self._own is not None:
+                    stored[pipeline_id] = refined[pipeline_id].get(self._own, Progress(base_of(self._own)))
+        return known, stored
 
 
 def _shares(lasts: Mapping[int, int], refined: Mapping[int, Progress], own: int | None) -> dict[int, Share]:

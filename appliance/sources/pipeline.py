@@ -1,7 +1,7 @@
 """Pipeline: reads the rows of other pipelines of the organisation, each exactly once, on a checkpoint of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec import Meta
 from msgspec.structs import replace
 
-from appliance.components.feed import ReaderCheckpoint, Reading, readings_in
+from appliance.components.feed import ReaderCheckpoint, Reading, furthest, readings_in
 from appliance.components.json_lines import json_lines
 from appliance.components.resources import Resources, Upstream, UpstreamRows
 from appliance.components.source import Page, PullSource, Schedule
@@ -85,6 +85,10 @@ class PipelineRows:
     @property
     def schedule(self) -> Schedule:
         return self._schedule
+
+    def resumed(self, own: dict[str, Any] | None, elsewhere: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+        """See ``Resumable.resumed``: what any node has read is read."""
+        return furthest(own, elsewhere)
 
     async def poll(self, checkpoint: dict[str, Any] | None) -> AsyncIterator[Page]:
         """See ``PullSource.poll``. Whatever stands in the way of one upstream is told after the others were read."""

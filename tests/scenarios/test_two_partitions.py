@@ -11,6 +11,7 @@ import pytest
 from appliance.domain.clock import utc_now
 from appliance.domain.event import Delivery, Envelope
 from appliance.domain.ids import PipelineId
+from appliance.engine.attempt import Attempt
 from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.holders import FakeHolders
@@ -96,7 +97,7 @@ async def test_an_erasure_finds_and_erases_on_both(scene: Any, api: Any, pair: P
     answer = await api.post("/api/v1/erasures", json=asked)
     assert answer.status_code == 202, answer.text
     for _ in range(2):  # the erasure, and the look afterwards
-        await scene.it.services.erasures.job.run({"id": answer.json()["id"]})
+        await scene.it.services.erasures.job.run(Attempt({"id": answer.json()["id"]}))
     done = (await api.get(answer.headers["location"])).raise_for_status().json()
     assert (done["state"], done["searched_events"]) == ("done", 5)
     assert [(one["events"], one["segments"]) for one in done["pipelines"]] == [(2, 2)]
