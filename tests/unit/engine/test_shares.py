@@ -62,7 +62,7 @@ class Node:
         pipeline = SimpleNamespace(id=PIPE, organisation_id=OrganisationId("org_1"))
         self.workers = Workers({"control": 1})
         silver = SimpleNamespace(partitions=lambda ids: dict.fromkeys(ids, self.refined))
-        parts: Any = SimpleNamespace(bronze=self.log, workers=self.workers, clock=None, disk=None)
+        parts: Any = SimpleNamespace(bronze=self.log, workers=self.workers, clock=None, disk=None, lookout=None)
         self.engine = Engine(parts)
         run: Any = SimpleNamespace(pipeline=pipeline, refiner=self.refiner)
         self.engine._runs[PIPE] = run
