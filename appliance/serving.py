@@ -30,6 +30,7 @@ from appliance.services.drift import recurring_saving
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
+from appliance.services.removal import removing
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
@@ -112,6 +113,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
+    kinds.append(removing(it.engine))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))

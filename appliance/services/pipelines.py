@@ -175,8 +175,8 @@ class Pipelines:
     async def catch_up(self) -> None:
         """Run in this process what other nodes have saved, and stop what they have deleted; on nobody's behalf.
 
-        Events of a deleted pipeline that lie on this node's disk are not touched: a control plane that was put back
-        from a copy must not cost any.
+        Events of a deleted pipeline that lie on this node's disk are not touched here, but by a job of this node's
+        (``removal``): a control plane that was put back from a copy must not cost any.
         """
         async with self._changes.turn():
             saved = [one for one in await self._plane.read(store.everything) if one[0].state != State.DELETED.value]

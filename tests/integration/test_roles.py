@@ -116,6 +116,7 @@ def test_what_is_made_on_the_web_node_runs_on_the_ingestor(
     until(lambda: ingestor.post(f"/in/{pipeline_id}", json={"device": "b3"}).status_code == 202)
     assert web.delete(f"/api/v1/pipelines/{pipeline_id}").status_code == 204
     until(lambda: ingestor.post(f"/in/{pipeline_id}", json={"device": "b4"}).status_code == 404)
+    until(lambda: not (pair.ingestor.data_dir / "bronze" / pipeline_id).exists())  # its events are gone as well
 
 
 def test_a_dashboard_on_the_web_node_moves_when_the_ingestor_commits(
@@ -144,6 +145,7 @@ def _number(feed: ClientConnection) -> int:
     return int(json.loads(feed.recv(timeout=10))["widgets"]["w1"]["rows"][0][0])
 
 
+@pytest.mark.slow
 def test_rows_and_numbers_come_live(pair: Pair, ingestor: httpx.Client) -> None:
     pipeline_id = created(pair, ingestor, "rows")
     with following(pair, f"pipeline:{pipeline_id}") as feed:
@@ -170,6 +172,7 @@ def test_what_needs_events_says_where_it_is_done(pair: Pair, ingestor: httpx.Cli
     assert [row["device"] for row in preview.raise_for_status().json()["rows"]] == ["first"]
 
 
+@pytest.mark.slow
 def test_a_dead_letter_is_mended_from_the_web_node(pair: Pair, ingestor: httpx.Client, web: httpx.Client) -> None:
     pipeline_id = created(pair, ingestor, "mended")
     ingestor.post(f"/in/{pipeline_id}", json={"name": "b1"}).raise_for_status()
@@ -180,3 +183,23 @@ def test_a_dead_letter_is_mended_from_the_web_node(pair: Pair, ingestor: httpx.C
     for node in (web, ingestor):
         until(lambda node=node: live(node, pipeline_id)["ledger"]["dead"] == 0)  # type: ignore[misc]
     assert live(ingestor, pipeline_id)["ledger"]["stored"] == 2
+
+
+@pytest.mark.slow
+def test_an_erasure_asked_for_on_the_web_node_is_done_where_the_events_are(
+    pair: Pair, ingestor: httpx.Client, web: httpx.Client
+) -> None:
+    pipeline_id = created(pair, ingestor, "erased")
+    ingestor.post(f"/in/{pipeline_id}", json={"device": "ada"}).raise_for_status()
+    until(lambda: live(web, pipeline_id)["ledger"]["stored"] == 2)
+    wish = {"reason": "request 4711", "pipelines": [pipeline_id], "payload": [{"path": "$.device", "value": "ada"}]}
+    asked = web.post("/api/v1/erasures", json=wish)
+    assert asked.status_code == 202, asked.text
+    until(lambda: web.get(asked.headers["location"]).json()["state"] == "done", 30)
+    with following(pair, f"pipeline:{pipeline_id}") as feed:
+        until(lambda: live(web, pipeline_id)["ledger"]["stored"] == 1)
+        told = json.loads(feed.recv(timeout=10))
+        while [row["device"] for row in told["rows"]] != ["first"]:
+            told = json.loads(feed.recv(timeout=10))
+    lineage = web.get(f"/api/v1/pipelines/{pipeline_id}/records/2/lineage").raise_for_status().json()
+    assert lineage.get("event") is None
