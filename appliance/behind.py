@@ -9,6 +9,7 @@ import structlog
 from appliance.components.bronze import BronzeLog
 from appliance.components.silver import SilverStore
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import local_of
 from appliance.domain.pipeline import Pipeline
 from appliance.errors import DashError, FatalError
 from appliance.storage.control import given_up
@@ -33,12 +34,15 @@ class Behind(msgspec.Struct, frozen=True):
 
 
 def measure(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, accepted: Mapping[PipelineId, int]) -> Behind:
-    """Compare how far a pipeline's rows are with what Bronze has; blocking. ``accepted``: what was given up, by seq."""
+    """Compare how far a pipeline's rows are with what this node's Bronze has; blocking.
+
+    ``accepted``: what was given up, by seq.
+    """
     refined, last = silver.progress(pipeline.id).seq, bronze.last_seq(pipeline.id)
     expired = bronze.upkeep.first_seq(pipeline.id) - 1
     lost = expired if refined < expired and accepted.get(pipeline.id, 0) < expired else 0
-    again = last - max(refined, expired) if refined == 0 else 0  # else it is what came last, as at every start
-    return Behind(pipeline.id, pipeline.document.name, refined, again, lost)
+    none_yet = local_of(refined) == 0  # else what is behind is what came last, as at every start
+    return Behind(pipeline.id, pipeline.document.name, refined, last - max(refined, expired) if none_yet else 0, lost)
 
 
 async def look(it: "Appliance", pipelines: Sequence[Pipeline]) -> list[Behind]:
@@ -51,7 +55,7 @@ async def look(it: "Appliance", pipelines: Sequence[Pipeline]) -> list[Behind]:
     for pipeline in pipelines:
         try:
             silver = await it.engine.workers.run("control", it.silvers.of, pipeline.organisation_id)
-            one = await it.engine.workers.run("control", measure, pipeline, it.bronze, silver, accepted)
+            one = await it.engine.workers.run("control", measure, pipeline, it.events.own, silver, accepted)
         except DashError as error:
             log.info("rows.not_measured", pipeline=pipeline.id, reason=str(error))
             continue

@@ -16,6 +16,7 @@ from appliance import behind, catalog, examine
 from appliance.archiving import archiving
 from appliance.behind import Behind
 from appliance.choosing import Choosing
+from appliance.cluster import Events, Here, joined, partition_here
 from appliance.components.resources import Resources, Upstream
 from appliance.components.silver import Table
 from appliance.components.source import PullSource, PushSource
@@ -24,6 +25,7 @@ from appliance.domain.disk import Marks
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.mapping import Mapping
 from appliance.domain.memory import mapper_share
+from appliance.domain.partition import ALONE
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.rollup import Rollup
 from appliance.egress.client import OutboundClient
@@ -31,12 +33,14 @@ from appliance.egress.guard import parse_allowed
 from appliance.engine.amend import Amender
 from appliance.engine.database_watch import DatabaseWatch
 from appliance.engine.disk_guard import DiskGuard
+from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
+from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
 from appliance.moving import Order, Place
@@ -48,10 +52,11 @@ from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
-from appliance.settings import Settings
+from appliance.settings import NodeRole, Settings
 from appliance.settings.declared import declared
 from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
+from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, given_up, identity, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
@@ -71,11 +76,13 @@ class Appliance:
     disk: DiskGuard
     watch: StorageWatch
     plane: ControlPlane
-    bronze: FileBronzeLog
+    bronze: FileBronzeLog  # the files of this node, by the numbers that they hold
+    events: Events
     silvers: Silvers
     mapper: Mapper
     outbound: OutboundClient
     engine: Engine
+    elsewhere: Elsewhere | None  # what other nodes tell a web node; None: this one keeps events itself
     services: Services
     choosing: Choosing
     database: DatabaseWatch | None  # None: there is none but the files of the data directory
@@ -90,17 +97,26 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
-        silvers = open_silvers(settings)
+        shared = settings.database.url is not None
+        number = ALONE  # also of a node that keeps no events
+        if settings.server.role is not NodeRole.WEB:
+            number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)
+        silvers = open_silvers(settings, number)
         stack.callback(silvers.close)
         bronze = _bronze(settings, raise_open_files())
         stack.push_async_callback(bronze.close)
         await asyncio.to_thread(bronze.open)
+        elsewhere = elsewhere_of(settings, bronze)
+        here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
+        events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
         outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
         disk = _disk(settings)
-        engine = Engine(EngineParts(bronze, silvers.of, partial(_source, outbound), mapper, workers, disk=disk))
+        source_of = partial(_source, outbound)
+        parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, lookout=elsewhere)
+        engine = Engine(parts)
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -136,10 +152,12 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             watch,
             plane,
             bronze,
+            events,
             silvers,
             mapper,
             outbound,
             engine,
+            elsewhere,
             services,
             choosing,
             database,
@@ -169,7 +187,7 @@ def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
         segment_age=settings.bronze.segment_age,
         max_pending_bytes=settings.ingest.max_inflight_bytes,
         max_open_files=min(MOST_OPEN_SEGMENTS, open_files // 4),
-        archive=archiving(settings),
+        archive=None if settings.server.role is NodeRole.WEB else archiving(settings),
     )
 
 
@@ -237,7 +255,8 @@ def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> e
         async with opened(settings) as it:
             pipelines = await it.services.pipelines.stored()
             found = await it.plane.read(lambda tx: list(audit.verify(tx)))
-            report = await asyncio.to_thread(examine.verify_all, pipelines, it.bronze, it.silvers.of, it.mapper, found)
+            own, silver_of = it.events.own, it.silvers.of
+            report = await asyncio.to_thread(examine.verify_all, pipelines, own, silver_of, it.mapper, found)
             if proved is not None:
                 ids = [one.id for one in pipelines]
                 report.findings.extend(

@@ -10,6 +10,7 @@ from appliance.components.mapper import Mapper
 from appliance.components.silver import Progress, SilverStore, Table
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Ledger, Outcome
+from appliance.domain.partition import base_of, local_of, partition_of
 from appliance.domain.pipeline import Pipeline
 from appliance.errors import DashError, FatalError
 
@@ -40,7 +41,7 @@ def verify_all(
     for pipeline in pipelines:
         looked_at += 1
         try:
-            events += bronze.last_seq(pipeline.id)
+            events += local_of(bronze.last_seq(pipeline.id))
         except FatalError as error:
             findings.append(Trouble(f"bronze {pipeline.id}", str(error), error.hint))
             continue
@@ -76,11 +77,12 @@ def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: 
     compiled = mapper.compile(pipeline.document.mapping)
     table = Table(pipeline.id, compiled.columns, compiled.keyed)
     progress = silver.progress(pipeline.id)
-    ledger = Ledger.of(bronze.last_seq(pipeline.id), progress.seq, progress.outcome)
+    received, refined = local_of(bronze.last_seq(pipeline.id)), local_of(progress.seq)
+    ledger = Ledger.of(received, refined, progress.outcome)
     remedy = "keep a copy of the data directory and refine the pipeline again from Bronze"
     if not ledger.balanced or ledger.pending < 0:
         yield Trouble(f"ledger {pipeline.id}", f"does not balance: {ledger}", remedy)
-    counted = silver.recount(table) if progress.seq else progress.outcome
+    counted = silver.recount(table) if refined else progress.outcome
     if counted != progress.outcome:
         yield Trouble(f"silver {pipeline.id}", f"expected {progress.outcome}, counted {counted}", remedy)
     for told in unbalanced(silver.generations.spans(pipeline.id), progress):
@@ -88,9 +90,13 @@ def _ledger(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, mapper: 
 
 
 def unbalanced(spans: Iterable[Span], progress: Progress) -> Iterator[str]:
-    """Yield where the ledger by day and version does not hold: each span by itself, their order, and their sum."""
-    reached, outcome = 0, Outcome()
-    for span in spans:
+    """Yield where the ledger by day and version does not hold: each span by itself, their order, and their sum.
+
+    Looked at are the spans of the partition that ``progress`` is of.
+    """
+    here = partition_of(progress.seq)
+    reached, outcome = base_of(here), Outcome()
+    for span in (one for one in spans if partition_of(one.last_seq) == here):
         events = span.last_seq - span.first_seq + 1
         counted = Outcome(span.stored, span.filtered, span.duplicate, span.dead)
         if span.first_seq != reached + 1:

@@ -16,12 +16,13 @@ from appliance import __version__
 from appliance.domain.database.access import Access
 from appliance.domain.ids import PipelineId
 from appliance.domain.job import on_node
-from appliance.domain.node import Card, Load, NodeState
+from appliance.domain.node import Card, Doing, NodeState, Report
 from appliance.engine.bells import rung
 from appliance.engine.commits import CommitNews
 from appliance.engine.heart import Heart
 from appliance.engine.jobs import Station
 from appliance.engine.leases import LeaseKeeper
+from appliance.engine.onlooker import Onlooker
 from appliance.engine.relay import Relay
 from appliance.observe.load import Cores, resident_bytes
 from appliance.observe.node_metrics import BusNumbers
@@ -53,7 +54,7 @@ class Membership:
             role=it.settings.server.role.value,
             address=address,
             version=__version__,
-            offers=(BRONZE, POLL),
+            offers=() if it.engine.looks else (BRONZE, POLL),
             every_secs=LONE_BEAT_SECS if access is None else BEAT_SECS,
         )
         workers = it.engine.workers
@@ -77,22 +78,38 @@ class Membership:
         from appliance.storage.control.notify import NotifyBus
 
         it, services = self._it, self._it.services
-        store = Leases(it.plane, self.card.id, self.card.life)
-        leases = LeaseKeeper(store, self.card.life, it.engine.workers, self._wanted, self._changed)
         self._bus = NotifyBus(access)
-        relay = Relay(it.engine.hub, self._bus)
-        self._relay, self._leases = relay, leases
-        it.engine.may_poll = lambda pipeline_id: leases.lease(_lease_of(pipeline_id)) is not None
-        self.heart.changed.append(self._drain_leases)
+        relay = self._relay = Relay(it.engine.hub, self._bus)
+        if not it.engine.looks:
+            self._share_polling()
         bells = {"jobs": services.jobs.bell, "nodes": services.nodes.bell, "pipelines": services.pipelines.bell}
         for name, bell in bells.items():
             bell.others = partial(relay.ring, name)
             relay.on_ring(name, bell.set)
 
-    def show(self, dashboards: LiveDashboards) -> None:
-        """Have dashboards move when other nodes commit, and the others' when this one does."""
+    def _share_polling(self) -> None:
+        """Poll only what this node holds the lease of."""
+        it = self._it
+        store = Leases(it.plane, self.card.id, self.card.life)
+        leases = LeaseKeeper(store, self.card.life, it.engine.workers, self._wanted, self._changed)
+        self._leases = leases
+        it.engine.may_poll = lambda pipeline_id: leases.lease(_lease_of(pipeline_id)) is not None
+        self.heart.changed.append(self._drain_leases)
+
+    def show(self, dashboards: LiveDashboards, onlooker: Onlooker | None) -> None:
+        """Have dashboards move when other nodes commit, and the others' when this one does.
+
+        ``onlooker``: who else wants to know; None: nobody.
+        """
+
+        def changed(pipeline_id: PipelineId) -> None:
+            dashboards.committed(pipeline_id)
+            self._it.engine.committed_elsewhere(pipeline_id)
+            if onlooker is not None:
+                onlooker.committed(pipeline_id)
+
         if self._relay is not None:
-            self._news = CommitNews(self._it.engine.hub, self._relay, dashboards.committed)
+            self._news = CommitNews(self._it.engine.hub, self._relay, changed)
             self._relay.missed.append(dashboards.look_again)
             self._it.engine.followers.append(self._news.committed)
 
@@ -101,9 +118,10 @@ class Membership:
         await self.heart.beat()
         stack.push_async_callback(self.heart.close)
         self._task(stack, "heart", self.heart.run())
-        if self._leases is not None and self._bus is not None and self._relay is not None:
+        if self._leases is not None:
             stack.push_async_callback(self._leases.close)
             self._task(stack, "leases", self._leases.run())
+        if self._bus is not None and self._relay is not None:
             self._task(stack, "bus", self._bus.run())
             self._task(stack, "relay", self._relay.run())
             self._task(stack, "catching up", self._catch_up())
@@ -143,9 +161,13 @@ class Membership:
     def _task(self, stack: AsyncExitStack, name: str, work: Coroutine[Any, Any, None]) -> None:
         stack.callback(asyncio.create_task(work, name=name).cancel)
 
-    def _load(self) -> Load:
-        stats = [run.stats() for run in self._it.engine.runs()]
-        return Load(
+    def _load(self) -> Report:
+        """A node that only looks adds nothing: what it shows of pipelines is the others' to tell."""
+        engine = self._it.engine
+        doings = {} if engine.looks else {run.pipeline.id: Doing(run.state, run.stats()) for run in engine.runs()}
+        stats = [one.stats for one in doings.values()]
+        return Report(
+            pipelines={} if self._bus is None else doings,
             events_per_sec=round(sum(one.rate_per_sec for one in stats), 1),
             lag_events=sum(one.lag_events for one in stats),
             lag_secs=max((one.lag_secs for one in stats), default=0.0),

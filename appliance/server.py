@@ -1,4 +1,4 @@
-"""The one port: four rooms told apart by path before any framework wakes up, served by Granian in this process."""
+"""The one port: rooms told apart by path before any framework wakes up, served by Granian in this process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -10,6 +10,7 @@ from granian.server.embed import Server
 
 from appliance.api.feed import PATH as FEED_PATH
 from appliance.api.ingest import PREFIX as INGEST_PREFIX
+from appliance.api.internal import PREFIX as INTERNAL_PREFIX
 from appliance.errors import TransientError
 
 Scope = MutableMapping[str, Any]
@@ -24,17 +25,23 @@ CONNECTIONS: Final = 2048  # Granian's default of 128 lets that many open stream
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """``/in/…`` → ingest · the feed's WebSocket → feed · ``/api/…``, health, metrics → API · all else → screens."""
+    """``/in/…`` → ingest · the feed's WebSocket → feed · ``/api/…``, health, metrics → API · all else → screens.
+
+    ``internal`` (``/internal/…``, for other nodes) is None where there are no others: then that is a path like any.
+    """
 
     ingest: App
     feed: App
     api: Any  # Litestar, whose own types of scope and messages are narrower than ASGI's
     screens: App
+    internal: App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
         if path.startswith(INGEST_PREFIX):
             await self.ingest(scope, receive, send)
+        elif self.internal is not None and path.startswith(INTERNAL_PREFIX):
+            await self.internal(scope, receive, send)
         elif path == FEED_PATH and scope["type"] == "websocket":
             await self.feed(scope, receive, send)
         elif path.startswith("/api/") or path in API_PATHS:

@@ -4,19 +4,18 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from appliance import __version__, behind
-from appliance.api.app import build_api
-from appliance.api.feed import Feed
-from appliance.api.ingest import Bounds, Ingest
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner, Recurring
 from appliance.engine.letter_watch import LetterWatch
 from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
+from appliance.engine.shares import Shares
 from appliance.life import Callbacks, Life
+from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
 from appliance.observe.drift_metrics import DriftMetrics
 from appliance.observe.memory import keep_trimming
@@ -26,14 +25,17 @@ from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
-from appliance.server import Dispatcher, Goodbyes, Listener
+from appliance.rooms import Shown, open_rooms
+from appliance.server import Listener
 from appliance.services.drift import recurring_saving
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
+from appliance.services.removal import removing
 from appliance.services.retention import RetentionJob
 from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
+from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
 
@@ -60,22 +62,25 @@ async def run(
         it.disk.look()
         url = server.base_url or f"http://{_bracketed(server.host)}:{server.port}"
         member = Membership(it, access_of(it.settings), _reached_at(server.host, server.port))
-        member.show(dashboards)
+        onlooker = onlooker_of(it, dashboards)
+        member.show(dashboards, onlooker)
         vitals = _vitals(it, member)
-        root = await _dispatcher(it, stack, life, _Shown(metrics, dashboards, vitals))
-        await it.services.replays.running.recover()
-        await it.services.drift.load()
-        stored = await it.services.pipelines.stored()
-        await behind.check(it, stored)
-        await keep_numbers(it.engine, stored)
-        await it.engine.start(stored)
-        for pipeline_id, reason in it.services.pipelines.unreadable.items():
-            it.engine.receiver.refuse(pipeline_id, reason)
+        root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
+        await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
-        await it.services.replays.running.resume()
+        if it.events.directory is not None:
+            shares = Shares(it.engine, it.events.own, it.events.partition, Book(it.plane))
+            await shares.look()
+            stack.push_async_callback(shares.look)  # what came last is told too
+            stack.callback(asyncio.create_task(shares.run(), name="shares").cancel)
         await member.start(stack)
-        _start_jobs(it, stack, metrics, member)
-        stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
+        metrics.add(NodeMetrics(member))
+        if onlooker is not None:
+            await start_looking(it, onlooker, stack)
+        else:
+            await it.services.replays.running.resume()
+            _start_jobs(it, stack, metrics, member)
+            stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         if it.database is not None:
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
@@ -88,6 +93,20 @@ async def run(
     return life.again
 
 
+async def _start_pipelines(it: "Appliance") -> None:
+    """Start every pipeline that is stored; a node that keeps no events has nothing to settle before."""
+    if it.elsewhere is None:
+        await it.services.replays.running.recover()
+    await it.services.drift.load()
+    stored = await it.services.pipelines.stored()
+    if it.elsewhere is None:
+        await behind.check(it, stored)
+        await keep_numbers(it.engine, stored)
+    await it.engine.start(stored)
+    for pipeline_id, reason in it.services.pipelines.unreadable.items():
+        it.engine.receiver.refuse(pipeline_id, reason)
+
+
 def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member: Membership) -> None:
     """Run what recurs and what was enqueued."""
     store, erasures = Jobs(it.plane), it.services.erasures
@@ -96,13 +115,13 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds.append(Recurring(ERASURE, None, erasures.job.run))
+    kinds.append(removing(it.engine))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(ReplicaMetrics(it.silvers.reading))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
-    metrics.add(NodeMetrics(member))
     runner = JobRunner(store, kinds, it.engine.workers, utc_now, member.station)
     member.count_jobs = lambda: runner.running
     stack.push_async_callback(runner.close)
@@ -134,33 +153,6 @@ def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit]
         metrics.batch(commit.pipeline_id, commit.took_secs)
 
     return committed
-
-
-class _Shown(NamedTuple):
-    """What rooms show beside the services."""
-
-    metrics: Metrics
-    dashboards: LiveDashboards
-    vitals: Vitals
-
-
-async def _dispatcher(it: "Appliance", stack: AsyncExitStack, life: Life, shown: _Shown) -> Dispatcher:
-    """Build the four rooms, their lifespans entered."""
-    from ui.mount import build_ui
-
-    data_dir, ingest = it.settings.server.data_dir, it.settings.ingest
-    metrics, dashboards, vitals = shown
-    api = build_api(it.services, health=vitals, metrics=metrics.render, hub=it.engine.hub, stopping=life.stopping)
-    await stack.enter_async_context(api.lifespan())
-    scratch = data_dir / "screens"
-    screens = build_ui(it.services, storage_path=scratch, data_dir=data_dir, version=__version__)
-    await stack.enter_async_context(screens.router.lifespan_context(screens))
-    return Dispatcher(
-        ingest=Ingest(it.engine.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), metrics.request),
-        feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
-        api=api,
-        screens=Goodbyes(screens),
-    )
 
 
 def _reached_at(host: str, port: int) -> str:

@@ -10,6 +10,7 @@ from appliance.domain.database.access import Access
 from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
 from appliance.domain.memory import silver_share
+from appliance.domain.partition import ALONE, Partition
 from appliance.observe.machine import memory_bytes
 from appliance.placing import access_of, replicas_of
 from appliance.settings import Settings
@@ -49,15 +50,15 @@ class Silvers(Protocol):
         ...
 
 
-def open_silvers(settings: Settings) -> Silvers:
-    """Return the stores; each is opened when it is first asked for."""
-    return silvers_in(settings, access_of(settings) or settings.server.data_dir / FOLDER)
+def open_silvers(settings: Settings, number: Partition = ALONE) -> Silvers:
+    """Return the stores, as the node with partition ``number`` uses them; each is opened when it is first asked for."""
+    return silvers_in(settings, access_of(settings) or settings.server.data_dir / FOLDER, number)
 
 
-def silvers_in(settings: Settings, place: Access | Path) -> Silvers:
+def silvers_in(settings: Settings, place: Access | Path, number: Partition = ALONE) -> Silvers:
     """Return the stores in a database, or in a folder that is made when the first is asked for."""
     if isinstance(place, Access):
-        return _schemas(settings, place)
+        return _schemas(settings, place, number)
     return Files(place, partial(open_file, settings))
 
 
@@ -83,10 +84,10 @@ def memory_of(settings: Settings) -> int:
     return silver_share(memory_bytes(), len(files(settings)))
 
 
-def _schemas(settings: Settings, access: Access) -> "Schemas":
+def _schemas(settings: Settings, access: Access, number: Partition) -> "Schemas":
     from appliance.storage.silver_postgres.connections import Connections
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
-    from appliance.storage.silver_postgres.store import PostgresSilver
+    from appliance.storage.silver_postgres.store import PostgresSilver, Reading
     from appliance.storage.silver_postgres.timescale_wanted import Wanted
 
     left = settings.database.connections - access.connections - (1 if settings.database.replicas else 0)
@@ -105,9 +106,10 @@ def _schemas(settings: Settings, access: Access) -> "Schemas":
         return PostgresSilver(
             writing,
             name,
-            reading=reading,
-            replicas=standbys.replicas if standbys is not None else None,
-            timeout_secs=silver.query_timeout.total_seconds(),
+            reading=Reading(
+                reading, silver.query_timeout.total_seconds(), standbys.replicas if standbys is not None else None
+            ),
+            partition=number,
             timescale=timescale,
         )
 

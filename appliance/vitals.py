@@ -43,19 +43,14 @@ class Vitals:
         database: DatabaseWatch | None = None,
         node: Callable[[], Check] | None = None,
     ) -> None:
-        """``database``: None where there is none but the files of this appliance. ``node``: what this node says."""
+        """``database``: None where there is none but the files of this appliance. ``node``: whether it takes work."""
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
         self._node = node
 
     def checks(self) -> dict[str, Check]:
-        """Return for each part whether it is ready, and the reason."""
-        return {
-            "receiving": self._receiving(),
-            "refining": self._refining(),
-            "storage": self._storage(),
-            "disk": self._disk(),
-            **self._beside(),
-        }
+        """Return for each part whether it is ready, and the reason. A node that only looks has not all of them."""
+        events = {} if self._engine.looks else {"receiving": self._receiving(), "refining": self._refining()}
+        return {**events, "storage": self._storage(), "disk": self._disk(), **self._beside()}
 
     def _beside(self) -> dict[str, Check]:
         """What only some appliances have."""
@@ -83,6 +78,9 @@ class Vitals:
     def _receiving(self) -> Check:
         if self._engine.receiver.draining:
             return False, "draining: the appliance is shutting down"
+        takes, told = self._node() if self._node is not None else (True, "")
+        if not takes:
+            return False, f"{told}; what comes in even so is taken"
         if self._guard.stopped:
             return False, f"nothing is received: {self._guard.told()}"
         ailing = self._stores.ailing() | self._engine.receiver.out_of_order()
@@ -137,6 +135,8 @@ class EngineNumbers:
         return self._engine.runs_here(PipelineId(pipeline_id))
 
     def numbers(self) -> Iterable[PipelineNumbers]:
+        if self._engine.looks:
+            return  # each ingestor says its own, and nobody shall add them up twice
         for run in self._engine.runs():
             stats = run.stats()
             yield PipelineNumbers(

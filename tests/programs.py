@@ -19,6 +19,13 @@ def promtool() -> str:
     return found
 
 
+def proxy(name: str) -> str:
+    """Return ``nginx`` or ``haproxy``."""
+    found = program(name)
+    assert found, f"there is no {name}: run 'make tools'"
+    return found
+
+
 def chromium() -> str | None:
     """Return the system's Chromium; None: the one that Playwright brings."""
     return program("chromium", "chromium-browser", "google-chrome")

@@ -12,7 +12,7 @@ from appliance.storage.silver_postgres.connections import Connections, Cursor
 from appliance.storage.silver_postgres.database import Database
 from appliance.storage.silver_postgres.replica_watch import ReplicaWatch
 from appliance.storage.silver_postgres.replicas import Replica, Replicas
-from appliance.storage.silver_postgres.store import PostgresSilver
+from appliance.storage.silver_postgres.store import PostgresSilver, Reading
 from tests.crash.faults import until
 from tests.postgres import PostgresServer, caught_up
 from tests.silver_batches import PLAIN
@@ -59,7 +59,7 @@ class Node:
         self.replica = Replica(1, "standby", Connections(copy_url or cluster.copy_url, size=5, wait_secs=1.0))
         self.replicas = Replicas([self.replica], 10.0, lambda: self.now)
         self.watch = ReplicaWatch(self.replica, self.primary, self.replicas, now=lambda: self.now)
-        self.silver = PostgresSilver(self.primary, self.schema, replicas=self.replicas)
+        self.silver = PostgresSilver(self.primary, self.schema, reading=Reading(self.primary, replicas=self.replicas))
         self.database = Database(self.schema, self.primary, self.primary, self.replicas)
         self.other = PostgresSilver(self.primary, self.schema)  # as another node: nothing of it is known here
 

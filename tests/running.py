@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +151,12 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def until(holds: Callable[[], bool], secs: float = 20.0) -> float:
+    """Return how long it took until ``holds`` did."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() < began + secs, "it did not come about in time"
+        time.sleep(0.05)
+    return time.monotonic() - began

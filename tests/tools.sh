@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Install from the distribution what the tests drive, each only where it is absent:
-# Chromium (screens), PostgreSQL (the control plane on its other database), promtool (metrics), and small programs.
+# Chromium (screens), PostgreSQL (the control plane on its other database), promtool (metrics), nginx and HAProxy (front
+# doors), and small programs.
 # 'tools.sh bench' also installs wrk, the client of the benchmarks.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
-has() { PATH=$PATH:.venv/bin command -v "$1" >/dev/null 2>&1; }
+has() { PATH=$PATH:.venv/bin:/usr/sbin command -v "$1" >/dev/null 2>&1; }
 # Not named for the programs: 'command -v' finds functions too.
 a_database() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 a_browser() { has chromium || has chromium-browser || has google-chrome; }
@@ -28,6 +29,8 @@ has strip || missing+=(binutils)
 has strace || missing+=(strace)
 has faketime || missing+=(faketime)
 a_database || missing+=(postgresql)
+has nginx || missing+=(nginx)
+has haproxy || missing+=(haproxy)
 libpython || missing+=("libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
 [ "${1:-}" != bench ] || has wrk || missing+=(wrk)
 # Ubuntu's package of that name only fetches a snap, which does not start in a container.

@@ -135,7 +135,7 @@ def _safe_next(request: Request) -> str:
 
 
 def _with_cookie(answer: Response, request: Request, cookie: str) -> Response:
-    secure = request.url.scheme == "https"
+    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
     seconds = round(AT_MOST.total_seconds())
     answer.set_cookie(COOKIE, cookie, seconds, path="/", httponly=True, samesite="lax", secure=secure)
     return answer

@@ -85,5 +85,5 @@ class Generations(Protocol):
         ...
 
     def spans(self, pipeline_id: PipelineId, generation: int | None = None) -> list[Span]:
-        """Return the ledger by span, oldest first; their sums are the progress."""
+        """Return the ledger by span, in order of events; the sums of each partition's are its progress."""
         ...

@@ -5,7 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from appliance.domain.node import Card, Load, Node, NodeState
+from appliance.domain.ids import PipelineId
+from appliance.domain.node import Card, Doing, Load, Node, NodeState
 
 
 class NodeStore(Protocol):
@@ -16,7 +17,7 @@ class NodeStore(Protocol):
         ...
 
     def beat(self, card: Card, load: Load) -> NodeState:
-        """Say that it lives; return whether it is to run or to drain.
+        """Say that it lives; return whether it is to run or to drain. ``load`` may be a ``Report``.
 
         Raises:
             FatalError: another process has entered as this node since: the data directory was copied.
@@ -29,6 +30,10 @@ class NodeStore(Protocol):
 
     def nodes(self) -> list[Node]:
         """Return every node there ever was and nobody has forgotten, by name."""
+        ...
+
+    def doings(self) -> list[tuple[Node, dict[PipelineId, Doing]]]:
+        """Return the nodes that keep events, also those that are gone, with what each said of its pipelines last."""
         ...
 
 

@@ -62,7 +62,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """How far a pipeline is refined: every event up to ``seq`` has its outcome."""
+    """How far a pipeline is refined in one partition: every event of it up to ``seq`` has its outcome."""
 
     seq: int = 0
     outcome: Outcome = Outcome()
@@ -129,8 +129,12 @@ class SilverStore(Protocol):
     What else the same store can do is asked of its parts: ``generations`` (replay), ``letters`` (dead letters as
     objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space); ``look`` answers people.
 
-    One writer at a time per pipeline; any number of readers, who see whole commits only. Blocking: call from a thread.
-    Any method may raise TransientError (busy, interrupted by ``timeout_secs``) or FatalError (store damaged).
+    What is about one partition, and names no event, is about that of the node whose store it is: partition 0, where
+    there is one node. Of a partition that nothing was stored of, progress begins at ``base_of`` it.
+
+    One writer at a time per pipeline and partition; any number of readers, who see whole commits only. Blocking: call
+    from a thread. Any method may raise TransientError (busy, interrupted by ``timeout_secs``) or FatalError (store
+    damaged).
     """
 
     @property
@@ -160,7 +164,7 @@ class SilverStore(Protocol):
         ...
 
     def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
-        """Return how far the pipeline (its live generation, or the one named) is refined; zero for one never seen."""
+        """Return how far the pipeline (its live generation, or the one named) is refined; never seen: its begin."""
         ...
 
     def commit(self, batch: Batch) -> Progress:
@@ -192,6 +196,13 @@ class SilverStore(Protocol):
 
     def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
         """Return the progress of several pipelines in one call."""
+        ...
+
+    def partitions(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, dict[int, Progress]]:
+        """Return the progress of every partition of several pipelines, of the live generation, ascending.
+
+        A partition that nothing was stored of may be missing; so are all of a pipeline never prepared.
+        """
         ...
 
     def recount(self, table: Table) -> Outcome:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -76,4 +76,13 @@ class Schedule(Protocol):
 
     def due(self, after: datetime) -> datetime:
         """Return the first instant strictly after ``after`` (aware); the answer is UTC."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A pull source that goes on where any node has left off, without fetching anything twice."""
+
+    def resumed(self, own: dict[str, Any] | None, elsewhere: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+        """Return the checkpoint to go on from, of this node's and those of others that have polled."""
         ...

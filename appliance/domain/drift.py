@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.domain.partition import partition_of
 from appliance.domain.places import ancestors, is_below, parent_of, places
 
 LEARNING: Final = 1_000  # events
@@ -86,9 +87,13 @@ class Drift(msgspec.Struct, kw_only=True):
     def learned(self) -> bool:
         return self.taught >= LEARNING
 
+    def looked_up_to(self, seq: int) -> int:
+        """Return the last event that was looked at in the partition of ``seq``; 0: none, or another one's was."""
+        return self.last_seq if partition_of(self.last_seq) == partition_of(seq) else 0
+
     def observe(self, event: Any, sighting: Sighting) -> None:
         """Look at one decoded event; those up to ``last_seq`` were looked at before."""
-        if sighting.seq <= self.last_seq:
+        if sighting.seq <= self.looked_up_to(sighting.seq):
             return
         self.last_seq, self.events = sighting.seq, self.events + 1
         found = places(event, self.wide)

@@ -43,13 +43,13 @@ class PayloadCondition(msgspec.Struct, frozen=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be erased of one pipeline. ``derived``: its events came from rows of another target.
 
-    ``searched_up_to``: the last event that was looked at. ``rows``: in Silver, of all these events.
+    ``searched``: the last event that was looked at, of each partition. ``rows``: in Silver, of all these events.
     """
 
     pipeline_id: PipelineId
     derived: bool
     ranges: tuple[Range, ...]
-    searched_up_to: int
+    searched: tuple[int, ...] = ()
     rows: int = 0
     segments: int = 0
     erased: bool = False

@@ -1,6 +1,7 @@
 """The ledger: where every received event of a pipeline went."""
 
 import msgspec
+from msgspec.structs import astuple
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,6 +46,9 @@ class Ledger(msgspec.Struct, frozen=True):
         return cls(
             received, outcome.stored, outcome.filtered, outcome.duplicate, outcome.dead, pending=received - refined
         )
+
+    def __add__(self, other: "Ledger") -> "Ledger":
+        return Ledger(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def balanced(self) -> bool:

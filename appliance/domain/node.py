@@ -6,7 +6,9 @@ from typing import Final
 
 import msgspec
 
-from appliance.domain.ids import NodeId
+from appliance.domain.ids import NodeId, PipelineId
+from appliance.domain.pipeline import State
+from appliance.domain.stats import LiveStats
 
 MISSED_BEATS: Final = 3  # in a row, and a second: then a node is gone
 LATE: Final = timedelta(seconds=1)
@@ -37,6 +39,19 @@ class Load(msgspec.Struct, frozen=True):
     memory_bytes: int = 0
     leases: int = 0
     jobs: int = 0
+
+
+class Doing(msgspec.Struct, frozen=True):
+    """One pipeline on one node. ``stats``: of the events that this node itself has received."""
+
+    state: State
+    stats: LiveStats
+
+
+class Report(Load, frozen=True):
+    """What goes with a heartbeat where there are other nodes: for those that show pipelines and run none."""
+
+    pipelines: dict[PipelineId, Doing] = {}
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

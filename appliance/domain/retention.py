@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.domain.partition import base_of, partition_of
 from appliance.domain.pipeline import Retention
 from appliance.domain.quantity import parse_duration, parse_size
 
@@ -54,12 +55,12 @@ def bounds(pipeline: Retention, organisation: Retention) -> Bounds:
 def expirable_up_to(readers: Readers) -> int:
     """Return the last event that may go from Bronze: everybody has read it, and no replay is going to."""
     begins = (first - 1 for first in readers.waiting)
-    return max(0, min((readers.refined, *readers.others, *begins, *readers.downstream)))
+    return _within(readers.refined, min((readers.refined, *readers.others, *begins, *readers.downstream)))
 
 
 def trimmable_up_to(readers: Readers) -> int:
     """Return the last event whose rows may go from Silver: whoever reads rows has read them."""
-    return max(0, min((readers.refined, *readers.downstream)))
+    return _within(readers.refined, min((readers.refined, *readers.downstream)))
 
 
 def worth_compacting(file_bytes: int, free_bytes: int, above: float, *, pressing: bool) -> bool:
@@ -75,6 +76,11 @@ def worth_compacting(file_bytes: int, free_bytes: int, above: float, *, pressing
 def compacted_now(waited: timedelta, *, quiet: bool, pressing: bool) -> bool:
     """Return whether what is worth it is done at this moment, having waited so long for a quiet one."""
     return quiet or pressing or waited >= PATIENCE
+
+
+def _within(refined: int, last: int) -> int:
+    """Return ``last``, but not less than 'nothing' in the partition of ``refined``."""
+    return max(base_of(partition_of(refined)), last)
 
 
 def _unbounded(text: str | None) -> bool:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from appliance.components.replays import ReplayBook
 from appliance.components.silver import SilverStore, Table
+from appliance.domain.partition import first_of
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.replay import Replay
 from appliance.engine.engine import Engine
@@ -42,7 +43,8 @@ class Compared:
             return None
         spans = await self._engine.workers.run("rebuild", generations.spans, replay.pipeline_id)
         other = [span.last_seq for span in spans if span.gone or span.version != replay.version]
-        first, last = max(other, default=0) + 1, min(live.progress.seq, shadow.progress.seq)
+        last = min(live.progress.seq, shadow.progress.seq)
+        first = max([first_of(last), *(seq + 1 for seq in other)])
         if first > last:
             return None
         sums = [

@@ -30,10 +30,11 @@ class Watcher:
         now = self._clock()
         self._allowance = min(EVENTS_PER_SEC, self._allowance + (now - self._asked_at) * EVENTS_PER_SEC)
         self._asked_at = now
-        if self._allowance < 1:
+        if self._allowance < 1 or not frames:
             return
         with self._lock:
-            for sighting, line in _sampled(frames, int(self._allowance), self._drift.last_seq):
+            before = self._drift.looked_up_to(frames[0].first_seq)
+            for sighting, line in _sampled(frames, int(self._allowance), before):
                 self._allowance -= 1
                 self._look(sighting, line)
 

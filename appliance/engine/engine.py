@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import Mapping as PyMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +14,9 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
+from appliance.components.partitions import Partitioned, Share, others_of
 from appliance.components.resources import Upstream
-from appliance.components.silver import Progress, RecordQuery, SilverStore, Table
+from appliance.components.silver import Progress, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
@@ -27,7 +29,9 @@ from appliance.engine.bucket import TokenBucket
 from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
-from appliance.engine.hot_cache import KEPT_ROWS, HotCache
+from appliance.engine.elsewhere import Elsewhere
+from appliance.engine.hot_cache import HotCache
+from appliance.engine.looked_at import LookedAt
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
@@ -37,8 +41,9 @@ from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
 from appliance.engine.upstream import Upstreams
+from appliance.engine.warming import warm
 from appliance.engine.workers import Workers
-from appliance.errors import DashError, FatalError, NotFound
+from appliance.errors import Conflict, FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -57,6 +62,7 @@ class Parts:
     workers: Workers
     clock: Clock = utc_now
     disk: DiskGuard | None = None  # None: nobody watches it
+    lookout: Elsewhere | None = None  # not None: every pipeline is run by other nodes, and only shown by this one
 
 
 class Engine:
@@ -69,6 +75,7 @@ class Engine:
         self.hub = Hub()
         self._crowd = Crowd()
         self.drifts = Drifts()
+        self._lookout = parts.lookout
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
@@ -76,7 +83,13 @@ class Engine:
         self._upstreams = Upstreams(self)
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
+        self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
+
+    @property
+    def looks(self) -> bool:
+        """Return whether other nodes run the pipelines, and this one only shows them."""
+        return self._lookout is not None
 
     def silver(self, organisation_id: OrganisationId) -> SilverStore:
         """Return the organisation's store; blocking the first time."""
@@ -84,6 +97,8 @@ class Engine:
 
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in this version, instead of the one that ran before; its table is created or widened first.
+
+        A node that only looks knows it from then on, and starts nothing of it.
 
         Raises:
             Invalid: the mapping does not compile.
@@ -103,10 +118,11 @@ class Engine:
             if before is not None:
                 run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
             self._runs[pipeline.id] = run
-            self._open_door(run, source)
-            self._upstreams.started(pipeline)
+            if not self.looks:
+                self._open_door(run, source)
+                self._upstreams.started(pipeline)
             run.start(polling=self.may_poll(pipeline.id))
-        await self._warm(run, silver)
+        await warm(run, silver, self.workers)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
 
     def course_of(self, pipeline: Pipeline, generation: int | None = None) -> Course:
@@ -170,6 +186,8 @@ class Engine:
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
         refiner = Refiner(course, self.means_of(silver), self._committed)
+        if self._lookout is not None:
+            return LookedAt(pipeline, refiner, self._lookout, HotCache(course.table))
         poller = None
         if not _pushed(source):
             poller = Poller(
@@ -179,7 +197,17 @@ class Engine:
                 receiver=self.receiver,
                 clock=self._parts.clock,
             )
+            poller.elsewhere = self._checkpoints_elsewhere
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
+
+    async def _checkpoints_elsewhere(self, pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
+        """Return the checkpoints of when other nodes polled the pipeline."""
+        bronze = self.bronze
+
+        def look() -> list[dict[str, Any] | None]:
+            return [log.checkpoint(pipeline_id) for log in others_of(bronze, pipeline_id)]
+
+        return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document
@@ -247,10 +275,41 @@ class Engine:
     def state(self, pipeline_id: PipelineId, meant: State) -> State:
         """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
         run = self._runs.get(pipeline_id)
-        return State.FAILED if run is None or run.refiner.fatal else meant
+        return State.FAILED if run is None or run.failed else meant
+
+    def check_here(self, doing: str) -> None:
+        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
+        if self._lookout is not None:
+            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._lookout.told()}")
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
-        return self.run_of(pipeline_id).stats()
+        return self._stats(self.run_of(pipeline_id))
+
+    def _stats(self, run: Run) -> LiveStats:
+        """Return a pipeline's numbers over all nodes, those of others as they were about a second ago."""
+        stats = run.stats()
+        for share in self.elsewhere.get(run.pipeline.id, {}).values():
+            ledger, lag = stats.ledger + share.ledger, stats.lag_events + share.ledger.pending
+            stats = msgspec.structs.replace(stats, ledger=ledger, lag_events=lag)
+        return stats
+
+    def committed_elsewhere(self, pipeline_id: PipelineId) -> None:
+        """Poke who reads a pipeline that another node has committed rows of."""
+        self._upstreams.poke(pipeline_id)
+
+    def counted(self, pipeline_id: PipelineId, before: Progress, stored: Progress) -> None:
+        """Take over what other nodes have done to what is refined here; nothing where refining has moved on since.
+
+        ``before``: as it stood before the store was asked. They amend, erase and replace single events; or put another
+        generation in use, which this node has to refine its own events into.
+        """
+        run = self._runs.get(pipeline_id)
+        if run is None or run.refiner.progress.seq != before.seq:
+            return
+        if stored.seq < before.seq:
+            run.refiner.exchanged(stored)
+        elif stored.seq == before.seq:
+            run.refiner.amended(stored)
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
         """Return the newest 100 rows, oldest first, ready for JSON."""
@@ -259,7 +318,7 @@ class Engine:
     def snapshot(self, pipeline_id: PipelineId) -> bytes:
         """Return what a new follower of the pipeline's topic is sent first."""
         run = self.run_of(pipeline_id)
-        return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, run.stats(), snapshot=True)
+        return rows_payload(pipeline_id, run.cache.rows(), run.refiner.progress.seq, self._stats(run), snapshot=True)
 
     def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: Progress | None = None) -> None:
         """Show rows of these events no longer among the newest, and the ledger as it is without them."""
@@ -283,7 +342,7 @@ class Engine:
         rows = run.cache.add(commit.rows)
         topic = pipeline_topic(commit.pipeline_id)
         if self.hub.heard(topic):
-            self.hub.publish(topic, rows_payload(commit.pipeline_id, rows, commit.progress.seq, run.stats()))
+            self.hub.publish(topic, rows_payload(commit.pipeline_id, rows, commit.progress.seq, self._stats(run)))
         for follow in self.followers:
             follow(commit)
 
@@ -297,17 +356,6 @@ class Engine:
                 hint = f": {error.hint}" if isinstance(error, FatalError) else ""
                 self.receiver.refuse(pipeline.id, f"{error}{hint}")
         self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
-
-    async def _warm(self, run: Run, silver: SilverStore) -> None:
-        """Fill the hot cache from Silver, so that a restart or a new version does not look like an empty pipeline."""
-        try:
-            newest = RecordQuery(limit=KEPT_ROWS)
-            rows = await self.workers.run("read", silver.records, run.refiner.course.table, newest)
-        except DashError as error:
-            log.warning("pipeline.not_warmed", pipeline=run.pipeline.id, error=str(error))
-            return
-        if rows.num_rows and not run.cache.rows():
-            run.cache.add(rows.sort_by([("_time", "ascending"), ("_seq", "ascending")]))
 
     async def stop(self) -> None:
         """Drain receiving and end every run after its batch; whoever opened stores and workers closes them."""
@@ -335,7 +383,7 @@ class Engine:
         """Return the numbers of all pipelines of one organisation, as its topic carries them."""
         return numbers_payload(
             [
-                {"id": run.pipeline.id, "state": run.state.value, **msgspec.structs.asdict(run.stats())}
+                {"id": run.pipeline.id, "state": run.state.value, **msgspec.structs.asdict(self._stats(run))}
                 for run in self.runs()
                 if run.pipeline.organisation_id == organisation_id
             ]

@@ -14,6 +14,7 @@ from appliance.components.generations import Generation
 from appliance.components.replays import ReplayBook
 from appliance.components.silver import SilverStore, Table
 from appliance.domain.clock import Clock
+from appliance.domain.partition import first_of
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.replay import Replay, ReplayState
 from appliance.engine.compared import Compared, number_of
@@ -163,8 +164,8 @@ class Exchange:
     async def _hand_on(self, silver: SilverStore, replay: Replay) -> None:
         """Hand the rows that were brought in to downstream readers, those that have read the former ones included."""
         last = replay.last_seq or self._engine.bronze.last_seq(replay.pipeline_id)
-        live = Table(replay.pipeline_id, ())
-        rows = await self._engine.workers.run("rebuild", silver.feed.again, live, replay.first_seq or 1, last)
+        first, live = replay.first_seq or first_of(last), Table(replay.pipeline_id, ())
+        rows = await self._engine.workers.run("rebuild", silver.feed.again, live, first, last)
         log.info("replay.handed_on", replay=replay.id, pipeline=replay.pipeline_id, rows=rows)
 
     def _swapped(self, replay: Replay) -> Replay:

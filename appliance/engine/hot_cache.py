@@ -26,6 +26,11 @@ class HotCache:
         self._rows.extend(newest)
         return newest
 
+    def show(self, rows: pa.Table) -> None:
+        """Keep the newest of ``rows`` instead of all there were."""
+        self._rows.clear()
+        self.add(rows)
+
     def forget(self, seqs: Collection[int]) -> bool:
         """Drop the rows of these events; return whether there were any."""
         kept = [row for row in self._rows if row["_seq"] not in seqs]

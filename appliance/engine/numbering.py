@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
+from appliance.domain.partition import partition_of
 from appliance.domain.pipeline import Pipeline
 from appliance.engine.engine import Engine
 from appliance.errors import DashError
@@ -25,8 +26,9 @@ async def keep_numbers(engine: Engine, pipelines: Iterable[Pipeline]) -> None:
 
 def _keep(engine: Engine, pipeline: Pipeline) -> None:
     generations = engine.silver(pipeline.organisation_id).generations.all(pipeline.id)
-    refined = max((one.progress.seq for one in generations), default=0)
     received = engine.bronze.last_seq(pipeline.id)
+    here = partition_of(received)
+    refined = max((one.progress.seq for one in generations if partition_of(one.progress.seq) == here), default=0)
     if refined > received:
         log.error("pipeline.events_lost", pipeline=pipeline.id, first=received + 1, last=refined)
         engine.bronze.reach(pipeline.id, refined)

@@ -1,12 +1,14 @@
 """Polling: asks a source on its schedule, backs off when it fails, and lets Bronze acknowledge each page."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 import structlog
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.source import Page, PullSource
+from appliance.components.source import Page, PullSource, Resumable
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.domain.retry import Backoff
@@ -16,11 +18,21 @@ from appliance.errors import ConfigError, DashError, TransientError
 SLOW_RETRY_SECS = 300.0  # for what only a person can mend
 POKED_REST_SECS = 0.01  # after a poke: what else comes at this moment is taken together
 
+Checkpoints = Sequence[dict[str, Any] | None]
+
 log = structlog.get_logger("poll")
 
 
+async def _nowhere(_: PipelineId) -> Checkpoints:
+    return ()
+
+
 class Poller:
-    """Polls one source until cancelled; its checkpoint lives in Bronze, beside the events it stands behind."""
+    """Polls one source until cancelled; its checkpoint lives in Bronze, beside the events it stands behind.
+
+    ``elsewhere``: asked once whenever polling begins here, for the checkpoints of when others polled this source, if it
+    can make something of them. Where one of them does not answer, polling waits for it.
+    """
 
     def __init__(
         self, pipeline_id: PipelineId, source: PullSource, *, bronze: BronzeLog, receiver: Receiver, clock: Clock
@@ -31,6 +43,8 @@ class Poller:
         self._backoff = Backoff()
         self._poked = asyncio.Event()
         self._backing_off = False
+        self.elsewhere: Callable[[PipelineId], Awaitable[Checkpoints]] = _nowhere
+        self._elsewhere: Checkpoints | None = None
         self.error: str | None = None
 
     def poke(self) -> None:
@@ -39,6 +53,7 @@ class Poller:
 
     async def run(self) -> None:
         """Poll at once, then whenever the schedule says so or somebody pokes; returns only by cancellation."""
+        self._elsewhere = None
         while True:
             self._poked.clear()
             wait = await self._poll_once()
@@ -61,7 +76,7 @@ class Poller:
         began, self._backing_off = self._clock(), False
         try:
             self._receiver.check_room()  # before asking: what cannot be kept is not fetched
-            async for page in self._source.poll(self._bronze.checkpoint(self._pipeline_id)):
+            async for page in self._source.poll(await self._checkpoint()):
                 await self._keep(page)
         except ConfigError as error:
             self._say(error)
@@ -75,6 +90,14 @@ class Poller:
         self.error = None
         self._backoff.worked()
         return self._until_due(began)
+
+    async def _checkpoint(self) -> dict[str, Any] | None:
+        own = self._bronze.checkpoint(self._pipeline_id)
+        if not isinstance(self._source, Resumable):
+            return own
+        if self._elsewhere is None:
+            self._elsewhere = await self.elsewhere(self._pipeline_id)
+        return self._source.resumed(own, self._elsewhere)
 
     async def _keep(self, page: Page) -> None:
         """Make a page durable. Cancelled, it still waits for that: the next poller has to know the checkpoint."""

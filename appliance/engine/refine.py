@@ -15,6 +15,7 @@ from appliance.components.mapper import Mapper
 from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import local_of, partition_of
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
 from appliance.engine.workers import Workers
@@ -68,8 +69,12 @@ class Refiner:
         self._batch_events = MAX_EVENTS
 
     @property
+    def bronze(self) -> BronzeLog:
+        return self._means.bronze
+
+    @property
     def lag_events(self) -> int:
-        return self._means.bronze.last_seq(self.course.pipeline_id) - self.progress.seq
+        return local_of(self._means.bronze.last_seq(self.course.pipeline_id)) - local_of(self.progress.seq)
 
     def poke(self) -> None:
         if self.waiting_since is None:
@@ -87,9 +92,18 @@ class Refiner:
         self._more.clear()
 
     def amended(self, progress: Progress) -> None:
-        """Note that outcomes were changed by an amendment, unless a later commit has told more already."""
-        if progress.seq >= self.progress.seq:
+        """Note that outcomes were changed by an amendment, unless a later commit has told more already.
+
+        What was changed of another partition is not this refiner's to go on from.
+        """
+        same = partition_of(progress.seq) == partition_of(self.progress.seq)
+        if same and progress.seq >= self.progress.seq:
             self.progress = progress
+
+    def exchanged(self, stored: Progress) -> None:
+        """Refine again from ``stored``: another node has put rows in use that are refined only so far here."""
+        self._go_back(stored)
+        self.poke()
 
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""

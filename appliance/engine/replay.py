@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from appliance.components.replays import ReplayBook
 from appliance.components.silver import SilverStore
 from appliance.domain.clock import Clock
+from appliance.domain.partition import first_of
 from appliance.domain.replay import Replay, ReplayProgress, ReplayState
 from appliance.engine.engine import Engine
 from appliance.engine.exchange import Exchange
@@ -58,7 +59,7 @@ class Replaying:
         self._wishes = _Wishes()
         self._rebuilder: Rebuilder | None = None
         self._meter = Meter()
-        self._first_seq = replay.first_seq or 1
+        self._first_seq = replay.first_seq or first_of(self._end_seq)
         self._trouble: str | None = None
         self._failure: str | None = None
         self._lost = False

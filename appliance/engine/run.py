@@ -9,6 +9,7 @@ import structlog
 from appliance.components.bronze import BronzeLog
 from appliance.domain.clock import Clock
 from appliance.domain.ledger import Ledger
+from appliance.domain.partition import local_of
 from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 from appliance.engine.hot_cache import HotCache
@@ -86,9 +87,14 @@ class Run:
         self.refiner.poke()
 
     @property
+    def failed(self) -> bool:
+        """Return whether refining has ended on a FatalError."""
+        return self.refiner.fatal
+
+    @property
     def state(self) -> State:
-        """Return FAILED while refining has ended on a FatalError, else what the pipeline is meant to be."""
-        return State.FAILED if self.refiner.fatal else self.pipeline.state
+        """Return FAILED while it has failed, else what the pipeline is meant to be."""
+        return State.FAILED if self.failed else self.pipeline.state
 
     @property
     def error(self) -> str | None:
@@ -96,15 +102,16 @@ class Run:
 
     def stats(self) -> LiveStats:
         """Return the pipeline's numbers of this moment; costs no I/O."""
-        received = self._bronze.last_seq(self.pipeline.id)
+        received = local_of(self._bronze.last_seq(self.pipeline.id))
         progress = self.refiner.progress
+        refined = local_of(progress.seq)
         waiting = self.refiner.waiting_since
-        lag = max(0, received - progress.seq)
+        lag = max(0, received - refined)
         return LiveStats(
             rate_per_sec=round(self._meter.rate(), 2),
             lag_events=lag,
             lag_secs=round(time.monotonic() - waiting, 3) if waiting is not None and lag else 0.0,
             last_received_at=self.last_received_at,
             last_error=self.error,
-            ledger=Ledger.of(received, progress.seq, progress.outcome),
+            ledger=Ledger.of(received, refined, progress.outcome),
         )

@@ -31,13 +31,14 @@ class Upstreams:
     def started(self, pipeline: Pipeline) -> None:
         """Poke who waits for a pipeline of this id or name; what it reads itself it will ask for anew."""
         self._asked[pipeline.id].clear()
-        self._poke(pipeline.id, pipeline.document.name)
+        self.poke(pipeline.id, pipeline.document.name)
 
     def committed(self, commit: Commit) -> None:
         """Poke who reads the pipeline that has committed; a follower of the engine's."""
-        self._poke(commit.pipeline_id)
+        self.poke(commit.pipeline_id)
 
-    def _poke(self, *called: str) -> None:
+    def poke(self, *called: str) -> None:
+        """Poke who reads one of the pipelines called so."""
         for reader_id, asked in self._asked.items():
             if not asked.isdisjoint(called) and self._engine.runs_here(reader_id):
                 poller = self._engine.run_of(reader_id).poller

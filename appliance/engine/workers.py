@@ -13,7 +13,7 @@ from appliance.errors import TransientError
 T = TypeVar("T")
 
 SIZES: Final[Mapping[str, int]] = {
-    "refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1, "upkeep": 1, "job": 2,
+    "refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1, "upkeep": 1, "job": 2, "internal": 4,
 }  # fmt: skip
 QUEUE_PER_THREAD: Final = 32
 SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a pipeline few at a time: bound enough
@@ -25,7 +25,8 @@ class Workers:
     """Pools named by kind: ``refine`` (Bronze → Silver), ``read`` (people's queries), ``control`` (control plane);
     ``feed`` (rows for downstream pipelines); ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its
     reading and commits, in order); ``upkeep`` (retention, erasure, space: long, in nobody's way); ``job`` (jobs that
-    block, however long)."""
+    block, however long); ``internal`` (what other nodes ask: of its own, else two nodes that ask each other could wait
+    in a circle)."""
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
         self._sizes = dict(sizes)

@@ -102,7 +102,7 @@ def assemble(parts: Parts) -> Services:
         replays=Replays(plane, book, parts.replaying(book), engine, clock),
         records=Records(ownership, engine, parts.exporter, clock),
         dead_letters=DeadLetters(plane, ownership, engine, parts.amender, clock),
-        ledgers=Ledgers(ownership, engine),
+        ledgers=Ledgers(ownership, engine, clock),
         previews=Previews(ownership, engine, parts.check_mapping, clock),
         suggestions=Suggestions(ownership, engine, parts.suggest, clock),
         drift=DriftFindings(plane, engine, clock),

@@ -80,7 +80,7 @@ class Comparisons:
         _, version = await self._plane.read(lambda tx: store.find(tx, who.organisation_id, pipeline_id))
         before = msgspec.convert(version.definition.get("mapping", {}), Mapping)
         found = await self._find(pipeline_id, stretch, most_events, self._clock())
-        stored = self._stored(pipeline_id)
+        stored = await self._engine.workers.run("read", stretches.stored, self._engine.bronze, pipeline_id)
         if not found.frames:
             none = _nothing(before, after, found, stored)
             return Preview(columns=columns_of(after), rows=[], dead=[], filtered=0, events=0, comparison=none)
@@ -91,10 +91,6 @@ class Comparisons:
     async def _find(self, pipeline_id: PipelineId, stretch: Stretch, most: int, now: datetime) -> Found:
         bronze = self._engine.bronze
         return await self._engine.workers.run("read", stretches.find, bronze, pipeline_id, stretch, most, now)
-
-    def _stored(self, pipeline_id: PipelineId) -> int:
-        bronze = self._engine.bronze
-        return bronze.last_seq(pipeline_id) - bronze.upkeep.first_seq(pipeline_id) + 1
 
     async def _try(self, before: Mapping, after: Mapping, frames: list[Frame]) -> "_Tried":
         began = time.perf_counter()

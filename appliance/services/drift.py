@@ -84,9 +84,11 @@ class DriftFindings:
 
         Raises:
             NotFound: no such pipeline; or none of the findings named was ever there.
+            Conflict: this node keeps no events.
         """
         require(who, Action.PIPELINE_WRITE)
         await self._plane.read(lambda tx: store.find(tx, who.organisation_id, pipeline_id))
+        self._engine.check_here("acknowledging drift")
         watcher = self._engine.drifts.of(pipeline_id)
         done = watcher.acknowledge(finding_ids)
         if finding_ids and not done:
@@ -107,7 +109,7 @@ class DriftFindings:
         record(tx, deed, self._clock())
 
     async def load(self) -> None:
-        """Hand what was kept to the engine: before pipelines are started."""
+        """Hand what was kept to the engine: before pipelines are started, and again where other nodes keep it."""
         rows = await self._plane.read(lambda tx: list(tx.scalars(select(DriftRow))))
         for row in rows:
             self._engine.drifts.restore(PipelineId(row.pipeline_id), _drift_of(row))

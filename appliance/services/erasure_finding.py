@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from appliance.components.partitions import logs_of
 from appliance.components.silver import Aggregation, Condition, Measure, Order, RecordQuery, SilverStore, Table
 from appliance.domain.erasure import PayloadCondition, Range, members
 from appliance.domain.event import Frame
@@ -71,6 +72,10 @@ class Finding:
             frames.append(Frame(seq, 1, 0, payload.replace(b"\r", b" ").replace(b"\n", b" ")))
         return frames
 
+    def ends(self, pipeline_id: PipelineId) -> tuple[int, ...]:
+        """Return the newest event of each partition, ascending. Raises TransientError: a node does not answer."""
+        return tuple(log.last_seq(pipeline_id) for log in logs_of(self._engine.bronze, pipeline_id))
+
     def rows(self, organisation_id: OrganisationId, pipeline_id: PipelineId, where: Sequence[Condition]) -> set[int]:
         """Return the events of the rows for which ``where`` holds. Raises Invalid, NotFound."""
         silver, table = self._engine.silver(organisation_id), self._engine.table(pipeline_id)
@@ -98,7 +103,7 @@ class Finding:
 
     def segment_count(self, pipeline_id: PipelineId, ranges: Sequence[Range]) -> int:
         """Return how many segments hold these events."""
-        held = self._engine.bronze.segments(pipeline_id)
+        held = [one for log in logs_of(self._engine.bronze, pipeline_id) for one in log.segments(pipeline_id)]
         return sum(any(first <= one.last_seq and last >= one.first_seq for first, last in ranges) for one in held)
 
 

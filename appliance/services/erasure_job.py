@@ -29,6 +29,7 @@ from appliance.domain.erasure import (
 )
 from appliance.domain.ids import PipelineId
 from appliance.domain.job import on_node
+from appliance.domain.partition import base_of, partition_of, up_to
 from appliance.domain.pipeline import PipelineDocument
 from appliance.engine.attempt import Attempt
 from appliance.errors import NotFound
@@ -211,7 +212,7 @@ class ErasureJob:
         silver = await run("upkeep", self._engine.silver, erasure.organisation_id)
         for target in targets:
             generations = await run("upkeep", silver.generations.all, target.pipeline_id)
-            if target.ranges and any(one.progress.seq < target.ranges[-1][1] for one in generations):
+            if any(_reads_on(one.progress.seq, target.ranges) for one in generations):
                 return True
         return False
 
@@ -228,8 +229,8 @@ class _Search:
     async def chosen(self, pipeline_id: PipelineId, wanted: Wanted) -> None:
         """Find what was asked for in one pipeline."""
         run, finder = self._engine.workers.run, self._finding.finder
-        last = self._engine.bronze.last_seq(pipeline_id)
-        found = {seq for seq in wanted.seqs if seq <= last}
+        ends = await run("upkeep", self._finding.ends, pipeline_id)
+        found = {seq for seq in wanted.seqs if any(seq in up_to(last) for last in ends)}
         ways = [wanted.payload_conditions()] if wanted.payload else []
         if where := conditions(wanted.where):
             found |= await run("upkeep", self._finding.rows, self.erasure.organisation_id, pipeline_id, where)
@@ -242,8 +243,8 @@ class _Search:
                     "be said of the events themselves; give 'payload' as well"
                 )
         if ways:
-            found |= await self._scan(pipeline_id, 0, lambda frames: _united(finder.matching, frames, ways))
-        self._add(pipeline_id, found, last, derived=False)
+            found |= await self._scan(pipeline_id, (), lambda frames: _united(finder.matching, frames, ways))
+        self._add(pipeline_id, found, ends, derived=False)
 
     async def downstream(self, *, again: bool = False) -> None:
         """Follow every row to the pipelines that read it, and on from there.
@@ -257,41 +258,57 @@ class _Search:
             seqs = members(self.targets[upstream].ranges)
             for node in readers(graph, upstream) if seqs else ():
                 known = self.targets.get(node.id)
-                last = self._engine.bronze.last_seq(node.id)
-                after = known.searched_up_to if known and only_new else 0
+                ends = await self._engine.workers.run("upkeep", self._finding.ends, node.id)
+                searched = known.searched if known and only_new else ()
                 find = partial(finder.derived, upstream=upstream, seqs=seqs)
-                found = await self._scan(node.id, after, find)
+                found = await self._scan(node.id, searched, find)
                 before = known.events if known else 0
-                self._add(node.id, found, last, derived=known.derived if known else True)
+                self._add(node.id, found, ends, derived=known.derived if known else True)
                 if self.targets[node.id].events > before:
                     waiting.append((node.id, False))
 
-    async def _scan(self, pipeline_id: PipelineId, after: int, find: Find) -> set[int]:
-        """Look at all events of a pipeline, and say how far that is."""
-        run, found, damaged = self._engine.workers.run, set[int](), 0
-        total = self._engine.bronze.last_seq(pipeline_id) - after
+    async def _scan(self, pipeline_id: PipelineId, searched: tuple[int, ...], find: Find) -> set[int]:
+        """Look at all events of a pipeline above those ``searched``, and say how far that is."""
+        known = {partition_of(seq): seq for seq in searched}
+        ends = await self._engine.workers.run("upkeep", self._finding.ends, pipeline_id)
+        begins = [known.get(partition_of(last), base_of(partition_of(last))) for last in ends]
+        total = sum(ends) - sum(begins)
         self.erasure = replace(self.erasure, total_events=self.erasure.total_events + total)
+        found, damaged = set[int](), 0
+        for after in begins:
+            damaged += await self._scan_on(pipeline_id, after, find, found)
+        if damaged:
+            self.notes.append(f"{damaged} events of {pipeline_id} are damaged and could not be looked at")
+        return found
+
+    async def _scan_on(self, pipeline_id: PipelineId, after: int, find: Find, found: set[int]) -> int:
+        """Look at the events of one partition after ``after``; return how many could not be."""
+        run, damaged = self._engine.workers.run, 0
         while (looked := await run("upkeep", self._finding.chunk, pipeline_id, after, find)) is not None:
             found.update(looked.seqs)
             damaged += looked.damaged
             searched = self.erasure.searched_events + looked.after - after
             self.erasure, after = replace(self.erasure, searched_events=searched), looked.after
             await self._plane.write(lambda tx: store.save(tx, self.erasure))
-        if damaged:
-            self.notes.append(f"{damaged} events of {pipeline_id} are damaged and could not be looked at")
-        return found
+        return damaged
 
-    def _add(self, pipeline_id: PipelineId, found: set[int], last: int, *, derived: bool) -> None:
+    def _add(self, pipeline_id: PipelineId, found: set[int], searched: tuple[int, ...], *, derived: bool) -> None:
         known = self.targets.get(pipeline_id)
         ranges = joined(known.ranges if known else (), ranges_of(found))
         self.targets[pipeline_id] = Target(
-            pipeline_id=pipeline_id, derived=derived, ranges=ranges, searched_up_to=last,
+            pipeline_id=pipeline_id, derived=derived, ranges=ranges, searched=searched,
             rows=known.rows if known else 0, segments=known.segments if known else 0,
         )  # fmt: skip
 
     async def _document(self, pipeline_id: PipelineId) -> PipelineDocument:
         saved = await self._plane.read(lambda tx: pipelines.find(tx, self.erasure.organisation_id, pipeline_id))
         return msgspec.convert(saved[1].definition, PipelineDocument)
+
+
+def _reads_on(refined: int, ranges: Sequence[Range]) -> bool:
+    """Return whether events of ``ranges`` are still to be refined by what stands at ``refined``, in its partition."""
+    here = partition_of(refined)
+    return any(refined < last for _, last in ranges if partition_of(last) == here)
 
 
 def _united(matching: Any, frames: Any, ways: Sequence[Any]) -> list[int]:

@@ -1,6 +1,6 @@
 """The ledger by day and version: where the events of each went."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
@@ -8,8 +8,12 @@ import msgspec
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.generations import Span
+from appliance.components.partitions import log_with
 from appliance.domain.access import Action, Principal, require
+from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import Partition, base_of, partition_of
+from appliance.errors import NotFound, TransientError
 from appliance.services.ownership import Ownership
 from appliance.services.ports import Engine
 
@@ -38,8 +42,8 @@ class LedgerLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Ledgers:
     """Reads the spans that every commit writes, and asks Bronze for what is not refined yet."""
 
-    def __init__(self, ownership: Ownership, engine: Engine) -> None:
-        self._ownership, self._engine = ownership, engine
+    def __init__(self, ownership: Ownership, engine: Engine, clock: Clock = utc_now) -> None:
+        self._ownership, self._engine, self._clock = ownership, engine, clock
 
     async def lines(self, who: Principal, pipeline_id: PipelineId, by: By) -> list[LedgerLine]:
         """Return the ledger's lines, newest day or version first. Raises NotFound."""
@@ -49,11 +53,32 @@ class Ledgers:
 
         def look() -> list[LedgerLine]:
             spans = silver.generations.spans(pipeline_id)
-            refined = spans[-1].last_seq if spans else 0
-            waiting = pending_days(self._engine.bronze, pipeline_id, refined)
-            return grouped(spans, waiting, by)
+            return grouped(spans, self._waiting(pipeline_id, refined_in(spans)), by)
 
         return await self._engine.workers.run("read", look)
+
+    def _waiting(self, pipeline_id: PipelineId, refined: Mapping[int, int]) -> Iterator[tuple[str, int]]:
+        """Yield the days of what is not refined, of every node; blocking."""
+        bronze, elsewhere = self._engine.bronze, self._engine.elsewhere.get(pipeline_id, {})
+        own = partition_of(bronze.last_seq(pipeline_id))
+        yield from pending_days(bronze, pipeline_id, refined.get(own, base_of(own)))
+        for number, share in elsewhere.items():
+            reached = refined.get(number, base_of(Partition(number)))
+            if share.last_seq > reached:
+                yield from self._waiting_there(pipeline_id, reached, share.last_seq)
+
+    def _waiting_there(self, pipeline_id: PipelineId, refined: int, last: int) -> Sequence[tuple[str, int]]:
+        """Return the days at another node; of one that does not answer today has all that it has said it has."""
+        try:
+            log = log_with(self._engine.bronze, pipeline_id, last)
+            return list(pending_days(log, pipeline_id, refined))
+        except (TransientError, NotFound):
+            return [(self._clock().date().isoformat(), last - refined)]
+
+
+def refined_in(spans: Iterable[Span]) -> dict[int, int]:
+    """Return the last event refined of each partition that has any."""
+    return {partition_of(span.last_seq): span.last_seq for span in spans}
 
 
 def pending_days(bronze: BronzeLog, pipeline_id: PipelineId, refined: int) -> Iterator[tuple[str, int]]:

@@ -174,14 +174,16 @@ class DeadLetters:
         return found[: request.limit], len(found) > request.limit
 
     def _ahead(self, pipeline_id: PipelineId, request: AnyRequest) -> list[int]:
-        """Return the events named that are still to be refined: what a pipeline that stopped before them needs mended.
+        """Return the events named that are still to be refined here: what a pipeline that stopped there needs mended.
 
         They are corrected only; refining finds them so when the pipeline is resumed.
         """
         if isinstance(request, RetryRequest):
             return []
-        ledger, last = live_stats(self._engine, pipeline_id).ledger, self._engine.bronze.last_seq(pipeline_id)
-        return sorted({seq for seq in request.choose.seqs if last - ledger.pending < seq <= last})
+        elsewhere = self._engine.elsewhere.get(pipeline_id, {}).values()
+        waiting = live_stats(self._engine, pipeline_id).ledger.pending - sum(one.ledger.pending for one in elsewhere)
+        last = self._engine.bronze.last_seq(pipeline_id)
+        return sorted({seq for seq in request.choose.seqs if last - waiting < seq <= last})
 
     def _corrections(
         self, who: Principal, request: AnyRequest, replaced: Mapping[int, bytes | None]

@@ -6,11 +6,13 @@ import msgspec
 from msgspec.structs import asdict
 from sqlalchemy.orm import Session
 
-from appliance.components.feed import Reading, readings_in
+from appliance.components.feed import Reading, readings_of
+from appliance.components.partitions import logs_of
 from appliance.components.silver import SilverStore, Table
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import Mapping
+from appliance.domain.partition import partition_of
 from appliance.errors import NotFound
 from appliance.services.lineage_facts import Facts, Place, look_up, mapped_outcome
 from appliance.services.lineage_views import CorrectedBy, Fate, Hop, Lineage, ReaderView, ReceivedEvent, RefinedBy
@@ -98,7 +100,8 @@ class Lineages:
         reading = readers(known, pipeline_id)
 
         def look() -> list[ReaderView]:
-            checkpoints = [readings_in(self._engine.bronze.checkpoint(node.id)) for node in reading]
+            bronze = self._engine.bronze
+            checkpoints = [readings_of(logs_of(bronze, node.id), node.id) for node in reading]
             return [
                 _reader_view(node, checkpoint.get(pipeline_id, Reading()), seq)
                 for node, checkpoint in zip(reading, checkpoints, strict=True)
@@ -132,5 +135,5 @@ def _version(tx: Session, pipeline_id: PipelineId, number: int) -> PipelineVersi
 
 
 def _reader_view(node: Node, reading: Reading, seq: int) -> ReaderView:
-    up_to = reading.place.seq
-    return ReaderView(pipeline=node.id, name=node.name, read=reading.began < seq <= up_to, up_to=up_to)
+    up_to = reading.place.up_to(partition_of(seq))
+    return ReaderView(pipeline=node.id, name=node.name, read=reading.has(seq), up_to=up_to)

@@ -8,10 +8,12 @@ import msgspec
 
 from appliance.components.bronze import BronzeLog, Correction
 from appliance.components.generations import Span
+from appliance.components.partitions import log_with
 from appliance.components.rows import encode_rows
 from appliance.components.silver import Condition, DeadLetterQuery, Order, RecordQuery, SilverStore, Table
 from appliance.domain.event import Frame, StoredEvent
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import local_of, up_to
 from appliance.errors import NotFound
 from appliance.services.dead_letters import dead_letters_of
 from appliance.services.lineage_views import Fate
@@ -73,17 +75,19 @@ def look_up(bronze: BronzeLog, silver: SilverStore, table: Table | None, place: 
     Raises:
         NotFound: the pipeline has not received such an event.
     """
-    last = bronze.last_seq(place.pipeline_id)
-    if not 1 <= place.seq <= last:
-        raise NotFound(f"pipeline {place.pipeline_id!r} has no event {place.seq}: it has received {last}")
-    event, fate, told = _event(bronze, place)
-    correction = bronze.upkeep.correction(place.pipeline_id, place.seq)
+    log = log_with(bronze, place.pipeline_id, place.seq)
+    last = log.last_seq(place.pipeline_id)
+    if place.seq not in up_to(last):
+        received = f"it has received {local_of(last)}"
+        raise NotFound(f"pipeline {place.pipeline_id!r} has no event {place.seq}: {received}")
+    event, fate, told = _event(log, place)
+    correction = log.upkeep.correction(place.pipeline_id, place.seq)
     spans = silver.generations.spans(place.pipeline_id)
     span = _span(spans, place.seq)
     rows = _rows(silver, table, place)
     letters = _letters(silver, place)
     outcomes = _outcomes(bool(rows), bool(letters), span, fate, correction)
-    frames = bronze.read(place.pipeline_id, place.seq - 1, 1, 1) if len(outcomes) > 1 and event else []
+    frames = log.read(place.pipeline_id, place.seq - 1, 1, 1) if len(outcomes) > 1 and event else []
     return Facts(
         place=place, fate=fate, told=told or (None if table else "the pipeline does not run: its rows are not shown"),
         event=event, correction=correction, span=span, letters=letters, outcomes=outcomes, frames=frames,

@@ -15,8 +15,10 @@ from appliance.errors import Conflict, DashError
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
 from appliance.services.readers import check_reading, check_unread
+from appliance.services.removal import jobs_for
 from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
+from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import PipelineRow
 
@@ -75,6 +77,8 @@ class PipelineChanges:
 
     async def remove(self, who: Principal, pipeline_id: PipelineId) -> None:
         """Mark as deleted, then remove everything; ``purge`` goes on where a crash interrupts it.
+
+        Events on the disks of other nodes are removed by jobs of theirs.
 
         Raises:
             Conflict: other pipelines read it.
@@ -163,6 +167,8 @@ class PipelineChanges:
         )
         row.live_name, row.state = None, State.DELETED.value
         record(tx, deed, self._clock())
+        for job in jobs_for(tx, who.organisation_id, pipeline_id, alone=not self._engine.looks):
+            enqueue(tx, job, self._clock())
 
 
 def _check_document(tx: Session, before: Pipeline, after: Pipeline) -> None:

@@ -4,6 +4,7 @@ import msgspec
 
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Ledger
+from appliance.domain.partition import local_of
 from appliance.domain.pipeline import PipelineDocument, State
 from appliance.domain.stats import LiveStats
 from appliance.errors import NotFound
@@ -43,7 +44,7 @@ def live_stats(engine: Engine, pipeline_id: PipelineId) -> LiveStats:
     try:
         return engine.stats(pipeline_id)
     except NotFound as error:
-        received = engine.bronze.last_seq(pipeline_id)
+        received = local_of(engine.bronze.last_seq(pipeline_id))
         return LiveStats(
             rate_per_sec=0.0,
             lag_events=received,

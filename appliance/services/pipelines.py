@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -35,6 +36,7 @@ class Pipelines:
         self._plane, self._definitions, self._engine, self._changes = plane, definitions, engine, changes
         self.bell = changes.bell  # rung when a change is saved
         self.unreadable: dict[PipelineId, str] = {}  # what ``stored`` left out, and why
+        self._saved_at: dict[PipelineId, datetime] = {}  # the change that was run last
 
     def sources(self) -> dict[str, type[Struct]]:
         """Return the declaration of every source there is, by its type: what forms and documents are made from."""
@@ -162,6 +164,7 @@ class Pipelines:
             if row.state == State.DELETED.value:
                 await self._changes.purge(OrganisationId(row.organisation_id), PipelineId(row.id))
                 continue
+            self._saved_at[PipelineId(row.id)] = row.updated_at
             try:
                 runnable.append(self._running(saved))
             except FatalError as error:
@@ -172,8 +175,8 @@ class Pipelines:
     async def catch_up(self) -> None:
         """Run in this process what other nodes have saved, and stop what they have deleted; on nobody's behalf.
 
-        Events of a deleted pipeline that lie on this node's disk are not touched: a control plane that was put back
-        from a copy must not cost any.
+        Events of a deleted pipeline that lie on this node's disk are not touched here, but by a job of this node's
+        (``removal``): a control plane that was put back from a copy must not cost any.
         """
         async with self._changes.turn():
             saved = [one for one in await self._plane.read(store.everything) if one[0].state != State.DELETED.value]
@@ -183,10 +186,15 @@ class Pipelines:
                 await self._run_as_saved(one)
 
     async def _run_as_saved(self, saved: store.Saved) -> None:
+        """Run it if it is another than the one that runs, or has failed and was changed since: see ``swap``."""
         pipeline_id = PipelineId(saved[0].id)
+        before = self._saved_at.get(pipeline_id)
+        self._saved_at[pipeline_id] = saved[0].updated_at
         try:
             pipeline = self._running(saved)
-            if self._engine.pipeline(pipeline_id) != pipeline:
+            failed = self._engine.state(pipeline_id, pipeline.state) is State.FAILED
+            again = failed and before != saved[0].updated_at
+            if again or self._engine.pipeline(pipeline_id) != pipeline:
                 await self._engine.start_pipeline(pipeline)
         except DashError as error:  # the others shall run
             log.error("pipeline.not_caught_up", pipeline=pipeline_id, error=str(error))

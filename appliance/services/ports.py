@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from appliance.components.mapper import Mapped
+    from appliance.components.partitions import Share
     from appliance.components.silver import Progress, SilverStore, Table
     from appliance.engine.drift import Drifts
 
@@ -47,6 +48,16 @@ class Engine(Protocol):
     @property
     def drifts(self) -> "Drifts": ...
 
+    @property
+    def looks(self) -> bool:
+        """Return whether other nodes run the pipelines, and this one only shows them."""
+        ...
+
+    @property
+    def elsewhere(self) -> "Mapping[PipelineId, Mapping[int, Share]]":
+        """What other nodes have of each pipeline, by partition, as it was about a second ago."""
+        ...
+
     async def start_pipeline(self, pipeline: Pipeline) -> None:
         """Run ``pipeline`` in its state and version; one that runs already is replaced without losing an event."""
         ...
@@ -72,7 +83,7 @@ class Engine(Protocol):
         ...
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
-        """Return how it is doing. Raises NotFound."""
+        """Return how it is doing, on all nodes. Raises NotFound."""
         ...
 
     def recent(self, pipeline_id: PipelineId) -> list[dict[str, Any]]:
@@ -85,6 +96,10 @@ class Engine(Protocol):
 
     def table(self, pipeline_id: PipelineId) -> "Table":
         """Return the pipeline's table. Raises NotFound."""
+        ...
+
+    def check_here(self, doing: str) -> None:
+        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
         ...
 
     def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: "Progress | None" = None) -> None:

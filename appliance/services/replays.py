@@ -1,14 +1,19 @@
 """Replays: history refined again beside the rows in use; asked for, looked at, swapped in, cancelled, undone."""
 
 import time
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
+from appliance.components.bronze import BronzeLog
+from appliance.components.partitions import logs_of
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId, new_id
 from appliance.domain.mapping import FieldType
+from appliance.domain.partition import first_of, partition_of
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.replay import Replay, ReplayState
 from appliance.errors import Conflict, DashError, Invalid, Problem
@@ -152,6 +157,7 @@ class Replays:
         await self._plane.read(lambda tx: pipeline_store.find(tx, who.organisation_id, pipeline_id))
         if problems := _problems(request):
             raise Invalid(problems)
+        self._engine.check_here("replaying")
         before = await self.book.pipeline(pipeline_id)
         after = await self.book.pipeline(pipeline_id, request.version)
         span = await self._engine.workers.run("read", self._span, pipeline_id, request)
@@ -163,19 +169,16 @@ class Replays:
     def _span(self, pipeline_id: PipelineId, request: ReplayRequest) -> tuple[bool, int, int, int]:
         """Return whether it is everything, the first and last event, and how many earlier ones have expired."""
         bronze, now = self._engine.bronze, self._clock()
-        oldest, newest = bronze.upkeep.first_seq(pipeline_id), bronze.last_seq(pipeline_id)
-        first, last = request.first_seq or 1, request.last_seq or newest
-        if request.start is not None:
-            first = max(first, bronze.upkeep.seq_at(pipeline_id, parse_moment(request.start, now)))
-        if request.end is not None:
-            last = min(last, bronze.upkeep.seq_at(pipeline_id, parse_moment(request.end, now)) - 1)
         whole = all(one is None for one in (request.start, request.end, request.first_seq, request.last_seq))
-        first, last = max(first, oldest), min(last, newest)
-        if not whole and first > last:
+        oldest, newest = bronze.upkeep.first_seq(pipeline_id), bronze.last_seq(pipeline_id)
+        spans = [events_in(log, pipeline_id, request, now) for log in logs_of(bronze, pipeline_id)]
+        _check_one_partition(newest, [span for span in spans if span])
+        span = next((span for span in spans if span), range(oldest, newest + 1))
+        if not whole and not any(spans):
             held = f"it has {oldest} to {newest}" if oldest <= newest else "it has none"
             told = f"Bronze holds no events there: {held}"
             raise Invalid([Problem("/from" if request.start is not None else "/first_seq", told)])
-        return whole, first, last, oldest - 1 if whole else 0
+        return whole, span.start, span.stop - 1, oldest - first_of(newest) if whole else 0
 
     async def _tried(self, wish: _Wish) -> float | None:
         """Map some of the events and return about how many seconds all of them take."""
@@ -198,7 +201,9 @@ class Replays:
     async def _asked(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         """Return a replay of which ``who`` may ask something."""
         require(who, Action.PIPELINE_WRITE)
-        return await self._find(who, pipeline_id, replay_id)
+        replay = await self._find(who, pipeline_id, replay_id)
+        self._engine.check_here("replaying")
+        return replay
 
     async def _find(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         return await self._plane.read(lambda tx: store.find(tx, who.organisation_id, replay_id, pipeline_id))
@@ -213,6 +218,28 @@ class Replays:
 
     def _view(self, replay: Replay) -> ReplayView:
         return replay_view(*self.running.now(replay))
+
+
+def events_in(log: BronzeLog, pipeline_id: PipelineId, request: ReplayRequest, now: datetime) -> range:
+    """Return the events of one partition that ``request`` means, of those that Bronze still holds; blocking."""
+    seq_at, oldest, newest = log.upkeep.seq_at, log.upkeep.first_seq(pipeline_id), log.last_seq(pipeline_id)
+    first, last = max(oldest, request.first_seq or oldest), min(newest, request.last_seq or newest)
+    if request.start is not None:
+        first = max(first, seq_at(pipeline_id, parse_moment(request.start, now)))
+    if request.end is not None:
+        last = min(last, seq_at(pipeline_id, parse_moment(request.end, now)) - 1)
+    return range(first, last + 1)
+
+
+def _check_one_partition(newest: int, spans: Sequence[range]) -> None:
+    """Return if all events that are meant are of this node's partition. Raises Conflict: it cannot replay others."""
+    here = partition_of(newest)
+    if any(partition_of(span.start) != here for span in spans):
+        there = ", ".join(f"{span.start} to {span.stop - 1}" for span in spans)
+        raise Conflict(
+            f"these are events of several nodes, or of another one ({there}): ask each of these nodes for a replay of "
+            "its own, by 'first_seq' and 'last_seq'"
+        )
 
 
 def _problems(request: ReplayRequest) -> list[Problem]:

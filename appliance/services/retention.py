@@ -12,11 +12,13 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.components.feed import readings_in
+from appliance.components.feed import Reading, readings_of
+from appliance.components.partitions import logs_of
 from appliance.components.silver import SilverStore
 from appliance.components.upkeep import Compacted
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.partition import partition_of
 from appliance.domain.pipeline import Retention, State
 from appliance.domain.replay import ReplayState
 from appliance.domain.retention import (
@@ -166,12 +168,14 @@ class RetentionJob:
 
     def _readers(self, silver: SilverStore, kept: Kept) -> Readers:
         generations = silver.generations.all(kept.pipeline_id)
-        places = [readings_in(self._engine.bronze.checkpoint(reader)) for reader in kept.readers]
+        bronze = self._engine.bronze
+        places = [readings_of(logs_of(bronze, reader), reader) for reader in kept.readers]
+        refined = next((one.progress.seq for one in generations if one.live), 0)
         return Readers(
-            refined=next((one.progress.seq for one in generations if one.live), 0),
+            refined=refined,
             others=tuple(one.progress.seq for one in generations if not one.live),
             waiting=kept.waiting,
-            downstream=tuple(place[kept.pipeline_id].place.seq if kept.pipeline_id in place else 0 for place in places),
+            downstream=tuple(read_up_to(place.get(kept.pipeline_id), refined) for place in places),
         )
 
     def _held_back(self, kept: Kept, reading: Readers, before: datetime | None) -> str | None:
@@ -214,6 +218,11 @@ class RetentionJob:
             except NotFound:
                 continue
         return rate < QUIET_EVENTS_PER_SEC
+
+
+def read_up_to(reading: Reading | None, refined: int) -> int:
+    """Return the last event of the partition of ``refined`` that a reader has read; none: the one before its first."""
+    return (reading or Reading()).place.up_to(partition_of(refined))
 
 
 def _given_back(compacted: Compacted | None) -> int:

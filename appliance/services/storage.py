@@ -95,13 +95,14 @@ class PipelineStorage(msgspec.Struct, frozen=True, kw_only=True):
 class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content.
 
-    ``bronze_bytes``: with what is in the archive only. ``archive``: of the whole installation, for those who may
-    manage storage; None: there is none. ``chunking``: what TimescaleDB does for the rows; None: they are not in a
-    database that has it.
+    ``bronze_bytes``: with what is in the archive only; 0 on a node that keeps no events (``keeps_events``): each
+    ingestor knows its own. ``archive``: of the whole installation, for those who may manage storage; None: there is
+    none. ``chunking``: what TimescaleDB does for the rows; None: they are not in a database that has it.
     """
 
     at: datetime
     disk: DiskView
+    keeps_events: bool
     bronze_bytes: int
     silver_bytes: int
     free_block_bytes: int
@@ -183,6 +184,7 @@ class Storage:
         return StorageView(
             at=found.at,
             disk=self._disk_view(_series(samples, lambda one: one["used"])),
+            keeps_events=not self._engine.looks,
             bronze_bytes=sum(one.bronze_bytes for one in pipelines),
             silver_bytes=store.file_bytes,
             free_block_bytes=store.free_bytes,

@@ -7,8 +7,10 @@ import msgspec
 from msgspec import Meta
 
 from appliance.components.bronze import BronzeLog
+from appliance.components.partitions import logs_of
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
+from appliance.engine.batches import after
 from appliance.errors import Invalid, Problem
 from appliance.services.moments import parse_moment
 
@@ -30,7 +32,8 @@ class Stretch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The newest events of a stretch, as many as were wanted; ``matching``: how many the stretch has."""
+    """The newest events of a stretch, as many as were wanted, in order of their numbers; ``matching``: how many the
+    stretch has. Of several partitions the newest are those received last."""
 
     frames: list[Frame]
     matching: int
@@ -56,14 +59,28 @@ def problems_of(stretch: Stretch, pointer: str) -> list[Problem]:
 
 
 def find(bronze: BronzeLog, pipeline_id: PipelineId, stretch: Stretch, most: int, now: datetime) -> Found:
-    """Return the newest ``most`` events of ``stretch``; blocking.
+    """Return the newest ``most`` events of ``stretch``, over all partitions; blocking.
 
     Raises:
         Invalid: a moment that is none.
+        TransientError: a node that holds some of them does not answer.
     """
-    first, last = _bounds(bronze, pipeline_id, stretch, now)
-    matching = max(0, last - first + 1)
-    return Found(_read(bronze, pipeline_id, max(first, last - most + 1), last), matching)
+    logs = logs_of(bronze, pipeline_id)
+    frames: list[Frame] = []
+    matching = 0
+    for log in logs:
+        first, last = _bounds(log, pipeline_id, stretch, now)
+        matching += max(0, last - first + 1)
+        frames += _read(log, pipeline_id, (max(first, last - most + 1), last), MOST_BYTES // len(logs))
+    if stretch.last is not None:
+        matching, most = min(matching, stretch.last), min(most, stretch.last)
+    return Found(_newest(frames, most), matching)
+
+
+def stored(bronze: BronzeLog, pipeline_id: PipelineId) -> int:
+    """Return how many events Bronze holds, in all partitions; blocking. Raises as ``find``."""
+    logs = logs_of(bronze, pipeline_id)
+    return sum(log.last_seq(pipeline_id) - log.upkeep.first_seq(pipeline_id) + 1 for log in logs)
 
 
 def _bounds(bronze: BronzeLog, pipeline_id: PipelineId, stretch: Stretch, now: datetime) -> tuple[int, int]:
@@ -92,14 +109,28 @@ def _moments(stretch: Stretch, now: datetime) -> tuple[datetime | None, datetime
     return found[0], found[1]
 
 
-def _read(bronze: BronzeLog, pipeline_id: PipelineId, first: int, last: int) -> list[Frame]:
+def _read(bronze: BronzeLog, pipeline_id: PipelineId, span: tuple[int, int], most_bytes: int) -> list[Frame]:
     frames: list[Frame] = []
-    size, after = 0, first - 1
-    while after < last and size < MOST_BYTES:
-        found = bronze.read(pipeline_id, after, last - after, _READ_BYTES)
+    first, last = span
+    size, at = 0, first - 1
+    while at < last and size < most_bytes:
+        found = bronze.read(pipeline_id, at, last - at, _READ_BYTES)
         if not found or found[0].first_seq > last:
             break
         frames += found
         size += sum(len(frame.lines) for frame in found)
-        after = found[-1].last_seq
+        at = found[-1].last_seq
     return frames
+
+
+def _newest(frames: list[Frame], most: int) -> list[Frame]:
+    """Return the ``most`` events received last, in order of their numbers."""
+    if sum(frame.count for frame in frames) <= most:
+        return frames
+    kept: list[Frame] = []
+    for frame in sorted(frames, key=lambda one: (one.received_us, one.first_seq), reverse=True):
+        if most <= 0:
+            break
+        kept += after([frame], frame.last_seq - most)
+        most -= frame.count
+    return sorted(kept, key=lambda one: one.first_seq)

@@ -4,12 +4,20 @@ from collections.abc import Iterator
 
 from appliance.components.archive import parse_place
 from appliance.errors import Problem
-from appliance.settings.sections import Archive, Settings
+from appliance.settings.sections import Archive, NodeRole, Settings
 
 
 def contradictions(settings: Settings) -> Iterator[Problem]:
     """Yield what cannot be meant."""
+    yield from _role(settings)
     yield from _archive(settings.archive)
+
+
+def _role(settings: Settings) -> Iterator[Problem]:
+    role = settings.server.role
+    if role is not NodeRole.ALL and settings.database.url is None:
+        told = f"a node that is {role.value!r} only meets the others in a database, and none is set"
+        yield Problem("server.role", told, hint="set database.url, or take the role 'all'")
 
 
 def _archive(archive: Archive) -> Iterator[Problem]:

@@ -28,6 +28,8 @@ class NodeRole(Enum):
     """What this process does."""
 
     ALL = "all"  # receives, refines and serves people
+    INGESTOR = "ingestor"  # receives, polls, refines and does jobs; no screens
+    WEB = "web"  # screens, API and feed; keeps no events
 
 
 class TimescaleUse(Enum):
@@ -58,7 +60,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Annotated[
         Path, setting("Directory of everything Dash stores. Without it: the user's data directory of this system.")
     ]
-    role: Annotated[NodeRole, setting("What this process does.")] = NodeRole.ALL
+    role: Annotated[NodeRole, setting("What this process does; `ingestor` and `web` need `database.url`.")] = (
+        NodeRole.ALL
+    )
     base_url: Annotated[
         str | None,
         setting(

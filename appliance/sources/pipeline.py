@@ -1,7 +1,7 @@
 """Pipeline: reads the rows of other pipelines of the organisation, each exactly once, on a checkpoint of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 from msgspec import Meta
 from msgspec.structs import replace
 
-from appliance.components.feed import ReaderCheckpoint, Reading, readings_in
+from appliance.components.feed import ReaderCheckpoint, Reading, furthest, readings_in
 from appliance.components.json_lines import json_lines
 from appliance.components.resources import Resources, Upstream, UpstreamRows
 from appliance.components.source import Page, PullSource, Schedule
@@ -86,6 +86,10 @@ class PipelineRows:
     def schedule(self) -> Schedule:
         return self._schedule
 
+    def resumed(self, own: dict[str, Any] | None, elsewhere: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+        """See ``Resumable.resumed``: what any node has read is read."""
+        return furthest(own, elsewhere)
+
     async def poll(self, checkpoint: dict[str, Any] | None) -> AsyncIterator[Page]:
         """See ``PullSource.poll``. Whatever stands in the way of one upstream is told after the others were read."""
         saved = readings_in(checkpoint)
@@ -118,7 +122,7 @@ class PipelineRows:
                 continue
             if pipeline_id not in saved and self._config.start == "now":
                 end = await self._upstream.end(pipeline_id)
-                reached[pipeline_id] = Reading(end, began=end.seq)
+                reached[pipeline_id] = Reading.beginning_at(end)
                 continue
             before = saved.get(pipeline_id, Reading())
             known, passed = self._passed.get(pipeline_id, (before, before))
@@ -157,7 +161,7 @@ class PipelineRows:
 
     def _worth_saving(self, saved: dict[PipelineId, Reading], reached: dict[PipelineId, Reading]) -> bool:
         """Return whether a place with nothing to store behind it is to be saved: passing it again costs only time."""
-        passed = sum(one.place.seq - saved.get(of, Reading()).place.seq for of, one in reached.items())
+        passed = sum(one.place.events - saved.get(of, Reading()).place.events for of, one in reached.items())
         return passed >= UNSAVED_EVENTS or self._resources.clock() - self._saved_at >= UNSAVED
 
     def _troubles(self, reached: dict[PipelineId, Reading]) -> list[Problem]:

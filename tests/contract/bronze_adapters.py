@@ -15,7 +15,10 @@ from appliance.storage.archive.folder import FolderArchive
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.bronze.archive.claim import Identity
 from appliance.storage.bronze.archive.log_archive import Archiving
+from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog
 from tests.fakes.bronze import MemoryBronzeLog
+from tests.fakes.holders import FakeHolders, nobody
+from tests.fakes.inward import Inward
 
 PIPE = PipelineId("pl_boiler")
 OTHER = PipelineId("pl_other")
@@ -72,11 +75,28 @@ class Evicted(FileBronzeLog):
             assert list(log.directory.glob("*.zst")) == []
 
 
+def partition_3(root: Path) -> Inward:
+    """Ask of outward numbers what the suites ask of local ones."""
+    return Inward(PartitionLog(small_segments(root), 3), 3)
+
+
+def alone(root: Path) -> ClusterBronze:
+    return ClusterBronze(Own(0, small_segments(root)), FakeHolders(), nobody)
+
+
+def alone_in_partition_3(root: Path) -> Inward:
+    return Inward(ClusterBronze(Own(3, PartitionLog(small_segments(root), 3)), FakeHolders(), nobody), 3)
+
+
 ADAPTERS: dict[str, Callable[[Path], BronzeLog]] = {
     "memory": lambda root: MemoryBronzeLog(),
     "file": lambda root: FileBronzeLog(root, clock=lambda: NOON),
     "file with tiny segments": small_segments,
     "evicted to an archive": Evicted,
+    "partition 0": lambda root: PartitionLog(small_segments(root), 0),
+    "partition 3": partition_3,
+    "cluster of one": alone,
+    "cluster of partition 3": alone_in_partition_3,
 }
 
 
@@ -88,9 +108,21 @@ def content(frames: list[Frame]) -> list[tuple[int, bytes]]:
     return [(f.first_seq + at, line) for f in frames for at, line in enumerate(f.lines.split(b"\n"))]
 
 
+def innermost(log: Any) -> Any:
+    """Return the log in files, or in memory, below whatever stands around it."""
+    match log:
+        case Inward():
+            return innermost(log.log)
+        case ClusterBronze():
+            return innermost(log.local)
+        case PartitionLog():
+            return innermost(log._log)
+    return log
+
+
 async def settled(log: BronzeLog) -> None:
     """Return when all closed segments are compressed, where there are such."""
-    deadline = time.monotonic() + 10
+    log, deadline = innermost(log), time.monotonic() + 10
     while isinstance(log, FileBronzeLog) and any(one.closed and not one.sha256 for one in log.segments(PIPE)):
         assert time.monotonic() < deadline, log.troubles()
         log.tick()

@@ -1,7 +1,9 @@
 """The control plane's models, migrations and audit chain on their other database, a real one."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -9,6 +11,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
+from appliance.cluster import partition_here
+from appliance.domain.ids import NodeId
 from appliance.errors import Conflict
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
@@ -69,3 +73,17 @@ def test_the_audit_chain_shows_what_was_changed(plane: ControlPlane) -> None:
     assert plane.read_now(lambda tx: list(audit.verify(tx))) == []
     plane.write_now(lambda tx: tx.execute(update(AuditRow).where(AuditRow.sequence == 2).values(who="eve")))
     assert plane.read_now(lambda tx: list(audit.verify(tx))) == ["audit entry 2 was changed after it was written"]
+
+
+def test_nodes_that_come_at_the_same_moment_are_given_different_partitions(database_url: str, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        planes = [ControlPlane.open(database_url) for _ in range(8)]
+
+        def come(number: int) -> int:
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            return partition_here(planes[number], NodeId(f"node_{number}"), folder, shared=True)
+
+        assert sorted(threads.map(come, range(8))) == [0, 1, 2, 3, 4, 5, 6, 7]
+    for plane in planes:
+        plane.close()

@@ -3,21 +3,25 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import psycopg
 import pytest
 
+from appliance.components.feed import FeedPlace
 from appliance.components.silver import Aggregation, Measure, Progress, RecordQuery, Table
+from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
+from appliance.domain.partition import Partition, base_of
 from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.errors import Conflict, FatalError, TransientError
-from appliance.storage.silver_postgres import partition, progress, recount
+from appliance.storage.silver_postgres import progress, recount
 from appliance.storage.silver_postgres.connections import Connection, Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
-from tests.silver_batches import KEYED, PLAIN, batch, number, row, rows_in, table
+from tests.silver_batches import FILTERED, KEYED, PLAIN, amendment, batch, dead, number, row, rows_in, table
 
 SCHEMA = "dash_org_nodes"
 COUNTED = msgspec.structs.replace(
@@ -109,7 +113,7 @@ def test_two_that_store_one_key_leave_one_row(nodes: list[PostgresSilver]) -> No
 
     def work(silver: PostgresSilver, part: int) -> None:
         for first in range(1, 41, 2):
-            seq = partition.before(part) + first
+            seq = base_of(Partition(part)) + first
             silver.commit(batch(KEYED, seq, [row(_key="a", n=part), row(_key=f"{part}", n=part)]))
 
     together(lambda: work(nodes[0], 1), lambda: work(nodes[1], 2))
@@ -131,7 +135,7 @@ def test_partitions_are_written_beside_each_other_while_generations_are_swapped(
         for _ in range(25):
             for generation in numbers:  # what is live changes all the while; either takes its own next batch
                 own = msgspec.structs.replace(of, generation=generation)
-                seq = reached.get((part, generation), partition.before(part))
+                seq = reached.get((part, generation), base_of(Partition(part)))
                 silver.commit(batch(own, seq + 1, [row(device="d", n=1)] * 20))
                 reached[part, generation] = seq + 20
 
@@ -150,7 +154,7 @@ def test_partitions_are_written_beside_each_other_while_generations_are_swapped(
 def test_control_an_outcome_that_rows_do_not_bear_out_is_noticed(
     database_url: str, nodes: list[PostgresSilver]
 ) -> None:
-    nodes[0].commit(batch(PLAIN, partition.before(1) + 1, [row(n=1), row(n=2)]))
+    nodes[0].commit(batch(PLAIN, base_of(Partition(1)) + 1, [row(n=1), row(n=2)]))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"DELETE FROM {SCHEMA}.rows_pl_test WHERE n = 2")
     with pytest.raises(AssertionError):
@@ -162,8 +166,8 @@ def outcome_of(silver: PostgresSilver, of: Table, part: int) -> Outcome:
     generation = of.generation or 1
 
     def work(cursor: Any) -> tuple[Progress | None, Outcome]:
-        found = progress.read(cursor, of.pipeline_id, generation, part)
-        return found, recount.recount(cursor, of.pipeline_id, generation, part)
+        found = progress.read(cursor, of.pipeline_id, generation, Partition(part))
+        return found, recount.recount(cursor, of.pipeline_id, generation, Partition(part))
 
     found, counted = silver._database.read("counting", 60.0, work)
     assert found is not None
@@ -242,3 +246,91 @@ def test_a_commit_whose_answer_is_lost_is_looked_for(database_url: str, done: st
     assert store.progress(PLAIN.pipeline_id).seq == seq
     assert len(rows_in(store, PLAIN, "n")) == seq
     connections.close()
+
+
+def test_each_store_speaks_of_its_own_partition_and_shows_all(silver_connections: Connections) -> None:
+    here, there = (PostgresSilver(silver_connections, SCHEMA, partition=Partition(part)) for part in (0, 1))
+    base, nothing = base_of(Partition(1)), PipelineId("pl_nothing")
+    here.prepare(PLAIN)
+    assert [store.progress(PLAIN.pipeline_id) for store in (here, there)] == [Progress(0), Progress(base)]
+    assert [store.generations.all(PLAIN.pipeline_id)[0].progress.seq for store in (here, there)] == [0, base]
+    here.commit(batch(PLAIN, 1, [row(n=1), row(n=2)]))
+    there.commit(batch(PLAIN, base + 1, [row(n=3), FILTERED]))
+    first, second = Progress(2, Outcome(stored=2)), Progress(base + 2, Outcome(stored=1, filtered=1))
+    for store in (here, there):
+        assert store.partitions([PLAIN.pipeline_id, nothing]) == {PLAIN.pipeline_id: {0: first, 1: second}, nothing: {}}
+        assert [(one.first_seq, one.last_seq) for one in store.generations.spans(PLAIN.pipeline_id)] == [
+            (1, 2), (base + 1, base + 2),
+        ]  # fmt: skip
+    assert [store.progress(PLAIN.pipeline_id) for store in (here, there)] == [first, second]
+    assert there.counts([PLAIN.pipeline_id, nothing]) == {PLAIN.pipeline_id: second, nothing: Progress(base)}
+    assert [store.recount(PLAIN) for store in (here, there)] == [first.outcome, second.outcome]
+
+
+def test_a_reader_gets_every_row_of_every_partition_once(nodes: list[PostgresSilver]) -> None:
+    parts = [base_of(Partition(part)) for part in (0, 1, 5)]
+    for base in parts:
+        nodes[0].commit(batch(PLAIN, base + 1, [row(n=base + 1), row(n=base + 2), row(n=base + 3)]))
+    seen, place = read_all(nodes[1], FeedPlace(), 2)
+    assert sorted(seen) == [base + event for base in parts for event in (1, 2, 3)]
+    assert place == FeedPlace(3, 0, (parts[1] + 3, parts[2] + 3)) == nodes[2].feed.end(PLAIN)
+    nodes[0].commit(batch(PLAIN, parts[1] + 4, [row(n=4)]))
+    amended = parts[2] + 2
+    nodes[0].letters.amend(amendment(PLAIN, {amended: row(n=77)}))
+    assert sorted(read_all(nodes[1], place, 10)[0]) == [4, 77]
+    assert read_all(nodes[1], FeedPlace(3), 10)[0] == [
+        parts[1] + 1,
+        parts[1] + 2,
+        parts[1] + 3,
+        4,
+        parts[2] + 1,
+        77,
+        parts[2] + 3,
+    ]  # as it was written before there were partitions
+
+
+def test_no_partition_waits_for_a_busy_one(nodes: list[PostgresSilver]) -> None:
+    base = base_of(Partition(1))
+    nodes[0].commit(batch(PLAIN, 1, [row(n=n) for n in range(1000)]))
+    nodes[0].commit(batch(PLAIN, base + 1, [row(n=-1)]))
+    rows, place = nodes[0].feed.read(PLAIN, FeedPlace(), 10)
+    assert (rows.num_rows, place) == (6, FeedPlace(5, 0, (base + 1,)))
+
+
+def read_all(store: PostgresSilver, place: FeedPlace, limit: int) -> tuple[list[int], FeedPlace]:
+    """Read until nothing moves; return ``n`` of the rows, and the place."""
+    seen: list[int] = []
+    while True:
+        rows, after = store.feed.read(PLAIN, place, limit)
+        seen += rows.column("n").to_pylist()
+        if after == place:
+            return seen, place
+        place = after
+
+
+def test_a_node_trims_rows_of_its_own_partition(silver_connections: Connections) -> None:
+    here, there = (PostgresSilver(silver_connections, "dash_org_trimmed", partition=Partition(part)) for part in (0, 1))
+    base = base_of(Partition(1))
+    here.commit(batch(COUNTED, 1, [row(n=1), row(n=2), dead()]))
+    there.commit(batch(COUNTED, base + 1, [row(n=3), row(n=4), dead()]))
+    later = datetime(2030, 1, 1, tzinfo=UTC)
+    assert there.upkeep.trim(COUNTED, later, up_to=base + 1) == 1
+    assert sorted(rows_in(here, COUNTED, "n")) == [(1,), (2,), (4,)]
+    assert here.upkeep.trim(COUNTED, later) == 2
+    assert rows_in(here, COUNTED, "n") == [(4,)]
+    assert [(one.stored, one.gone) for one in here.generations.spans(COUNTED.pipeline_id)] == [(2, 2), (2, 1)]
+    assert [store.recount(COUNTED) for store in (here, there)] == [Outcome(stored=2, dead=1)] * 2
+
+
+def test_events_of_several_partitions_are_amended_and_erased_each_in_its_own(nodes: list[PostgresSilver]) -> None:
+    base = base_of(Partition(1))
+    nodes[0].commit(batch(PLAIN, 1, [row(n=1), dead()]))
+    nodes[0].commit(batch(PLAIN, base + 1, [row(n=3), dead()]))
+    nodes[0].letters.amend(amendment(PLAIN, {2: row(n=2), base + 2: FILTERED}))
+    assert ledger_of(nodes[1]) == {0: Outcome(stored=2), 1: Outcome(stored=1, filtered=1)}
+    assert nodes[2].upkeep.erase(PLAIN, [1, base + 1]).outcome == Outcome(stored=1, filtered=1)
+    assert ledger_of(nodes[1]) == {0: Outcome(stored=1, filtered=1), 1: Outcome(filtered=2)}
+
+
+def ledger_of(store: PostgresSilver) -> dict[int, Outcome]:
+    return {of: one.outcome for of, one in store.partitions([PLAIN.pipeline_id])[PLAIN.pipeline_id].items()}

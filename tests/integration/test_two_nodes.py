@@ -1,39 +1,17 @@
 """Two real appliances on one PostgreSQL: pipelines caught up with, polled by one at a time, watched across nodes."""
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
-from tests.running import RunningAppliance
+from tests.running import RunningAppliance, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string"}]}
 UNSIGNED = {"type": "webhook", "signature": "none"}
-
-
-@pytest.fixture
-def pair(tmp_path: Path, database_url: str) -> Iterator[tuple[RunningAppliance, RunningAppliance]]:
-    """Two nodes of one installation: the same database and the same key, each with a data directory of its own."""
-    nodes = []
-    for name in ("anna", "bert"):
-        (tmp_path / name).mkdir()
-        nodes.append(RunningAppliance(tmp_path / name, environment={"DASH_DATABASE_URL": database_url}))
-    anna, bert = nodes
-    anna.setup()
-    bert.data_dir.mkdir()
-    shutil.copy(anna.data_dir / "secret.key", bert.data_dir)
-    bert.token = anna.token
-    for node in nodes:
-        node.start()
-    yield anna, bert
-    for node in nodes:
-        node.stop()
 
 
 def nodes(client: httpx.Client) -> dict[bool, dict[str, Any]]:
@@ -41,18 +19,11 @@ def nodes(client: httpx.Client) -> dict[bool, dict[str, Any]]:
     return {one["here"]: one for one in client.get("/api/v1/nodes").raise_for_status().json()["items"]}
 
 
-def until(holds: Callable[[], bool], secs: float = 20.0) -> float:
-    """Return how long it took until ``holds`` did."""
-    began = time.monotonic()
-    while not holds():
-        assert time.monotonic() < began + secs, "it did not come about in time"
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
-def received(client: httpx.Client, pipeline_id: str) -> int:
-    answer = client.get(f"/api/v1/pipelines/{pipeline_id}/ledger")
-    return int(answer.json()["received"]) if answer.status_code == 200 else 0
+def polled_by(client: httpx.Client, pipeline_id: str) -> list[int]:
+    """Return how many events anna has polled, and how many bert."""
+    answer = client.get(f"/api/v1/pipelines/{pipeline_id}/records", params={"limit": 1000})
+    seqs = [row["_seq"] for row in answer.json()["items"]] if answer.status_code == 200 else []
+    return [sum(seq >> 44 == partition for seq in seqs) for partition in (0, 1)]
 
 
 @pytest.mark.slow
@@ -64,15 +35,16 @@ def test_two_nodes_are_one_installation(pair: tuple[RunningAppliance, RunningApp
         until(lambda: there.post(f"/in/{pipeline_id}", json={"device": "b1"}).status_code == 202)
         _watch_from_the_other(bert, here, pipeline_id)
         polled, _ = anna.create_pipeline("hosts", {"fields": []}, source={"type": "host_metrics", "interval": "200ms"})
-        until(lambda: received(here, polled) + received(there, polled) > 3)
-        first, second = (here, there) if received(here, polled) else (there, here)
-        assert received(second, polled) == 0
+        until(lambda: sum(polled_by(here, polled)) > 3)
+        who = 0 if polled_by(here, polled)[0] else 1
+        first, heir = (here, there)[who], 1 - who
+        assert polled_by(here, polled)[heir] == 0
         holder = nodes(first)[True]
         first.post(f"/api/v1/nodes/{holder['id']}/drain").raise_for_status()
-        assert until(lambda: received(second, polled) > 0) < 15
-        stood = received(first, polled)
-        until(lambda: received(second, polled) > 5)
-        assert received(first, polled) == stood  # one at a time
+        assert until(lambda: polled_by(here, polled)[heir] > 0) < 15
+        stood = polled_by(here, polled)[who]
+        until(lambda: polled_by(here, polled)[heir] > 5)
+        assert polled_by(here, polled)[who] == stood  # one at a time
         assert first.get("/readyz").status_code == 503
         first.post(f"/api/v1/nodes/{holder['id']}/resume").raise_for_status()
         until(lambda: first.get("/readyz").status_code == 200)
@@ -103,10 +75,11 @@ def test_a_killed_node_is_polled_for_by_the_other_within_fifteen_seconds(
     anna, bert = pair
     with anna.client() as here, bert.client() as there:
         polled, _ = anna.create_pipeline("hosts", {"fields": []}, source={"type": "host_metrics", "interval": "200ms"})
-        until(lambda: received(here, polled) + received(there, polled) > 3)
-        dead, heir, client = (anna, bert, there) if received(here, polled) else (bert, anna, here)
+        until(lambda: sum(polled_by(here, polled)) > 3)
+        who = 0 if polled_by(here, polled)[0] else 1
+        dead, heir, client = (anna, bert, there) if who == 0 else (bert, anna, here)
         dead.kill()
-        took = until(lambda: received(client, polled) > 0)
+        took = until(lambda: polled_by(client, polled)[1 - who] > 0)
         print(f"polled again {took:.1f} s after the death")
         assert took <= 15
         until(lambda: nodes(client)[False]["state"] == "gone")

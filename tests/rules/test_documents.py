@@ -38,8 +38,7 @@ def test_every_setting_is_used(root: Path) -> None:
         whole, alias = f"{section}.{name}", re.compile(rf"settings\.{section}\b(?s:.*)\.{name}\b")
         return any(whole in text or alias.search(text) for text in readers)
 
-    flags = {"server.role"}  # one value so far: it becomes more with the split into nodes
-    assert [one.key for one in declared() if one.key not in flags and not is_read(one.section, one.name)] == []
+    assert [one.key for one in declared() if not is_read(one.section, one.name)] == []
 
 
 def test_every_make_target_that_is_named_exists(root: Path, files: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -12,7 +13,8 @@ from appliance.domain.clock import utc_now
 from appliance.domain.drift import LEARNING
 from appliance.domain.ids import PipelineId
 from appliance.services import drift
-from appliance.storage.control.tables import DriftRow
+from appliance.storage.control.tables import DriftRow, PipelineRow
+from tests.scenarios.conftest import until
 
 NORMAL = b'{"device": "a", "temp_c": 20.5}'
 
@@ -100,3 +102,24 @@ async def test_a_frozen_pipeline_tells_why_it_stands_still_and_goes_on(scene: An
     assert put.status_code == 200
     told = await told_when(api, path, lambda one: one["live"]["ledger"]["pending"] == 0)
     assert (told["state"], told["live"]["ledger"]["stored"]) == ("running", 4)
+
+
+async def test_a_pipeline_that_failed_here_and_was_resumed_on_another_node_is_tried_again_once(scene: Any) -> None:
+    frozen = {"fields": [{"name": "device", "path": "$.device", "type": "string"}], "contract": "freeze"}
+    pipeline_id = PipelineId(await scene.boilers(mapping=frozen))
+    engine, pipelines = scene.it.engine, scene.it.services.pipelines
+    await pipelines.catch_up()
+    request = InboundRequest({"content-type": "application/json"}, b'{"device": "a", "fw": 1}', "192.0.2.7", utc_now())
+    await engine.receiver.post(pipeline_id, request)
+    await until(lambda: engine.run_of(pipeline_id).refiner.fatal)
+    failed = engine.run_of(pipeline_id)
+    await pipelines.catch_up()
+    assert engine.run_of(pipeline_id) is failed  # nobody has asked for it
+    later = utc_now() + timedelta(seconds=1)
+    await scene.it.plane.write(lambda tx: setattr(tx.get(PipelineRow, pipeline_id), "updated_at", later))
+    await pipelines.catch_up()
+    again = engine.run_of(pipeline_id)
+    assert again is not failed
+    await until(lambda: again.refiner.fatal)
+    await pipelines.catch_up()
+    assert engine.run_of(pipeline_id) is again

@@ -33,3 +33,13 @@ def test_a_span_that_does_not_balance_is_named_and_so_is_the_sum() -> None:
 
 def test_more_rows_gone_than_were_stored() -> None:
     assert len(list(unbalanced([span(1, 3, stored=3, gone=4)], Progress(3, Outcome(stored=3))))) == 1
+
+
+def test_spans_of_another_partition_are_not_this_ones() -> None:
+    base = 52_776_558_133_248  # 3 · 2^44
+    spans = [span(1, 7, stored=7), span(base + 1, base + 3, stored=3)]
+    assert list(unbalanced(spans, Progress(base + 3, Outcome(stored=3)))) == []
+    assert list(unbalanced(spans, Progress(7, Outcome(stored=7)))) == []
+    assert list(unbalanced([], Progress(base))) == []
+    told = list(unbalanced([span(base + 2, base + 3, stored=2)], Progress(base + 3, Outcome(stored=2))))
+    assert told == [f"events {base + 1} to {base + 1} are in no span"]

@@ -29,6 +29,11 @@ _KEPT: Final = (
     ("bronze_size", "Raw events of one pipeline, at most", "50 GiB"),
 )
 
+_LEAD: Final = "What the data occupies, how it grows, and how long it is kept"
+_LEAD_ELSEWHERE: Final = (
+    "This node keeps no events: Bronze is measured where it lies, on each ingestor, and shown by its API and metrics"
+)
+
 
 def register(screens: Screens) -> None:
     """Register ``/storage``."""
@@ -36,7 +41,7 @@ def register(screens: Screens) -> None:
     @screens.page("/storage", Place("Storage", "storage"))
     async def storage(visit: Visit) -> None:
         view = await visit.services.storage.overview(visit.who)
-        lead = "What the data occupies, how it grows, and how long it is kept"
+        lead = _LEAD if view.keeps_events else _LEAD_ELSEWHERE
         with page_head("Storage", lead) as actions, actions:
             if visit.may(Action.DATA_ERASE):
                 link_button("Erase somebody's data…", "/erasures", glyph="trash")

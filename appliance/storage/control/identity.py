@@ -1,13 +1,15 @@
-"""Which node this is: an id that lasts as long as the data directory, kept in it."""
+"""Which node this is: an id that lasts as long as the data directory, and the partition of its events, kept in it."""
 
 import re
 from pathlib import Path
 from typing import Final
 
 from appliance.domain.ids import NodeId, new_id
+from appliance.domain.partition import Partition, partition
 from appliance.errors import FatalError
 
 FILE: Final = "node.id"
+PARTITION_FILE: Final = "node.partition"
 _PATTERN: Final = re.compile(r"node_[0-9a-z]{26}")
 
 
@@ -20,9 +22,7 @@ def node_id(data_dir: Path) -> NodeId:
     path = data_dir / FILE
     if not path.exists():
         data_dir.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".new")
-        beside.write_text(f"{new_id('node')}\n", "ascii")
-        beside.replace(path)
+        _write(path, new_id("node"))
     text = path.read_text("ascii", errors="replace").strip()
     if not _PATTERN.fullmatch(text):
         raise FatalError(
@@ -30,3 +30,32 @@ def node_id(data_dir: Path) -> NodeId:
             hint="put the file back from a copy; or remove it: Dash becomes a new node then",
         )
     return NodeId(text)
+
+
+def remembered(data_dir: Path) -> Partition | None:
+    """Return the partition that the events in ``data_dir`` are of; None: it was never told.
+
+    Raises:
+        FatalError: the file holds something else.
+    """
+    path = data_dir / PARTITION_FILE
+    if not path.exists():
+        return None
+    try:
+        return partition(int(path.read_text("ascii").strip()))
+    except ValueError as error:
+        raise FatalError(
+            f"reading the node's partition: {path} does not hold one",
+            hint="put the file back from a copy; or remove it: the database knows which partition this node has",
+        ) from error
+
+
+def remember(data_dir: Path, number: Partition) -> None:
+    """Keep the partition beside the events."""
+    _write(data_dir / PARTITION_FILE, str(number))
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(f"{text}\n", "ascii")
+    beside.replace(path)

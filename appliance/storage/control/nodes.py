@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 
 from appliance.components.nodes import NodeStore
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import NodeId
+from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.job import JobState, on_node
-from appliance.domain.node import TRANSITIONS, Card, Load, Node, NodeState, state_of
+from appliance.domain.node import TRANSITIONS, Card, Doing, Load, Node, NodeState, Report, state_of
 from appliance.errors import Conflict, FatalError, NotFound
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
@@ -68,6 +68,15 @@ class Nodes:
 
     def nodes(self) -> list[Node]:
         return self._plane.read_now(lambda tx: all_nodes(tx, self._clock))
+
+    def doings(self) -> list[tuple[Node, dict[PipelineId, Doing]]]:
+        def work(tx: Session) -> list[tuple[Node, dict[PipelineId, Doing]]]:
+            now = moment(tx, self._clock)
+            rows = tx.scalars(select(NodeRow).order_by(NodeRow.name, NodeRow.id))
+            keeping = [row for row in rows if BRONZE in row.offers]
+            return [(node_of(row, now), msgspec.convert(row.load, Report).pipelines) for row in keeping]
+
+        return self._plane.read_now(work)
 
 
 _FREE: dict[str, Any] = {"node_id": None, "life": None, "until": None}

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     UniqueConstraint,
     true,
@@ -262,6 +263,28 @@ class NodeRow(Table):
     seen_at: Mapped[datetime]
     every_secs: Mapped[float]
     load: Mapped[dict[str, Any]]
+
+
+class PartitionRow(Table):
+    """Whose events carry ``number``. A row stays for ever, also of a node that is forgotten: none is given twice."""
+
+    __tablename__ = "partition"
+
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    node_id: Mapped[str] = mapped_column(unique=True)
+    given_at: Mapped[datetime]
+
+
+class ReceivedRow(Table):
+    """What a node has of a pipeline's events, as it said last; ``last_seq`` of none is the number before the first."""
+
+    __tablename__ = "received"
+
+    pipeline_id: Mapped[str] = mapped_column(primary_key=True)
+    partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    first_seq: Mapped[int]
+    last_seq: Mapped[int]
+    at: Mapped[datetime]
 
 
 class LeaseRow(Table):

@@ -14,6 +14,7 @@ from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import ALONE
 from appliance.errors import DashError, TransientError
 from appliance.storage.silver_duckdb import gold
 from appliance.storage.silver_duckdb.commit import Place, commit, read_live_progress, read_progress
@@ -105,6 +106,11 @@ class DuckDbSilver:
     def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
         found = self._database.read("reading progress", _COUNTING_SECS, read_live_progress)
         return {pipeline_id: found.get(pipeline_id, Progress()) for pipeline_id in pipeline_ids}
+
+    def partitions(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, dict[int, Progress]]:
+        """See ``SilverStore.partitions``: there is one."""
+        found = self._database.read("reading progress", _COUNTING_SECS, read_live_progress)
+        return {one: {ALONE: found[one]} if one in found else {} for one in pipeline_ids}
 
     def commit(self, batch: Batch) -> Progress:
         """See ``SilverStore.commit``. A table not prepared, or with fewer columns, is prepared first."""

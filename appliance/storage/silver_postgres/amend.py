@@ -11,8 +11,9 @@ from sqlglot import exp
 from appliance.components.letters import Amendment
 from appliance.components.silver import Progress
 from appliance.domain.mapping import FieldType
+from appliance.domain.partition import base_of, partition_of
 from appliance.errors import Conflict, FatalError
-from appliance.storage.silver_postgres import gold, journal, names, outcomes, partition, progress
+from appliance.storage.silver_postgres import gold, journal, names, outcomes, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import copy, insert_dead, insert_rows
 from appliance.storage.silver_postgres.places import Place
@@ -51,7 +52,7 @@ _DELETE_DEAD: Final = "DELETE FROM {dead} WHERE seq = ANY(%(seqs)s::bigint[])"
 Stored = tuple[int, int, datetime]  # _seq, _item, _time of a row
 
 
-def amend(cursor: Cursor, amendment: Amendment, place: Place, now: datetime) -> Progress:
+def amend(cursor: Cursor, amendment: Amendment, place: Place, now: datetime) -> None:
     """See ``Letters.amend``; inside the transaction under way.
 
     Rows that are as they were are not touched: nobody is told of them.
@@ -59,7 +60,6 @@ def amend(cursor: Cursor, amendment: Amendment, place: Place, now: datetime) -> 
     _check(cursor, amendment, place.number)
     if amendment.seqs:
         _Amending(cursor, amendment, place).run(now)
-    return progress.read(cursor, amendment.table.pipeline_id, place.number) or Progress()
 
 
 class _Amending:
@@ -165,8 +165,8 @@ def _pair(name: str, kind: FieldType) -> tuple[str, str]:
 
 def _check(cursor: Cursor, amendment: Amendment, number: int) -> None:
     doing = f"Amending events of {amendment.table.pipeline_id}"
-    for of, last in {partition.of(seq): seq for seq in amendment.seqs}.items():
-        stood = progress.read(cursor, amendment.table.pipeline_id, number, of) or Progress(partition.before(of))
+    for of, last in {partition_of(seq): seq for seq in amendment.seqs}.items():
+        stood = progress.read(cursor, amendment.table.pipeline_id, number, of) or Progress(base_of(of))
         if last > stood.seq:
             raise Conflict(f"{doing}: event {last} is not refined yet, {stood.seq} is; wait for it.")
     seqs = pa.array(amendment.seqs, pa.int64())

@@ -5,8 +5,9 @@ from typing import Any, Final
 
 from appliance.components.silver import Column, Table
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import base_of, partition_of
 from appliance.errors import Conflict
-from appliance.storage.silver_postgres import journal, names, partition, periods, progress, spans, tables
+from appliance.storage.silver_postgres import journal, names, periods, progress, spans, tables
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.converting import copy_converted
 from appliance.storage.silver_postgres.places import Place
@@ -46,12 +47,12 @@ def carry_over(cursor: Cursor, table: Table, live: Place, number: int, first_seq
     Raises:
         Conflict: the live generation is not refined up to there.
     """
-    of = partition.of(first_seq - 1)
+    of = partition_of(first_seq - 1)
     _check(cursor, table.pipeline_id, live, first_seq)
     columns = _extended(cursor, table, live, number)
     own = {
         "id": table.pipeline_id, "number": number, "live": live.number, "partition": of, "first_seq": first_seq,
-        "before": partition.before(of),
+        "before": base_of(of),
     }  # fmt: skip
     if not table.keyed and chunk_us(cursor, table.pipeline_id, number) is None:
         periods.make_like(cursor, table.pipeline_id, live.number, number)
@@ -66,9 +67,9 @@ def carry_over(cursor: Cursor, table: Table, live: Place, number: int, first_seq
 
 
 def _check(cursor: Cursor, pipeline_id: PipelineId, live: Place, first_seq: int) -> None:
-    of = partition.of(first_seq - 1)
+    of = partition_of(first_seq - 1)
     reached = progress.read(cursor, pipeline_id, live.number, of)
-    stood = reached.seq if reached else partition.before(of)
+    stood = reached.seq if reached else base_of(of)
     if stood < first_seq - 1:
         raise Conflict(
             f"Beginning a generation of {pipeline_id} with event {first_seq}: what is before cannot be carried over,"

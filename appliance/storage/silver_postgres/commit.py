@@ -4,8 +4,9 @@ from typing import Final
 
 from appliance.components.silver import Batch, Progress
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import base_of, partition_of
 from appliance.errors import Conflict, FatalError
-from appliance.storage.silver_postgres import gold, partition, progress, spans
+from appliance.storage.silver_postgres import gold, progress, spans
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import insert_dead, insert_rows
 from appliance.storage.silver_postgres.places import Place
@@ -55,13 +56,13 @@ def _store(cursor: Cursor, batch: Batch, place: Place) -> tuple[Outcome, Outcome
 
 def _advance(cursor: Cursor, batch: Batch, number: int, own: Outcome, earlier: Outcome) -> Progress:
     moved = spans.advance(cursor, batch, number, own, earlier)
-    pipeline_id, of = batch.table.pipeline_id, partition.of(batch.first_seq)
-    if moved is None and batch.first_seq == partition.before(of) + 1:  # perhaps the first of a partition
+    pipeline_id, of = batch.table.pipeline_id, partition_of(batch.first_seq)
+    if moved is None and batch.first_seq == base_of(of) + 1:  # perhaps the first of a partition
         progress.begin(cursor, pipeline_id, number, batch.first_seq - 1, of)
         moved = spans.advance(cursor, batch, number, own, earlier)
     if moved is not None:
         return moved
-    stored = progress.read(cursor, pipeline_id, number, of) or Progress(partition.before(of))
+    stored = progress.read(cursor, pipeline_id, number, of) or Progress(base_of(of))
     raise Conflict(f"{_doing(batch)}: {stored.seq + 1} is next; somebody else wrote. Read the progress again.")
 
 

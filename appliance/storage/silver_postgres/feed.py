@@ -3,10 +3,12 @@
 from typing import Any, Final
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from appliance.components.feed import Feed, FeedPlace
 from appliance.components.silver import Table
 from appliance.domain.clock import Clock
+from appliance.domain.partition import partition_of
 from appliance.storage.silver_postgres import fetched, names, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -20,18 +22,23 @@ from appliance.storage.sql.records import field_types
 from appliance.storage.sql.statement import Statement
 
 _LAST: Final = "SELECT coalesce(max(number), 0) FROM _amendments WHERE pipeline_id = %(id)s"
+# Of events that the reader has passed: each partition has a place of its own.
+_PASSED: Final = """EXISTS (
+    SELECT FROM unnest(%(seqs)s::bigint[]) AS passed(seq)
+    WHERE a.seq <= passed.seq AND a.seq > (passed.seq >> 44 << 44)
+)"""
 _AMENDED_UP_TO: Final = """
-SELECT number FROM _amendments WHERE pipeline_id = %(id)s AND number > %(amendment)s AND seq <= %(seq)s
+SELECT number FROM _amendments AS a WHERE pipeline_id = %(id)s AND number > %(amendment)s AND {passed}
 ORDER BY number LIMIT 1 OFFSET %(limit)s - 1
 """
 _AMENDED: Final = """
 SELECT {fields} FROM {source} JOIN _amendments AS a ON a.seq = r._seq AND a.item = r._item
-WHERE a.pipeline_id = %(id)s AND a.number > %(amendment)s AND a.number <= %(up_to)s AND a.seq <= %(seq)s
+WHERE a.pipeline_id = %(id)s AND a.number > %(amendment)s AND a.number <= %(up_to)s AND {passed}
 AND r._seq BETWEEN %(least)s AND %(greatest)s ORDER BY r._seq, r._item
 """
 _BOUNDS: Final = """
-SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM _amendments
-WHERE pipeline_id = %(id)s AND number > %(amendment)s AND number <= %(up_to)s AND seq <= %(seq)s
+SELECT coalesce(min(seq), 0), coalesce(max(seq), 0) FROM _amendments AS a
+WHERE pipeline_id = %(id)s AND number > %(amendment)s AND number <= %(up_to)s AND {passed}
 """
 _COMMITTED_UP_TO: Final = """
 SELECT max(_seq), count(*) FROM (
@@ -46,9 +53,9 @@ _EVENTS_A_ROW: Final = 2  # looked at first; then ten times as many, and so on
 class PostgresFeed:
     """The ``feed`` of a PostgresSilver.
 
-    A place (seq, amendment) means: of every event up to ``seq`` all rows were handed out, as they were with the
-    amendments up to ``amendment``. So amendments come first, and later events only when no amendment is left: they are
-    read as they are now, with whatever has been amended since.
+    A place means: of every event up to that of its partition all rows were handed out, as they were with the amendments
+    up to ``amendment``, which are numbered across partitions. So amendments come first, and later events only when no
+    amendment is left: they are read as they are now, with whatever has been amended since.
     """
 
     def __init__(self, database: Database, timeout_secs: float, clock: Clock) -> None:
@@ -57,8 +64,8 @@ class PostgresFeed:
     def end(self, table: Table) -> FeedPlace:
         def work(cursor: Cursor) -> FeedPlace:
             place = places.find_of(cursor, table)
-            reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
-            return FeedPlace(reached.seq if reached else 0, _last_amendment(cursor, table))
+            reached = progress.read_all(cursor, table.pipeline_id, place.number) if place else {}
+            return FeedPlace.at((one.seq for one in reached.values()), _last_amendment(cursor, table))
 
         return self._database.read(f"reading the end of {table.pipeline_id}", self._timeout_secs, work)
 
@@ -91,7 +98,12 @@ class _Reading:
         self._schema = answers.rows_schema(types)
         fields = ", ".join(f"r.{names.quoted(field)}" for field in types)
         source = names.DIALECT.render(source_of(table, place))
-        self._names = {"source": source, "fields": fields, **names.tables(table.pipeline_id, self._number)}
+        self._names = {
+            "source": source,
+            "fields": fields,
+            "passed": _PASSED,
+            **names.tables(table.pipeline_id, self._number),
+        }
         self.nothing = self._schema.empty_table()
 
     def run(self, after: FeedPlace, limit: int) -> tuple[pa.Table, FeedPlace]:
@@ -99,28 +111,39 @@ class _Reading:
         last = _last_amendment(self._cursor, self._table)
         amended, up_to = self._amended(after, last, limit)
         if up_to < last:
-            return amended, FeedPlace(after.seq, up_to)
-        place = FeedPlace(after.seq, max(up_to, after.amendment))
+            return amended, replace(after, amendment=up_to)
+        place = replace(after, amendment=max(up_to, after.amendment))
         if amended.num_rows >= limit:
             return amended, place
-        committed, seq = self._committed(after.seq, limit - amended.num_rows)
-        return pa.concat_tables([amended, committed]), FeedPlace(seq, place.amendment)
+        return self._later(amended, place, limit)
+
+    def _later(self, amended: pa.Table, place: FeedPlace, limit: int) -> tuple[pa.Table, FeedPlace]:
+        """Return ``amended`` and rows of later events, a share for each partition that has any."""
+        reached = progress.read_all(self._cursor, self._table.pipeline_id, self._number)
+        ahead = [one.seq for of, one in reached.items() if one.seq > place.up_to(of)]
+        parts, left = [amended], limit - amended.num_rows
+        for waiting, end in zip(range(len(ahead), 0, -1), ahead, strict=True):
+            share = max(1, left // waiting)
+            committed, seq = self._committed(place.up_to(partition_of(end)), end, share)
+            place, left = place.moved(seq), left - committed.num_rows
+            parts.append(committed)
+        return pa.concat_tables(parts), place
 
     def _amended(self, after: FeedPlace, last: int, limit: int) -> tuple[pa.Table, int]:
         """Return rows that came about behind the reader's back, and up to which amendment that is."""
         if last <= after.amendment:
             return self.nothing, last
-        own = {"id": self._table.pipeline_id, "amendment": after.amendment, "seq": after.seq}
-        full = self._cursor.execute(_AMENDED_UP_TO, {**own, "limit": limit}).fetchall()
+        own: dict[str, Any] = {
+            "id": self._table.pipeline_id, "amendment": after.amendment, "seqs": list(after.seqs),
+        }  # fmt: skip
+        full = self._cursor.execute(_AMENDED_UP_TO.format(passed=_PASSED), {**own, "limit": limit}).fetchall()
         own["up_to"] = up_to = full[0][0] if full else last
-        least, greatest = self._cursor.execute(_BOUNDS, own).fetchall()[0]
+        least, greatest = self._cursor.execute(_BOUNDS.format(passed=_PASSED), own).fetchall()[0]
         return self._rows(_AMENDED, {**own, "least": least, "greatest": greatest}, limit), up_to
 
-    def _committed(self, seq: int, limit: int) -> tuple[pa.Table, int]:
-        """Return rows of events after ``seq``, and up to which event that is."""
-        reached = progress.read(self._cursor, self._table.pipeline_id, self._number)
-        end = max(seq, reached.seq if reached else 0)
-        up_to = self._up_to(seq, end, limit) if end > seq else end
+    def _committed(self, seq: int, end: int, limit: int) -> tuple[pa.Table, int]:
+        """Return rows of events after ``seq``, of the same partition, and up to which event that is."""
+        up_to = self._up_to(seq, end, limit)
         return self._rows(_COMMITTED, {"seq": seq, "up_to": up_to}, limit), up_to
 
     def _up_to(self, seq: int, end: int, limit: int) -> int:

@@ -9,6 +9,7 @@ from appliance.components.generations import Generation, Generations, Span
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import Partition, base_of
 from appliance.errors import Conflict
 from appliance.storage.silver_postgres import gold, names, places, spans, splice, tables
 from appliance.storage.silver_postgres.carry import carry_over
@@ -22,10 +23,11 @@ from appliance.storage.sql.checksum import select_checksum
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
 _NEXT: Final = "SELECT nextval('_numbers')"
 _ALL: Final = """
-SELECT number, number = live, first_seq, created_at, seq, stored, filtered, duplicate, dead
+SELECT number, number = live, first_seq, created_at, coalesce(seq, %(base)s), coalesce(stored, 0),
+    coalesce(filtered, 0), coalesce(duplicate, 0), coalesce(dead, 0)
 FROM _generations JOIN _pipelines USING (pipeline_id)
-    JOIN _progress ON _progress.pipeline_id = _generations.pipeline_id AND generation = number
-    AND partition = first_seq - 1 >> 44
+    LEFT JOIN _progress ON _progress.pipeline_id = _generations.pipeline_id AND generation = number
+    AND partition = %(partition)s
 WHERE _generations.pipeline_id = %(id)s ORDER BY number
 """
 _SWAP: Final = "UPDATE _pipelines SET live = %(number)s WHERE pipeline_id = %(id)s"
@@ -34,8 +36,8 @@ _SWAP: Final = "UPDATE _pipelines SET live = %(number)s WHERE pipeline_id = %(id
 class PostgresGenerations:
     """The ``generations`` of a PostgresSilver."""
 
-    def __init__(self, database: Database, chunks: Chunks = NO_CHUNKS) -> None:
-        self._database, self._chunks = database, chunks
+    def __init__(self, database: Database, partition: Partition, chunks: Chunks = NO_CHUNKS) -> None:
+        self._database, self._partition, self._chunks = database, partition, chunks
 
     def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True) -> Table:
         """See ``Generations.begin``. What is carried over is as the live generation had it when this began.
@@ -68,8 +70,10 @@ class PostgresGenerations:
         return self._database.write_from_snapshot(doing, work, table.pipeline_id)  # what is carried over may be a lot
 
     def all(self, pipeline_id: PipelineId) -> list[Generation]:
+        own = {"id": pipeline_id, "partition": self._partition, "base": base_of(self._partition)}
+
         def work(cursor: Cursor) -> list[Generation]:
-            found = cursor.execute(_ALL, {"id": pipeline_id}).fetchall()
+            found = cursor.execute(_ALL, own).fetchall()
             return [
                 Generation(number, live, first_seq, Progress(seq, Outcome(*counts)), created_at)
                 for number, live, first_seq, created_at, seq, *counts in found

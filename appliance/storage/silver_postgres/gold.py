@@ -130,15 +130,15 @@ def recompute(cursor: Cursor, table: Table, number: int, touched: str) -> None:
             count(rows, gold, golds[:place], found)
 
 
-def trim(cursor: Cursor, table: Table, number: int, before: datetime, up_to: int | None = None) -> None:
+def trim(cursor: Cursor, table: Table, number: int, before: datetime, events: tuple[int, int]) -> None:
     """Keep what was counted of rows with ``_time`` < ``before``, which retention is about to remove.
 
-    ``up_to``: only rows of events up to this one are removed.
+    ``events``: only rows from the first to the last of these are removed.
     """
     rows = Rows(cursor, table, number)
     for gold in _there(cursor, table, number)[0]:
         sheets.lock(cursor, gold_prefix(table.pipeline_id, number))
-        keep(rows, gold, before, up_to)
+        keep(rows, gold, before, events)
 
 
 def restore(cursor: Cursor, table: Table, number: int, first_seq: int, last_seq: int) -> None:

@@ -14,13 +14,13 @@ from appliance.storage.sql.statement import column, integer
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def keep(rows: Rows, gold: Gold, before: datetime, up_to: int | None) -> None:
-    """Keep the counts of rows that are about to go: those before ``before``, of events up to ``up_to``.
+def keep(rows: Rows, gold: Gold, before: datetime, events: tuple[int, int]) -> None:
+    """Keep the counts of rows that are about to go: those before ``before``, of these events.
 
     Buckets that lose all their rows only change their part. Those that keep some are counted again, in two parts.
     """
     before_us = (before - _EPOCH) // timedelta(microseconds=1)
-    gone = _gone(before_us, up_to)
+    gone = _gone(before_us, events)
     divided = touched_by(rows.cursor, _staying(rows, gold, before_us, gone), gold.bucket_us)
     losing = [AGAIN, _before(before_us // gold.bucket_us * gold.bucket_us)]
     if divided is not None:
@@ -59,6 +59,6 @@ def _before(us: int) -> exp.Expr:
     return exp.LT(this=column("_time"), expression=sheets.DIALECT.instant(us))
 
 
-def _gone(before_us: int, up_to: int | None) -> exp.Expr:
+def _gone(before_us: int, events: tuple[int, int]) -> exp.Expr:
     early = _before(before_us)
-    return early if up_to is None else exp.and_(early, exp.LTE(this=column("_seq"), expression=integer(up_to)))
+    return exp.and_(early, exp.Between(this=column("_seq"), low=integer(events[0]), high=integer(events[1])))

@@ -5,7 +5,8 @@ from typing import Any, Final
 import pyarrow as pa
 
 from appliance.components.transfer import SHARE_SCHEMAS, Share, Stock, rows_schema
-from appliance.storage.silver_postgres import by_column, names, partition
+from appliance.domain.partition import ALONE
+from appliance.storage.silver_postgres import by_column, names
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import copy
 from appliance.storage.silver_postgres.summaries import by_range
@@ -78,7 +79,7 @@ def write(cursor: Cursor, stock: Stock, share: Share, part: pa.Table) -> None:
         case Share.DEAD:
             copy(cursor, f"{named['dead']} ({names.columns(DEAD_COLUMNS)})", part.select(DEAD_COLUMNS))
         case Share.SPANS:
-            cursor.execute(_SPANS, {**own, "partition": partition.FIRST, **part.to_pydict()})
+            cursor.execute(_SPANS, {**own, "partition": ALONE, **part.to_pydict()})
         case Share.AMENDMENTS:
             copy(cursor, "_amendments (pipeline_id, number, seq, item)", _with(part, pipeline_id=own["id"]))
         case _:

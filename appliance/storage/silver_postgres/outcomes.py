@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.storage.silver_postgres import names, partition, progress
+from appliance.domain.partition import partition_of
+from appliance.storage.silver_postgres import names, progress
 from appliance.storage.silver_postgres.connections import Cursor
 
 # An event beyond the last span of its partition is in none.
@@ -71,7 +72,7 @@ def move(cursor: Cursor, pipeline_id: PipelineId, number: int, moved: Iterable[t
     for first, change in sorted(changes.items()):
         counts = {one: change[one] for one in _COUNTS}
         cursor.execute(_SPANS.format(counts=_RAISED), {"id": pipeline_id, "number": number, "first": first, **counts})
-        of = partition.of(first)
+        of = partition_of(first)
         told = Outcome(change["stored"], change["filtered"], change["duplicate"], change["dead"])
         sums[of] = sums.get(of, Outcome()) + told
     progress.add(cursor, pipeline_id, number, sums)

@@ -76,16 +76,19 @@ def set_length(cursor: Cursor, pipeline_id: PipelineId, number: int, length: Len
     cursor.execute(_LENGTH, {"id": pipeline_id, "number": number, "period": length.value})
 
 
-def drop_before(cursor: Cursor, pipeline_id: PipelineId, number: int, before: datetime, up_to: int) -> None:
-    """Drop the partitions of which every row is older than ``before`` and of an event up to ``up_to``.
+def drop_before(
+    cursor: Cursor, pipeline_id: PipelineId, number: int, before: datetime, events: tuple[int, int]
+) -> None:
+    """Drop the partitions of which every row is older than ``before`` and of one of ``events``.
 
     One that is being read all the while stays, with its rows.
     """
     own = {"id": pipeline_id, "number": number, "before": before}
     for (name,) in cursor.execute(_ENDED, own).fetchall():
         partition = names.quoted(name)
-        later = f"SELECT EXISTS (SELECT FROM {partition} WHERE _seq > %(up_to)s)"  # noqa: S608 - quoted
-        if not cursor.execute(later, {"up_to": up_to}).fetchall()[0][0] and _tried(cursor, f"DROP TABLE {partition}"):
+        others = f"SELECT EXISTS (SELECT FROM {partition} WHERE _seq NOT BETWEEN %(first)s AND %(last)s)"  # noqa: S608
+        stay = cursor.execute(others, {"first": events[0], "last": events[1]}).fetchall()[0][0]
+        if not stay and _tried(cursor, f"DROP TABLE {partition}"):
             cursor.execute(_GONE, {**own, "name": name})
 
 

@@ -92,9 +92,10 @@ class Reads:
 
 def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQuery) -> Iterable[RecordQuery]:
     """Return the queries that together answer ``query``: itself alone where there are few rows."""
-    reached = progress.read(cursor, table.pipeline_id, place.number) if place else None
-    if place is None or reached is None or reached.outcome.stored <= paging.FEW:
+    all_reached = progress.read_all(cursor, table.pipeline_id, place.number) if place else {}
+    if place is None or sum(one.outcome.stored for one in all_reached.values()) <= paging.FEW:
         return [query]
+    reached = max(all_reached.values(), key=lambda one: one.outcome.stored)  # one tells how densely rows lie
     by_range(cursor)
     newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
     recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()

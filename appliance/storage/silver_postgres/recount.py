@@ -4,7 +4,8 @@ from typing import Final
 
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.storage.silver_postgres import names, partition, progress
+from appliance.domain.partition import Partition, base_of, bounds_of
+from appliance.storage.silver_postgres import names, progress
 from appliance.storage.silver_postgres.connections import Cursor
 
 _COUNTS: Final = """
@@ -17,7 +18,7 @@ FROM (SELECT coalesce(sum(gone), 0)::bigint AS gone, coalesce(sum(dead_gone), 0)
 """
 
 
-def recount(cursor: Cursor, pipeline_id: PipelineId, number: int, of: int = partition.FIRST) -> Outcome:
+def recount(cursor: Cursor, pipeline_id: PipelineId, number: int, of: Partition) -> Outcome:
     """Return the outcome of a partition as the rows and dead letters tell it, of one snapshot.
 
     ``filtered`` leaves no row to count and is taken as recorded, and so is what retention has removed; ``duplicate`` is
@@ -26,7 +27,7 @@ def recount(cursor: Cursor, pipeline_id: PipelineId, number: int, of: int = part
     recorded = progress.read(cursor, pipeline_id, number, of)
     if recorded is None:
         return Outcome()
-    bounds = {"first": partition.before(of), "last": partition.last(of), "partition": of}
+    bounds = {"first": base_of(of), "last": bounds_of(of)[1], "partition": of}
     own = {"id": pipeline_id, "number": number, **bounds}
     counts = cursor.execute(_COUNTS.format(**names.tables(pipeline_id, number)), own).fetchall()
     stored, dead, total = counts[0]

@@ -13,7 +13,8 @@ from appliance.components.generations import Span
 from appliance.components.silver import Batch, Progress
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.storage.silver_postgres import names, partition
+from appliance.domain.partition import partition_of
+from appliance.storage.silver_postgres import names
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.sql.shares import shared_out
 
@@ -88,7 +89,7 @@ WHERE pipeline_id = %(id)s AND generation = %(number)s AND partition = %(partiti
 """
 _READ: Final = """
 SELECT first_seq, last_seq, day, version, stored, filtered, duplicate, dead, gone FROM _spans
-WHERE pipeline_id = %(id)s AND generation = %(number)s AND partition = %(partition)s ORDER BY first_seq
+WHERE pipeline_id = %(id)s AND generation = %(number)s ORDER BY first_seq
 """
 
 
@@ -100,7 +101,7 @@ def advance(cursor: Cursor, batch: Batch, number: int, own: Outcome, earlier: Ou
     """
     whole = own + earlier
     values = {
-        "id": batch.table.pipeline_id, "number": number, "partition": partition.of(batch.first_seq),
+        "id": batch.table.pipeline_id, "number": number, "partition": partition_of(batch.first_seq),
         "before": batch.first_seq - 1, "last": batch.last_seq, "day": batch.day, "version": batch.version,
         "own_stored": own.stored, "own_duplicate": own.duplicate, **msgspec.structs.asdict(whole),
     }  # fmt: skip
@@ -140,14 +141,14 @@ def exchange(cursor: Cursor, pipeline_id: PipelineId, pair: tuple[int, int], str
         cursor.execute(_ASIDE, {"id": pipeline_id, "of": of, "to": to, "first": stretch[0], "last": stretch[1]})
 
 
-def sum_up(cursor: Cursor, pipeline_id: PipelineId, number: int, of: int = partition.FIRST) -> None:
+def sum_up(cursor: Cursor, pipeline_id: PipelineId, number: int, of: int) -> None:
     """Make the progress of a partition the sum of its spans, where they were changed otherwise than by a commit."""
     cursor.execute(_SUM_UP, {"id": pipeline_id, "number": number, "partition": of})
 
 
-def read(cursor: Cursor, pipeline_id: PipelineId, number: int, of: int = partition.FIRST) -> list[Span]:
-    """Return the spans of a generation's partition, oldest first."""
-    found = cursor.execute(_READ, {"id": pipeline_id, "number": number, "partition": of}).fetchall()
+def read(cursor: Cursor, pipeline_id: PipelineId, number: int) -> list[Span]:
+    """Return the spans of a generation, partition after partition, oldest first."""
+    found = cursor.execute(_READ, {"id": pipeline_id, "number": number}).fetchall()
     return [Span(first, last, _told(day), *counts) for first, last, day, *counts in found]
 
 

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from appliance.components.silver import Column, Progress, Table
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import Partition, base_of, partition_of
 from appliance.errors import Conflict
-from appliance.storage.silver_postgres import gold, journal, names, partition, places, progress, spans, tables
+from appliance.storage.silver_postgres import gold, journal, names, places, progress, spans, tables
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.sql.dead_letters import DEAD_COLUMNS
@@ -72,7 +73,7 @@ def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Stretch) -> Prog
         Conflict: one of them is not refined that far, or begins later; or the ends are in two partitions.
     """
     pipeline_id = table.pipeline_id
-    of = partition.of_both(stretch.first, stretch.last)
+    of = _of_both(stretch.first, stretch.last)
     _check(cursor, pipeline_id, pair, stretch)
     if table.rollups:
         live, other = (names.tables(pipeline_id, number)["rows"] for number in pair)
@@ -95,8 +96,8 @@ def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Stretch) -> Prog
 
 
 def _check(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
-    of = partition.of(stretch.first)
-    own = {"id": pipeline_id, "live": pair.live, "other": pair.other, "partition": of, "before": partition.before(of)}
+    of = partition_of(stretch.first)
+    own = {"id": pipeline_id, "live": pair.live, "other": pair.other, "partition": of, "before": base_of(of)}
     reached, begun = cursor.execute(_REACH, own).fetchall()[0]
     doing = f"Exchanging events {stretch.first} to {stretch.last} of {pipeline_id} with generation {pair.other}"
     if pair.live == pair.other:
@@ -135,3 +136,10 @@ def _targets(told: list[str], stored: Stored) -> str:
 def _table(pipeline_id: PipelineId, stored: Stored) -> Table:
     columns = tuple(Column(name, types[-1]) for name, types in stored.items() if name not in SYSTEM_FIELDS)
     return Table(pipeline_id, columns)
+
+
+def _of_both(first_seq: int, last_seq: int) -> Partition:
+    """Return the partition that a stretch of events is in. Raises Conflict: its ends are in two."""
+    if partition_of(first_seq) != partition_of(last_seq):
+        raise Conflict(f"Events {first_seq} to {last_seq} are of two partitions; take those of one.")
+    return partition_of(first_seq)

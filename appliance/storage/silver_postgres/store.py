@@ -1,7 +1,7 @@
 """The row store of one organisation in one schema of a PostgreSQL database."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import pyarrow as pa
 import structlog
@@ -12,8 +12,9 @@ from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import ALONE, Partition, base_of, partition_of
 from appliance.errors import FatalError, TransientError
-from appliance.storage.silver_postgres import gold, partition, places, progress, schema, tables
+from appliance.storage.silver_postgres import gold, places, progress, schema, tables
 from appliance.storage.silver_postgres.amend import amend
 from appliance.storage.silver_postgres.commit import check_outcome, commit
 from appliance.storage.silver_postgres.connections import Connections, Cursor
@@ -42,12 +43,21 @@ _TRIES: Final = 3  # of somebody who prepares a table, while somebody else prepa
 log = structlog.get_logger("silver")
 
 
+class Reading(NamedTuple):
+    """How rows are read. ``timeout_secs``: for a read that does not name its own. ``replicas`` may answer who looks."""
+
+    connections: Connections
+    timeout_secs: float = 15.0
+    replicas: Replicas | None = None
+
+
 class PostgresSilver:
     """SilverStore in the schema ``name``, which is made where it is not there; any number of nodes may have it open.
 
-    ``writing``, ``reading``: connections to the database, the same for both if only one is given; ``replicas`` may
-    answer those who look. None of them is closed with the store. ``timeout_secs``: for a read that names none.
-    ``timescale``: what of TimescaleDB is used where the database has it by the time the store is opened.
+    ``writing``: connections to the database. ``reading``: how rows are read; by the same connections where it is not
+    given. None are closed with the store. ``partition``: of the node whose store it is; what is about one partition and
+    names no event is about this one. ``timescale``: what of TimescaleDB is used where the database has it by the time
+    the store is opened.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
@@ -59,24 +69,25 @@ class PostgresSilver:
         writing: Connections,
         name: str,
         *,
-        reading: Connections | None = None,
-        replicas: Replicas | None = None,
-        timeout_secs: float = 15.0,
+        reading: Reading | None = None,
         clock: Clock = utc_now,
+        partition: Partition = ALONE,
         timescale: Wanted | None = None,
     ) -> None:
-        self._database = Database(name, writing, reading or writing, replicas)
+        reading = reading or Reading(writing)
+        timeout_secs = reading.timeout_secs
+        self._database = Database(name, writing, reading.connections, reading.replicas)
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
         self._chunks = Chunks(self._database.run("looking for TimescaleDB", find), timescale)
         self._golds, self._periods = gold.Ready(), Periods()
         self._summaries = Summaries(self._database)
-        self._clock = clock
+        self._clock, self._partition = clock, partition
         self._reads = Reads(self._database, timeout_secs)
         self.look = Reads(self._database, timeout_secs, looking=True)
-        self.generations = PostgresGenerations(self._database, self._chunks)
+        self.generations = PostgresGenerations(self._database, partition, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
-        self.upkeep = PostgresUpkeep(self._database, clock, self._chunks)
+        self.upkeep = PostgresUpkeep(self._database, clock, partition, self._chunks)
         self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
     def prepare(self, table: Table) -> None:
@@ -95,14 +106,18 @@ class PostgresSilver:
             self._database.write(doing, work, table.pipeline_id, Lock.ALONE)
 
     def progress(self, pipeline_id: PipelineId, generation: int | None = None) -> Progress:
-        return self._progress(pipeline_id, generation, partition.FIRST)
+        return self._progress(pipeline_id, generation, self._partition)
 
     def counts(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, Progress]:
-        def work(cursor: Cursor) -> dict[PipelineId, Progress]:
+        found, nothing = self.partitions(pipeline_ids), Progress(base_of(self._partition))
+        return {pipeline_id: of.get(self._partition, nothing) for pipeline_id, of in found.items()}
+
+    def partitions(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, dict[int, Progress]]:
+        def work(cursor: Cursor) -> dict[PipelineId, dict[int, Progress]]:
             return progress.read_live(cursor, list(pipeline_ids))
 
         found = self._database.read("reading progress", _COUNTING_SECS, work)
-        return {pipeline_id: found.get(pipeline_id, Progress()) for pipeline_id in pipeline_ids}
+        return {pipeline_id: found.get(pipeline_id, {}) for pipeline_id in pipeline_ids}
 
     def commit(self, batch: Batch) -> Progress:
         """See ``SilverStore.commit``. A table not prepared, or with fewer columns, is prepared first."""
@@ -118,7 +133,7 @@ class PostgresSilver:
         try:
             done = self._prepared(table, how, work, "storing rows of")
         except TransientError:
-            stood = self._progress(table.pipeline_id, table.generation, partition.of(batch.first_seq))
+            stood = self._progress(table.pipeline_id, table.generation, partition_of(batch.first_seq))
             if stood.seq != batch.last_seq:
                 raise
             self._database.doubt(table.pipeline_id)
@@ -139,7 +154,7 @@ class PostgresSilver:
     def recount(self, table: Table) -> Outcome:
         def work(cursor: Cursor) -> Outcome:
             place = places.find_of(cursor, table)
-            return recount(cursor, table.pipeline_id, place.number) if place else Outcome()
+            return recount(cursor, table.pipeline_id, place.number, self._partition) if place else Outcome()
 
         return self._database.read(f"counting the rows of {table.pipeline_id}", _COUNTING_SECS, work)
 
@@ -156,16 +171,22 @@ class PostgresSilver:
 
     def _amend(self, amendment: Amendment) -> Progress:
         def work(cursor: Cursor, place: Place) -> Progress:
-            return amend(cursor, amendment, place, self._clock())
+            amend(cursor, amendment, place, self._clock())
+            return self._reached(cursor, amendment.table.pipeline_id, place)
 
         return self._prepared(amendment.table, Lock.ALONE, work, "amending events of")
 
-    def _progress(self, pipeline_id: PipelineId, generation: int | None, of: int) -> Progress:
+    def _progress(self, pipeline_id: PipelineId, generation: int | None, of: Partition) -> Progress:
         def work(cursor: Cursor) -> Progress | None:
             place = places.find(cursor, pipeline_id, generation)
             return progress.read(cursor, pipeline_id, place.number, of) if place else None
 
-        return self._database.read("reading progress", _COUNTING_SECS, work) or Progress(partition.before(of))
+        return self._database.read("reading progress", _COUNTING_SECS, work) or Progress(base_of(of))
+
+    def _reached(self, cursor: Cursor, pipeline_id: PipelineId, place: Place) -> Progress:
+        """Return the progress of this node's partition, inside a transaction."""
+        stood = progress.read(cursor, pipeline_id, place.number, self._partition)
+        return stood or Progress(base_of(self._partition))
 
     def _prepared(self, table: Table, how: Lock, work: Callable[[Cursor, Place], T], doing: str) -> T:
         """Return ``work(cursor, place)``, committed, of a table that was prepared if need be."""

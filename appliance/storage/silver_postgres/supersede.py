@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from appliance.components.silver import Batch
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.storage.silver_postgres import names, partition, progress, spans
+from appliance.domain.partition import partition_of
+from appliance.storage.silver_postgres import names, progress, spans
 from appliance.storage.silver_postgres.binary import UUID_OID, BinaryArray
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.places import Place
@@ -48,7 +49,7 @@ def supersede(cursor: Cursor, batch: Batch, place: Place) -> Kept:
     """
     kept = _last_of_batch(batch)
     lost = _all_lost(batch, kept) if kept.num_rows < batch.rows.num_rows else 0
-    pipeline_id, of = batch.table.pipeline_id, partition.of(batch.first_seq)
+    pipeline_id, of = batch.table.pipeline_id, partition_of(batch.first_seq)
     removed, moved = _delete_superseded(cursor, pipeline_id, kept["_key"].drop_null(), place.number)
     earlier = moved.pop(of, Outcome())
     progress.add(cursor, pipeline_id, place.number, moved)
@@ -66,7 +67,7 @@ def lose(cursor: Cursor, pipeline_id: PipelineId, number: int, seqs: Sequence[in
     lost = _left_without(cursor, pipeline_id, number, seqs) if seqs else []
     if lost:
         spans.lose(cursor, pipeline_id, number, lost)
-    return {of: _duplicates(events) for of, events in Counter(map(partition.of, lost)).items()}
+    return {of: _duplicates(events) for of, events in Counter(map(partition_of, lost)).items()}
 
 
 def _duplicates(events: int) -> Outcome:

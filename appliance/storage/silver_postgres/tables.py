@@ -5,16 +5,8 @@ from typing import Final
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.storage.silver_postgres import (
-    gold,
-    journal,
-    names,
-    partition,
-    periods,
-    places,
-    progress,
-    timescale_views,
-)
+from appliance.domain.partition import partition_of
+from appliance.storage.silver_postgres import gold, journal, names, periods, places, progress, timescale_views
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.gold_sheets import existing
 from appliance.storage.silver_postgres.length import Length
@@ -105,7 +97,7 @@ def create(cursor: Cursor, table: Table, number: int, first_seq: int = 1, chunks
     cursor.execute(_BEGUN, {**own, "first_seq": first_seq, "columns": columns, "period": period})
     if chunks.used and not table.keyed:
         chunks.make(cursor, table.pipeline_id, number)
-    progress.begin(cursor, table.pipeline_id, number, first_seq - 1, partition.of(first_seq - 1))
+    progress.begin(cursor, table.pipeline_id, number, first_seq - 1, partition_of(first_seq - 1))
 
 
 def columns_of(table: Table) -> Stored:

@@ -8,6 +8,7 @@ from psycopg import errors
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres import names
 from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.journal import Stretch
 from appliance.storage.silver_postgres.timescale_changes import chunk_us, unbounded
 from appliance.storage.sql.postgresql import quoted
 from appliance.storage.sql.source import rows_table
@@ -20,9 +21,9 @@ SELECT range_start::text, range_end::text FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = %(name)s AND range_end <= %(before)s
 ORDER BY range_start
 """
-_LATER: Final = """
+_OTHERS: Final = """
 SELECT EXISTS (SELECT FROM {rows} WHERE _time >= %(starts)s::timestamptz AND _time < %(ends)s::timestamptz
-    AND _seq > %(up_to)s)
+    AND _seq NOT BETWEEN %(first)s AND %(last)s)
 """
 _DROP: Final = """
 SELECT {extension}.drop_chunks(%(rows)s::regclass, older_than => %(ends)s::timestamptz,
@@ -34,8 +35,8 @@ WHERE extname = 'timescaledb'
 """
 
 
-def drop_before(cursor: Cursor, pipeline_id: PipelineId, number: int, before: datetime, up_to: int) -> None:
-    """Drop the chunks of which every row is older than ``before`` and of an event up to ``up_to``.
+def drop_before(cursor: Cursor, pipeline_id: PipelineId, number: int, before: datetime, events: Stretch) -> None:
+    """Drop the chunks of which every row is older than ``before`` and of one of ``events``.
 
     What is dropped has been counted already, and what stays is deleted afterwards, however much of it there is.
     """
@@ -47,8 +48,10 @@ def drop_before(cursor: Cursor, pipeline_id: PipelineId, number: int, before: da
     name, drop = rows_table(pipeline_id, number), _DROP.format(extension=quoted(schema))
     own = {"name": name, "before": before}
     for starts, ends in cursor.execute(_ENDED, own).fetchall():
-        values: dict[str, object] = {"starts": starts, "ends": ends, "up_to": up_to, "rows": quoted(name)}
-        if not cursor.execute(_LATER.format(**named), values).fetchall()[0][0]:
+        values: dict[str, object] = {
+            "starts": starts, "ends": ends, "first": events[0], "last": events[1], "rows": quoted(name),
+        }  # fmt: skip
+        if not cursor.execute(_OTHERS.format(**named), values).fetchall()[0][0]:
             _tried(cursor, drop, values)
 
 

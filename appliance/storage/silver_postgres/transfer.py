@@ -12,12 +12,12 @@ from appliance.components.silver import Progress, Table
 from appliance.components.transfer import Share, Stock, Transfer
 from appliance.domain.clock import Clock
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import ALONE
 from appliance.errors import Conflict
 from appliance.storage.silver_postgres import (
     gold,
     gold_moved,
     moved,
-    partition,
     periods,
     places,
     tables,
@@ -63,7 +63,7 @@ class PostgresTransfer:
 
     def stocks(self) -> list[Stock]:
         def work(cursor: Cursor) -> list[Stock]:
-            own = {"partition": partition.FIRST}
+            own = {"partition": ALONE}
             if elsewhere := cursor.execute(_ELSEWHERE, own).fetchall():
                 raise Conflict(
                     f"Listing what there is: pipeline {elsewhere[0][0]} has events that several nodes received;"
@@ -136,7 +136,7 @@ class PostgresTransfer:
 
     def finish(self, table: Table, stock: Stock) -> None:
         outcome = msgspec.structs.asdict(stock.progress.outcome)
-        own: dict[str, Any] = {"id": stock.pipeline_id, "number": stock.generation, "partition": partition.FIRST}
+        own: dict[str, Any] = {"id": stock.pipeline_id, "number": stock.generation, "partition": ALONE}
 
         def work(cursor: Cursor) -> None:
             if table.keyed:  # after the rows, which then need not be put into its indexes one by one

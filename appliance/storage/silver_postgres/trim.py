@@ -7,25 +7,25 @@ from typing import Any, Final
 from appliance.components.silver import Table
 from appliance.storage.silver_postgres import gold, names, periods, timescale_trim
 from appliance.storage.silver_postgres.connections import Cursor
-from appliance.storage.silver_postgres.journal import micros
+from appliance.storage.silver_postgres.journal import Stretch, micros
 
-_ANY_EVENT: Final = (1 << 63) - 1
 _OLD_ROWS: Final = """
 SELECT count(*), coalesce(max(_item) > 0, false), coalesce(max(_seq), 0) FROM {rows}
-WHERE _time < %(before)s AND _seq <= %(up_to)s
+WHERE _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s
 """
-_DELETE_ROWS: Final = "DELETE FROM {rows} WHERE _time < %(before)s AND _seq <= %(up_to)s"
+_DELETE_ROWS: Final = "DELETE FROM {rows} WHERE _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s"
 # An event that keeps a row is not gone. Rows lie in the order of events and nearly of time: those that stay, of the
 # events up to the last one concerned, are few.
 _ROWS_GONE: Final = """
-SELECT {distinct} _seq AS seq FROM {rows} AS r WHERE _time < %(before)s AND _seq <= %(up_to)s
-AND NOT EXISTS (SELECT FROM {rows} AS k WHERE k._seq = r._seq AND k._time >= %(before)s AND k._seq <= %(last)s)
+SELECT {distinct} _seq AS seq FROM {rows} AS r WHERE _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s
+AND NOT EXISTS (SELECT FROM {rows} AS k
+    WHERE k._seq = r._seq AND k._time >= %(before)s AND k._seq BETWEEN %(first)s AND %(last)s)
 AND NOT EXISTS (SELECT FROM {dead} AS d WHERE d.seq = r._seq)
 """
 # Letters of an event that keeps a row stay with it, or the row would look like one of a stored event.
 _LETTERS_GONE: Final = """
 CREATE TEMP TABLE letters_gone ON COMMIT DROP AS
-SELECT DISTINCT seq FROM {dead} AS d WHERE received_at < %(before)s AND seq <= %(up_to)s
+SELECT DISTINCT seq FROM {dead} AS d WHERE received_at < %(before)s AND seq BETWEEN %(first)s AND %(up_to)s
 AND NOT EXISTS (SELECT FROM {rows} AS r WHERE r._seq = d.seq)
 """
 _DELETE_LETTERS: Final = "DELETE FROM {dead} WHERE seq IN (SELECT seq FROM letters_gone)"
@@ -43,8 +43,9 @@ WHERE pipeline_id = %(id)s AND generation = %(number)s AND first_seq = lost.firs
 _AMENDED: Final = """
 CREATE TEMP TABLE amended_before ON COMMIT DROP AS
 SELECT seq FROM _amended AS a WHERE pipeline_id = %(id)s AND generation = %(number)s
-AND (EXISTS (SELECT FROM {rows} WHERE _seq = a.seq AND _time < %(before)s AND _seq <= %(up_to)s)
-    OR EXISTS (SELECT FROM {dead} AS d WHERE d.seq = a.seq AND received_at < %(before)s AND d.seq <= %(up_to)s))
+AND (EXISTS (SELECT FROM {rows} WHERE _seq = a.seq AND _time < %(before)s AND _seq BETWEEN %(first)s AND %(up_to)s)
+    OR EXISTS (SELECT FROM {dead} AS d
+        WHERE d.seq = a.seq AND received_at < %(before)s AND d.seq BETWEEN %(first)s AND %(up_to)s))
 """
 # What an event was is forgotten with what is left of it, or when nobody can mean to amend it once more.
 _FORGET: Final = """
@@ -58,19 +59,22 @@ AND NOT EXISTS (SELECT FROM {rows} WHERE _seq = a.seq AND _item = a.item)
 """
 
 
-def trim(cursor: Cursor, table: Table, number: int, before: datetime, up_to: int | None = None) -> int:
-    """See ``Upkeep.trim``; inside the transaction under way. Return how many rows were removed."""
+def trim(cursor: Cursor, table: Table, number: int, before: datetime, events: Stretch) -> int:
+    """See ``Upkeep.trim``; inside the transaction under way. Return how many rows were removed.
+
+    ``events``: the first and the last whose rows may go; of one partition.
+    """
     named = names.tables(table.pipeline_id, number)
     own: dict[str, Any] = {"id": table.pipeline_id, "number": number, "before": before}
-    own["up_to"] = _ANY_EVENT if up_to is None else up_to
+    own["first"], own["up_to"] = events
     cursor.execute(_AMENDED.format(**named), own)
     rows, exploded, last = cursor.execute(_OLD_ROWS.format(**named), own).fetchall()[0]
     if rows:
-        gold.trim(cursor, table, number, before, up_to)
+        gold.trim(cursor, table, number, before, events)
         going = _ROWS_GONE.format(**named, distinct="DISTINCT" if exploded else "")
         _count(cursor, "gone", going, {**own, "last": last})
-        periods.drop_before(cursor, table.pipeline_id, number, before, own["up_to"])
-        timescale_trim.drop_before(cursor, table.pipeline_id, number, before, own["up_to"])
+        periods.drop_before(cursor, table.pipeline_id, number, before, events)
+        timescale_trim.drop_before(cursor, table.pipeline_id, number, before, events)
         cursor.execute(_DELETE_ROWS.format(**named), own)
     cursor.execute(_LETTERS_GONE.format(**named), own)
     _count(cursor, "dead_gone", "SELECT seq FROM letters_gone", own)

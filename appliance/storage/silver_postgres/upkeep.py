@@ -11,6 +11,7 @@ import structlog
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
+from appliance.domain.partition import Partition, base_of, bounds_of
 from appliance.storage.silver_postgres import periods, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -33,18 +34,20 @@ log = structlog.get_logger("silver")
 class PostgresUpkeep:
     """The ``upkeep`` of a PostgresSilver."""
 
-    def __init__(self, database: Database, clock: Clock, chunks: Chunks = NO_CHUNKS) -> None:
-        self._database, self._clock, self._chunks = database, clock, chunks
+    def __init__(self, database: Database, clock: Clock, partition: Partition, chunks: Chunks = NO_CHUNKS) -> None:
+        self._database, self._clock, self._partition, self._chunks = database, clock, partition, chunks
         self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
+        first, last = bounds_of(self._partition)
+
         def work(cursor: Cursor) -> int:
             place = places.enter(cursor, table, Lock.ALONE)
             if place is None:
                 return 0
             if place.period is not None:
                 periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
-            return trim(cursor, table, place.number, before, up_to)
+            return trim(cursor, table, place.number, before, (first, last if up_to is None else up_to))
 
         return self._database.write(f"trimming the rows of {table.pipeline_id}", work, table.pipeline_id)
 
@@ -52,7 +55,8 @@ class PostgresUpkeep:
         def work(cursor: Cursor) -> Progress:
             erase(cursor, table, seqs, self._clock())
             live = places.find(cursor, table.pipeline_id)
-            return (progress.read(cursor, table.pipeline_id, live.number) if live else None) or Progress()
+            stood = progress.read(cursor, table.pipeline_id, live.number, self._partition) if live else None
+            return stood or Progress(base_of(self._partition))
 
         return self._database.write(f"erasing events of {table.pipeline_id}", work, table.pipeline_id, Lock.ALONE)
 

@@ -132,6 +132,14 @@ def test_events_are_looked_at_once(stream: Stream) -> None:
     assert (stream.found(), stream.drift.events) == ([], 1000)
 
 
+def test_what_was_looked_at_in_another_partition_hides_nothing_here(stream: Stream) -> None:
+    there = 52_776_558_133_248  # 3 · 2^44
+    stream.drift.observe({**NORMAL, "new": 1}, Sighting(there + 1, 1))
+    assert (len(stream.found()), stream.drift.last_seq) == (1, there + 1)
+    stream.send({**NORMAL, "newer": 1})
+    assert [path for _, path, *_ in stream.found()] == ["$.new", "$.newer"]
+
+
 def test_what_is_known_survives_being_kept(stream: Stream) -> None:
     stream.send({**NORMAL, "fw": {"v": 1}}, {"device": "a"}, times=10)
     kept = msgspec.json.encode(stream.drift)

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -151,3 +151,42 @@ async def test_a_page_on_its_way_is_waited_for_when_polling_is_cancelled() -> No
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
     assert bronze.checkpoint(NEWS) == {"page": 1}
+
+
+class Together(Pages):
+    """Goes on from the greatest number that any node has read."""
+
+    def resumed(self, own: dict[str, Any] | None, elsewhere: Sequence[dict[str, Any] | None]) -> dict[str, Any] | None:
+        return max((one for one in (own, *elsewhere) if one), key=lambda one: int(one["n"]), default=None)
+
+
+async def test_who_begins_to_poll_goes_on_where_another_node_left_off() -> None:
+    source = Together([Page([b"{}"], {"n": 6})], [], [])
+    one, _, _ = poller(source)
+    asked = []
+
+    async def elsewhere(pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
+        asked.append(pipeline_id)
+        if len(asked) == 1:
+            raise TransientError("node bert does not answer")
+        return [None, {"n": 5}]
+
+    one.elsewhere = elsewhere
+    assert await one._poll_once() > 0
+    assert (one.error, source.asked_from) == ("node bert does not answer", [])  # rather than twice
+    await one._poll_once()
+    await one._poll_once()
+    assert source.asked_from == [{"n": 5}, {"n": 6}]
+    assert asked == [NEWS, NEWS]  # once it is known it is not asked for again
+
+
+async def test_a_source_that_can_make_nothing_of_others_checkpoints_waits_for_nobody() -> None:
+    source = Pages([])
+    one, _, _ = poller(source)
+
+    async def elsewhere(_: PipelineId) -> list[dict[str, Any] | None]:
+        raise TransientError("node bert does not answer")
+
+    one.elsewhere = elsewhere
+    await one._poll_once()
+    assert (one.error, source.asked_from) == (None, [None])

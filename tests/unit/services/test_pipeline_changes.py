@@ -26,6 +26,8 @@ WHO = Principal(organisation_id=OrganisationId("org_1"), role=Role.EDITOR, name=
 class Engine:
     """Remembers what runs; refuses versions it is told to refuse."""
 
+    looks = False
+
     def __init__(self) -> None:
         self.running: dict[PipelineId, Pipeline] = {}
         self.refuses: set[int] = set()

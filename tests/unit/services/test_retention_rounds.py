@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from appliance.components.feed import FeedPlace, Reading
 from appliance.components.jobs import Claimant, Ending, Job, NewJob, Standing
 from appliance.components.upkeep import Compacted, StoreSize
 from appliance.domain.disk import DiskState
@@ -13,7 +14,7 @@ from appliance.domain.ids import NodeId, OrganisationId
 from appliance.domain.job import JobProgress
 from appliance.engine.jobs import Station
 from appliance.errors import TransientError
-from appliance.services.retention import RetentionJob
+from appliance.services.retention import RetentionJob, read_up_to
 from appliance.services.upkeep import ROUND, Pressing
 from appliance.storage.control.plane import ControlPlane
 
@@ -149,3 +150,10 @@ async def test_a_disk_that_reaches_a_mark_has_a_round_made_at_once(engine: Engin
     [job] = queue.jobs
     assert (job.kind, job.needs) == (ROUND, ("node:node_1",))  # it is this node's disk
     assert job.unique_key == "retention.round:slow:2026-11-22T12:00:00+00:00:node:node_1"
+
+
+def test_a_reader_speaks_only_for_the_partition_that_its_place_is_in() -> None:
+    third = 52_776_558_133_248  # 3 · 2^44
+    here, both = Reading(FeedPlace(7)), Reading(FeedPlace(7, beyond=(third + 5,)))
+    assert [read_up_to(one, 9) for one in (here, both, None)] == [7, 7, 0]
+    assert [read_up_to(one, third + 9) for one in (here, both, None)] == [third, third + 5, third]

@@ -52,7 +52,7 @@ def test_the_file_is_for_the_owner_and_survives_a_crash(plane: ControlPlane, tmp
 def test_a_newer_database_is_refused_with_the_way_out(plane: ControlPlane, tmp_path: Path) -> None:
     plane.write_now(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     plane.close()
-    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0003'.*start the newer version again"):
+    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0004'.*start the newer version again"):
         ControlPlane.open(tmp_path / "control.sqlite3")
 
 

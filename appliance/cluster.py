@@ -1,0 +1,91 @@
+"""This node's events among those of others: its partition, its log as they see it, and theirs as it sees them."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from appliance import __version__
+from appliance.api.internal import Internal, Me
+from appliance.components.bronze import BronzeLog
+from appliance.components.handshake import Seal, internal_key
+from appliance.domain.ids import NodeId
+from appliance.domain.partition import ALONE, Partition
+from appliance.engine.workers import Workers
+from appliance.errors import FatalError
+from appliance.storage.bronze import FileBronzeLog
+from appliance.storage.bronze_cluster import ClusterBronze, NoLog, Own, PartitionLog, RemoteLog
+from appliance.storage.bronze_cluster.caller import Caller
+from appliance.storage.control import identity, partitions
+from appliance.storage.control.partitions import Directory
+from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.vault import KEY_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """``own``: the events of this node by outward numbers; ``all``: those of every node, which is what is asked.
+
+    ``room``, ``directory``: None where this node is the only one. ``partition``: None where it keeps no events.
+    """
+
+    partition: Partition | None
+    own: BronzeLog
+    all: BronzeLog
+    room: Internal | None = None
+    directory: Directory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The node whose events they are; ``log`` is a NoLog where it keeps none."""
+
+    node_id: NodeId
+    partition: Partition
+    data_dir: Path
+    log: FileBronzeLog | NoLog  # closed by whoever opened it
+
+
+def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitStack) -> Events:
+    """Return the events of this node among those of others, who share its database and ``secret.key``.
+
+    ``stack`` is given what is to be closed.
+    """
+    seal = Seal(internal_key((here.data_dir / KEY_FILE).read_bytes().strip()))
+    caller = Caller(seal)
+    stack.callback(caller.close)
+    keeps = not isinstance(here.log, NoLog)
+    own = here.log if here.partition == ALONE else PartitionLog(here.log, here.partition)
+    directory = Directory(plane)
+    mine = Own(here.partition if keeps else None, own)
+    everything = ClusterBronze(mine, directory, lambda holder: RemoteLog(holder, caller))
+    room = Internal(Me(here.node_id, __version__), own if keeps else None, seal, partial(workers.run, "internal"))
+    return Events(mine.partition, own, everything, room, directory)
+
+
+def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shared: bool) -> Partition:
+    """Return the partition of the node in ``data_dir``, given to it the first time; blocking.
+
+    ``shared``: the control plane is in a database that other nodes may share; else this node is the only one.
+
+    Raises:
+        FatalError: data directory and control plane disagree, or there are no more partitions.
+    """
+    known = identity.remembered(data_dir)
+    given = plane.read_now(lambda tx: partitions.given(tx, node_id))
+    if given is None:
+        given = plane.write_now(lambda tx: partitions.give(tx, node_id, known))
+    if known not in (None, given):
+        raise FatalError(
+            f"{data_dir} holds partition {known} of events, and the database has given partition {given} to its node",
+            hint=f"the database, or the file '{identity.PARTITION_FILE}', is not the one of this directory; "
+            f"put the right one back; if the database is right, write {given} into the file",
+        )
+    if given != ALONE and not shared:
+        raise FatalError(
+            f"{data_dir} holds partition {given} of the events of several nodes, and there is no database with them",
+            hint="set database.url again: a data directory of one node among several cannot go on alone",
+        )
+    if known is None and shared:
+        identity.remember(data_dir, given)
+    return given

@@ -1,0 +1,138 @@
+"""A pipeline that two nodes received events of, looked at from one of them."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from appliance.domain.clock import utc_now
+from appliance.domain.event import Delivery, Envelope
+from appliance.domain.ids import PipelineId
+from appliance.engine.attempt import Attempt
+from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
+from tests.fakes.bronze import MemoryBronzeLog
+from tests.fakes.holders import FakeHolders
+from tests.fakes.internal_room import calling, room, served
+
+TWO = 35_184_372_088_832  # 2 · 2^44
+MAPPING = {
+    "time": {"path": "$.ts"},
+    "fields": [{"name": "device", "path": "$.device", "type": "string", "required": True}],
+}
+
+
+def event(device: str) -> bytes:
+    return json.dumps({"device": device, "ts": "2026-03-01T12:00:00Z"}).encode()
+
+
+@dataclass
+class Pair:
+    pipeline: str
+    there: PartitionLog  # the other node's log
+
+
+@pytest.fixture
+def there() -> PartitionLog:
+    return PartitionLog(MemoryBronzeLog(), 2)
+
+
+@pytest.fixture
+def remote(there: PartitionLog) -> Iterator[RemoteLog]:
+    with served(room(there, node_id="nd_2"), 2) as other, calling() as caller:
+        yield RemoteLog(other, caller)
+
+
+@pytest.fixture
+async def pair(scene: Any, there: PartitionLog, remote: RemoteLog) -> AsyncIterator[Pair]:
+    """Two events here, the second refined last of all; three there, received an hour ago and not refined."""
+    pipeline = await scene.boilers(mapping=MAPPING)
+    await scene.receive(pipeline, event("here-1"), event("here-2"))
+    envelope = Envelope(received_at=utc_now() - timedelta(hours=1), source="webhook", headers={"x-request-id": "7"})
+    payloads = [event("there-1"), event("there-2"), event("here-1")]
+    await there.append(PipelineId(pipeline), Delivery(envelope, payloads))
+    engine, alone = scene.it.engine, scene.it.engine.bronze
+    holders = FakeHolders(remote._holder)
+    holders.received[PipelineId(pipeline)] = [0, 2]
+    engine.bronze = ClusterBronze(Own(0, alone), holders, lambda _: remote)
+    yield Pair(pipeline, there)
+    engine.bronze = alone
+
+
+async def test_a_preview_takes_events_of_both(api: Any, pair: Pair) -> None:
+    body = {"pipeline": pair.pipeline, "mapping": MAPPING}
+    found = (await api.post("/api/v1/mappings/preview", json=body)).raise_for_status().json()
+    assert [(row["_seq"], row["device"]) for row in found["rows"]] == [
+        (1, "here-1"), (2, "here-2"), (TWO + 1, "there-1"), (TWO + 2, "there-2"), (TWO + 3, "here-1"),
+    ]  # fmt: skip
+    body |= {"range": {"last": 3}}  # what was received last: both of here, and the last of there
+    found = (await api.post("/api/v1/mappings/preview", json=body)).raise_for_status().json()
+    assert [row["_seq"] for row in found["rows"]] == [1, 2, TWO + 3]
+    body |= {"range": {"to": "now-30m"}, "compare": True}
+    found = (await api.post("/api/v1/mappings/preview", json=body)).raise_for_status().json()
+    assert [row["_seq"] for row in found["rows"]] == [TWO + 1, TWO + 2, TWO + 3]
+    assert (found["comparison"]["matching"], found["comparison"]["unchanged"]) == (3, 3)
+
+
+async def test_an_event_of_the_other_node_is_shown_with_its_bytes(api: Any, pair: Pair) -> None:
+    answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/{TWO + 2}/lineage")
+    hop = answer.raise_for_status().json()
+    assert (hop["seq"], hop["event"]["payload"]["device"], hop["outcome"]) == (TWO + 2, "there-2", "pending")
+    assert hop["event"]["headers"] == {"x-request-id": "7"}
+    for seq, told in ((TWO + 4, "it has received 3"), (3, "it has received 2"), (TWO // 2 + 1, "at no node")):
+        answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/{seq}/lineage")
+        assert (answer.status_code, told in answer.json()["detail"]) == (404, True), answer.text
+
+
+async def test_the_ledger_counts_events_and_not_numbers(api: Any, pair: Pair) -> None:
+    ledger = (await api.get(f"/api/v1/pipelines/{pair.pipeline}/ledger")).raise_for_status().json()
+    assert ledger == {"received": 2, "stored": 2, "filtered": 0, "duplicate": 0, "dead": 0, "pending": 0}
+
+
+async def test_an_erasure_finds_and_erases_on_both(scene: Any, api: Any, pair: Pair) -> None:
+    payload = [{"path": "$.device", "value": "here-1"}]
+    asked = {"reason": "request 4711", "pipelines": [pair.pipeline], "payload": payload}
+    answer = await api.post("/api/v1/erasures", json=asked)
+    assert answer.status_code == 202, answer.text
+    for _ in range(2):  # the erasure, and the look afterwards
+        await scene.it.services.erasures.job.run(Attempt({"id": answer.json()["id"]}))
+    done = (await api.get(answer.headers["location"])).raise_for_status().json()
+    assert (done["state"], done["searched_events"]) == ("done", 5)
+    assert [(one["events"], one["segments"]) for one in done["pipelines"]] == [(2, 2)]
+    frames = pair.there.read(PipelineId(pair.pipeline), TWO, 100, 1 << 20)
+    assert [one.withdrawn for one in frames] == [(TWO + 3,)]
+    frames = scene.it.bronze.read(PipelineId(pair.pipeline), 0, 100, 1 << 20)
+    assert [seq for one in frames for seq in one.withdrawn] == [1]
+    records = (await api.get(f"/api/v1/pipelines/{pair.pipeline}/records")).json()["items"]
+    assert [one["device"] for one in records] == ["here-2"]
+
+
+async def test_a_replay_is_of_one_nodes_events(api: Any, pair: Pair) -> None:
+    async def planned(**wish: Any) -> Any:
+        return await api.post(f"/api/v1/pipelines/{pair.pipeline}/replays", json={"dry_run": True, **wish})
+
+    for wish in ({}, {"from": "now-1d"}, {"first_seq": TWO + 1}, {"to": "now-30m"}):
+        answer = await planned(**wish)
+        assert answer.status_code == 409, answer.text
+        assert f"{TWO + 1} to {TWO + 3}" in answer.json()["detail"]
+    plan = (await planned(**{"from": "now-30m"})).raise_for_status().json()
+    assert (plan["first_seq"], plan["last_seq"], plan["events"], plan["whole"]) == (1, 2, 2, False)
+    answer = await planned(first_seq=TWO + 9)
+    assert (answer.status_code, answer.json()["problems"][0]["pointer"]) == (422, "/first_seq")
+
+
+async def test_a_node_that_does_not_answer_is_named(scene: Any, api: Any, pair: Pair) -> None:
+    holders = FakeHolders(
+        scene.it.engine.bronze._holders.holder(2).__class__("nd_2", "node-2", "http://127.0.0.1:1", 2)
+    )
+    holders.received[PipelineId(pair.pipeline)] = [0, 2]
+    with calling() as caller:
+        scene.it.engine.bronze = ClusterBronze(
+            Own(0, scene.it.bronze), holders, lambda holder: RemoteLog(holder, caller)
+        )
+        answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/{TWO + 2}/lineage")
+        assert (answer.status_code, "node 'node-2'" in answer.json()["detail"]) == (503, True)
+        answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/2/lineage")
+        assert answer.status_code == 200

@@ -1,0 +1,70 @@
+"""The screens of a web node, whose pipelines an ingestor runs."""
+
+import shutil
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.running import RunningAppliance
+from tests.ui.browsing import NARROW, WIDE, Opens, shoot, sign_in
+
+MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string", "required": True}]}
+
+
+class Pair(NamedTuple):
+    ingestor: RunningAppliance
+    web: RunningAppliance
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Iterator[Pair]:
+    url, nodes = postgres.new_database(), []
+    for role in ("ingestor", "web"):
+        environment = {"DASH_DATABASE_URL": url, "DASH_SERVER_ROLE": role}
+        nodes.append(RunningAppliance(tmp_path_factory.mktemp(role), environment=environment))
+    it = Pair(*nodes)
+    it.ingestor.setup(sample=True)
+    it.web.data_dir.mkdir()
+    shutil.copy(it.ingestor.data_dir / "secret.key", it.web.data_dir)
+    it.web.token = it.ingestor.token
+    for node in it:
+        node.start()
+    yield it
+    for node in it:
+        node.stop()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("viewport", "theme"), [(WIDE, "light"), (NARROW, "dark")])
+def test_every_screen_opens(opened: Opens, pair: Pair, viewport: dict[str, int], theme: str) -> None:
+    with pair.web.client() as client:
+        pipeline_id = client.get("/api/v1/pipelines").json()["items"][0]["id"]
+        dashboard_id = client.get("/api/v1/dashboards").json()["items"][0]["id"]
+    page = opened(pair.web.url, "/sign-in?next=/nodes", viewport=viewport, theme=theme)
+    sign_in(page)
+    expect(page.get_by_text("ingestor", exact=True).first).to_be_visible()
+    expect(page.get_by_text("web", exact=True).first).to_be_visible()
+    below = ("", "/records", "/dead-letters", "/mapping", "/versions", "/ledger", "/settings")
+    paths = [f"/pipelines/{pipeline_id}{one}" for one in below]
+    paths += ["/pipelines", f"/dashboards/{dashboard_id}", "/jobs", "/storage", "/erasures", "/tokens", "/nodes"]
+    for path in paths:
+        page.goto(pair.web.url + path)
+        page.wait_for_selector("#main h1, #main h2")
+        if "/dashboards/" in path:
+            expect(page.get_by_text("MiB").or_(page.get_by_text("%")).first).to_be_visible()
+        shoot(page, f"web{path.replace(pipeline_id, 'p').replace(dashboard_id, 'd').replace('/', '-')}-{theme}")
+
+
+@pytest.mark.slow
+def test_rows_appear_while_somebody_looks(opened: Opens, pair: Pair) -> None:
+    pipeline_id, _ = pair.web.create_pipeline("live", MAPPING, source={"type": "webhook", "signature": "none"})
+    page = opened(pair.web.url, f"/sign-in?next=/pipelines/{pipeline_id}/records")
+    sign_in(page)
+    page.wait_for_url(f"{pair.web.url}/pipelines/{pipeline_id}/records")
+    page.wait_for_selector("#main h1, #main h2")
+    with pair.ingestor.client() as client:
+        while client.post(f"/in/{pipeline_id}", json={"device": "boiler-4711"}).status_code == 404:
+            page.wait_for_timeout(100)
+    expect(page.get_by_text("boiler-4711").first).to_be_visible()
