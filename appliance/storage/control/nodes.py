@@ -51,7 +51,7 @@ class Nodes:
         if row.life != card.life:
             raise FatalError(
                 f"node {card.id!r} is another process now: one that started later, at {row.address}",
-                hint="a data directory was copied: stop one of the two, and remove the file 'node.id' from its copy",
+                hint="a data directory was copied: stop the copy; a node begins with one that has secret.key alone",
             )
         row.seen_at, row.load = moment(tx, self._clock), msgspec.to_builtins(load)
         if row.state == NodeState.GONE.value:
