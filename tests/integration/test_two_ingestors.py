@@ -173,3 +173,28 @@ def test_a_node_that_is_killed_while_both_receive_loses_and_doubles_nothing(pair
     until(lambda: ledger(anna, pipeline_id) == ledger(bert, pipeline_id))
     settled(anna, reader_id, ledger(anna, pipeline_id)["stored"])
     expect_once(stored(anna, reader_id), stored(bert, pipeline_id))
+
+
+@pytest.mark.slow
+def test_whoever_reads_on_down_the_chain_reads_nothing_twice(pair: Pair) -> None:
+    pipeline_id, reader_id = begun(pair)
+    for node, numbers in zip(pair, (range(1, 21), range(21, 41)), strict=True):
+        Sender(node, pipeline_id, numbers).join()
+    settled(pair[0], reader_id, 41)
+    who = read_by(pair[0], reader_id).index(41)
+    former, heir = pair[who], pair[1 - who]
+    with former.client() as client:
+        here = next(one for one in client.get("/api/v1/nodes").json()["items"] if one["here"])
+        client.post(f"/api/v1/nodes/{here['id']}/drain").raise_for_status()
+    for node, numbers in zip(pair, (range(41, 51), range(51, 61)), strict=True):
+        Sender(node, pipeline_id, numbers).join()
+    until(lambda: read_by(heir, reader_id)[1 - who] > 0)
+    settled(heir, reader_id, 61)
+    expect_once(stored(heir, reader_id), range(61))
+
+
+def read_by(node: RunningAppliance, reader_id: str) -> list[int]:
+    """Return how many rows the first node has read, and how many the second."""
+    with node.client() as client:
+        rows = client.get(f"/api/v1/pipelines/{reader_id}/records", params={"limit": 1000}).json()["items"]
+    return [sum(row["_seq"] >> 44 == partition for row in rows) for partition in (0, 1)]
