@@ -52,6 +52,10 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     }
 fi
+if [[ " ${missing[*]} " =~ " nginx "|" haproxy " ]] && has systemctl; then
+    # The packages start a server each: the tests start their own.
+    as_root systemctl disable --now nginx haproxy >/dev/null 2>&1 || true
+fi
 if ! a_browser; then
     say "Installing for the tests: Chromium through Playwright"
     .venv/bin/python -m playwright install --with-deps chromium >&2

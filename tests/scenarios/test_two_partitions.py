@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from appliance.components.partitions import Share
+from appliance.components.silver import Progress
 from appliance.domain.clock import utc_now
 from appliance.domain.event import Delivery, Envelope
 from appliance.domain.ids import PipelineId
@@ -136,3 +138,18 @@ async def test_a_node_that_does_not_answer_is_named(scene: Any, api: Any, pair: 
         assert (answer.status_code, "node 'node-2'" in answer.json()["detail"]) == (503, True)
         answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/2/lineage")
         assert answer.status_code == 200
+
+
+async def test_the_ledger_is_that_of_both_also_while_one_does_not_answer(scene: Any, api: Any, pair: Pair) -> None:
+    engine, remote = scene.it.engine, scene.it.engine.bronze
+    engine.elsewhere = {PipelineId(pair.pipeline): {2: Share(TWO + 3, Progress(TWO))}}
+    ledger = (await api.get(f"/api/v1/pipelines/{pair.pipeline}/ledger")).raise_for_status().json()
+    assert ledger == {"received": 5, "stored": 2, "filtered": 0, "duplicate": 0, "dead": 0, "pending": 3}
+    view = (await api.get(f"/api/v1/pipelines/{pair.pipeline}")).raise_for_status().json()
+    assert (view["live"]["ledger"], view["live"]["lag_events"]) == (ledger, 3)
+    for _ in range(2):
+        asked = await api.get(f"/api/v1/pipelines/{pair.pipeline}/ledger/lines", params={"by": "version"})
+        lines = asked.raise_for_status().json()["items"]
+        assert [(one.get("version"), one["received"], one["pending"]) for one in lines] == [(None, 3, 3), (1, 2, 0)]
+        engine.bronze = ClusterBronze(Own(0, scene.it.bronze), FakeHolders(), remote._dial)  # then nobody has it
+    engine.elsewhere = {}
