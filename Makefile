@@ -32,7 +32,7 @@ run: $(RUNTIME) ## start Dash on the embedded default, http://127.0.0.1:8080
 	@$(BIN)/python -m appliance serve $(ARGS)
 
 test: $(DEVELOP) tools ## run the tests (ARGS="-k name" chooses)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not binary" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not binary" $(ARGS)
 
 test-slow: $(DEVELOP) tools ## run the long ones: 300 crash rounds, soak
 	$(BIN)/python -m pytest -m "slow" $(ARGS)
