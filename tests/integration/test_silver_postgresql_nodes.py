@@ -19,7 +19,7 @@ from appliance.domain.partition import Partition, base_of
 from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.errors import Conflict, FatalError, TransientError
 from appliance.storage.silver_postgres import progress, recount
-from appliance.storage.silver_postgres.connections import Connection, Connections
+from appliance.storage.silver_postgres.connections import Check, Connection, Connections, unseen
 from appliance.storage.silver_postgres.store import PostgresSilver
 from tests.silver_batches import FILTERED, KEYED, PLAIN, amendment, batch, dead, number, row, rows_in, table
 
@@ -211,8 +211,8 @@ class Forgetful(Connections):
         self.lost: str | None = None
 
     @contextmanager
-    def begun(self, doing: str, begin: str) -> Iterator[Connection]:
-        with super().begun(doing, begin) as connection:
+    def begun(self, doing: str, begin: str, check: Check = unseen) -> Iterator[Connection]:
+        with super().begun(doing, begin, check) as connection:
             yield connection if self.lost is None else self._losing(connection)
 
     def _losing(self, connection: Connection) -> Any:

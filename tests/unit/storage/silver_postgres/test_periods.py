@@ -1,11 +1,9 @@
-"""Which period a row is in, how long periods are, and which partition an event is of."""
+"""Which period a row is in, and how long periods are."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from appliance.errors import Conflict
-from appliance.storage.silver_postgres import partition
 from appliance.storage.silver_postgres.length import Length, length_for, period_of
 
 AT = datetime(2026, 11, 29, 23, 59, 59, 999_999, tzinfo=UTC)  # a Sunday
@@ -39,14 +37,3 @@ def test_december_ends_with_the_year() -> None:
 )
 def test_the_shorter_rows_are_kept_the_shorter_are_periods(days: int, length: Length) -> None:
     assert length_for(timedelta(days=days)) is length
-
-
-def test_the_high_bits_of_a_number_name_the_partition() -> None:
-    assert [partition.of(seq) for seq in (1, 2**44 - 1, 2**44, 2**44 + 1, 3 * 2**44 + 5)] == [0, 0, 1, 1, 3]
-    assert (partition.before(0), partition.last(0), partition.before(2)) == (0, 2**44 - 1, 2**45)
-
-
-def test_a_stretch_is_of_one_partition() -> None:
-    assert partition.of_both(2**44 + 1, 2**44 + 9) == 1
-    with pytest.raises(Conflict, match="of two partitions"):
-        partition.of_both(5, 2**44 + 1)
