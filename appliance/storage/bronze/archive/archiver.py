@@ -111,6 +111,7 @@ class Archiver:
             or now - self._looked_at >= _LOOK_EVERY
             or bool(self._shelf.missed)
             or bool(self.rotten)
+            or bool(self._pending())  # compressed while the last round was under way
         )
 
     def _pending(self) -> list[Entry]:

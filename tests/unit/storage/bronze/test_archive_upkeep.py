@@ -137,3 +137,21 @@ def test_corrections_are_archived(one: Archived) -> None:
     one.keeper.correct([Correction(3, b"3", "a test", "ada", NOON)])
     one.archive()
     assert one.object("corrections.jsonl").read_bytes() == (one.log.directory / "corrections.jsonl").read_bytes()
+
+
+def test_what_is_compressed_while_a_round_ends_comes_with_the_next(tmp_path: Path) -> None:
+    one = Archived(tmp_path)
+    one.fill(hours=1)
+    closed: list[int] = []
+
+    def close_another(doing: str, key: str) -> None:
+        if doing == "put" and key.endswith("1.jsonl.zst") and not closed:  # what this round takes is settled by now
+            closed.append(1)
+            one.fill(first=1, hours=1)
+
+    one.gate.before = close_another
+    assert one.archive() is None
+    assert "3.jsonl.zst" not in one.there()
+    assert one.archive() is None
+    assert one.there() == ["1.jsonl.zst", "3.jsonl.zst", "manifest.jsonl"]
+    one.close()
