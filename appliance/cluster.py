@@ -15,7 +15,6 @@ from appliance.engine.workers import Workers
 from appliance.errors import FatalError
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.bronze_cluster import ClusterBronze, NoLog, Own, PartitionLog, RemoteLog
-from appliance.storage.bronze_cluster.caller import Caller
 from appliance.storage.control import identity, partitions
 from appliance.storage.control.partitions import Directory
 from appliance.storage.control.plane import ControlPlane
@@ -51,6 +50,8 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
 
     ``stack`` is given what is to be closed.
     """
+    from appliance.storage.bronze_cluster.caller import Caller  # an HTTP client, which a lone node has no use for
+
     seal = Seal(internal_key((here.data_dir / KEY_FILE).read_bytes().strip()))
     caller = Caller(seal)
     stack.callback(caller.close)

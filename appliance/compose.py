@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 import uvloop
@@ -43,7 +44,6 @@ from appliance.errors import DashError, FatalError
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
-from appliance.moving import Order, Place
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas
@@ -60,6 +60,9 @@ from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, given_up, identity, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
+
+if TYPE_CHECKING:
+    from appliance.moving import Order, Place
 
 log = structlog.get_logger("appliance")
 
@@ -268,9 +271,11 @@ def verify(settings: Settings, proved: Callable[[int], None] | None = None) -> e
 
 
 def order(
-    settings: Settings, source: Place, target: Place, *, rebuild: bool = False, accept_loss: bool = False
-) -> Order:
+    settings: Settings, source: "Place", target: "Place", *, rebuild: bool = False, accept_loss: bool = False
+) -> "Order":
     """Return the order to move a stopped appliance; the caller owns the data directory."""
+    from appliance.moving import Order
+
     return Order(
         settings=settings,
         source=source,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 import msgspec
 
@@ -12,7 +12,11 @@ from appliance.components.partitions import Holder
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import Conflict
-from appliance.storage.bronze_cluster.caller import Caller, T
+
+if TYPE_CHECKING:
+    from appliance.storage.bronze_cluster.caller import Caller
+
+T = TypeVar("T")
 
 _CORRECTIONS_BYTES: Final = 16 << 20  # of one call; one correction may be larger
 _PATIENCE_SECS: Final = 600.0  # of erasing and expiring: segments are written again
@@ -25,7 +29,7 @@ class RemoteLog:
     Any method may raise TransientError, which names the node.
     """
 
-    def __init__(self, holder: Holder, caller: Caller) -> None:
+    def __init__(self, holder: Holder, caller: "Caller") -> None:
         self._holder, self._caller = holder, caller
         self._upkeep = RemoteUpkeep(holder, caller)
 
@@ -79,7 +83,7 @@ class RemoteLog:
 class RemoteUpkeep:
     """The upkeep of such a log. What was begun there goes on there, also where its answer does not arrive."""
 
-    def __init__(self, holder: Holder, caller: Caller) -> None:
+    def __init__(self, holder: Holder, caller: "Caller") -> None:
         self._holder, self._caller = holder, caller
 
     def first_seq(self, pipeline_id: PipelineId) -> int:

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
@@ -65,6 +64,8 @@ def publish(
         tx.execute(delete(ReceivedRow).where(own, ReceivedRow.pipeline_id.in_(gone)))
     if not changed:
         return
+    from sqlalchemy.dialects import postgresql, sqlite  # a lone node, which publishes nothing, does without either
+
     at = moment(tx, clock)
     insert = sqlite.insert if tx.get_bind().dialect.name == "sqlite" else postgresql.insert
     new = insert(ReceivedRow).values([{**msgspec.structs.asdict(one), "at": at} for one in changed])
