@@ -4,21 +4,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from appliance import __version__
-from appliance.api.internal import Internal, Me
 from appliance.components.bronze import BronzeLog
-from appliance.components.handshake import Seal, internal_key
 from appliance.domain.ids import NodeId
 from appliance.domain.partition import ALONE, Partition
 from appliance.engine.workers import Workers
 from appliance.errors import FatalError
 from appliance.storage.bronze import FileBronzeLog
-from appliance.storage.bronze_cluster import ClusterBronze, NoLog, Own, PartitionLog, RemoteLog
+from appliance.storage.bronze_cluster.no_log import NoLog
 from appliance.storage.control import identity, partitions
 from appliance.storage.control.partitions import Directory
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import KEY_FILE
+
+if TYPE_CHECKING:
+    from appliance.api.internal import Internal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class Events:
     partition: Partition | None
     own: BronzeLog
     all: BronzeLog
-    room: Internal | None = None
+    room: "Internal | None" = None
     directory: Directory | None = None
 
 
@@ -50,7 +52,11 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
 
     ``stack`` is given what is to be closed.
     """
-    from appliance.storage.bronze_cluster.caller import Caller  # an HTTP client, which a lone node has no use for
+    # What a lone node has no use for, an HTTP client among it.
+    from appliance.api.internal import Internal, Me
+    from appliance.components.handshake import Seal, internal_key
+    from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
+    from appliance.storage.bronze_cluster.caller import Caller
 
     seal = Seal(internal_key((here.data_dir / KEY_FILE).read_bytes().strip()))
     caller = Caller(seal)

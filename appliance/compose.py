@@ -46,7 +46,7 @@ from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
-from appliance.observe.memory import bound_arenas
+from appliance.observe.memory import bound_arenas, share_allocator
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
@@ -230,6 +230,7 @@ def serve(
             return await run(it, service, ready, partial(_reload, it, reread))
 
     bound_arenas()
+    share_allocator()
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         again = runner.run(live())

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import Final
 
+import pyarrow
+
 ARENAS: Final = 2
 TRIM_EVERY_SECS: Final = 30.0
 _M_ARENA_MAX: Final = -8  # mallopt(3)
@@ -24,6 +26,11 @@ def bound_arenas() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, ARENAS)
+
+
+def share_allocator() -> None:
+    """Let Arrow allocate where everybody does, so that what it freed is given back as well; its own pool keeps it."""
+    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
 
 
 async def keep_trimming() -> None:
