@@ -1,20 +1,22 @@
 """The appliance that a benchmark measures: set up in an empty directory, thrown away afterwards."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
 
-from tests.running import RunningAppliance
+from tests.running import CHECKOUT, RunningAppliance
 
 
 @contextmanager
-def appliance(*, sample: bool = False, program: tuple[str, ...] | None = None) -> Iterator[RunningAppliance]:
+def appliance(
+    *, sample: bool = False, program: tuple[str, ...] = CHECKOUT, environment: Mapping[str, str] | None = None
+) -> Iterator[RunningAppliance]:
     """Yield a running appliance; stop it with SIGTERM at the end."""
     with TemporaryDirectory(prefix="dash-bench-") as folder:
-        one = RunningAppliance(Path(folder), **({"program": program} if program else {}))
+        one = RunningAppliance(Path(folder), program=program, environment=environment)
         one.setup(sample=sample)
         one.start()
         try:
