@@ -7,7 +7,7 @@ Source: the PostgreSQL manual, COPY, "Binary Format"; the send functions of each
 """
 
 import array
-import re
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -21,12 +21,11 @@ TRAILER: Final = b"\xff\xff"
 UNSTORABLE: Final = "\0"  # PostgreSQL's text has every character but this one
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
-_ROWS_AT_ONCE: Final = 10_000  # the server parses one part while the next is written
+ROWS_AT_ONCE: Final = 10_000  # the server parses one part while the next is written
 _BYTES_AT_ONCE: Final = 64 << 20
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _TRUE, _FALSE = b"\0\0\0\1\1", b"\0\0\0\1\0"
-_NUL: Final = re.compile(b"\0")
 _GROUPS: Final = 11  # of four decimal digits: 8 before the point, 3 after it
 _DIGITS: Final = 41  # 38 of a decimal, and the first three of the zeros before them
 _NUMERIC: Final = (34 - 4, _GROUPS, _GROUPS - 4)  # length, groups, weight of the first group
@@ -41,7 +40,7 @@ def rows(table: pa.Table) -> Iterator[memoryview]:
     ``_key`` is written as uuid. U+0000 in text becomes U+FFFD: it is a character that PostgreSQL cannot store.
     """
     width = pa.scalar(table.num_columns.to_bytes(2, "big"))
-    at_once = max(1, min(_ROWS_AT_ONCE, table.num_rows * _BYTES_AT_ONCE // max(1, table.nbytes)))
+    at_once = max(1, min(ROWS_AT_ONCE, table.num_rows * _BYTES_AT_ONCE // max(1, table.nbytes)))
     for first in range(0, table.num_rows, at_once):
         part = table.slice(first, at_once)
         columns = [values(_whole(column)) for column in part.columns]
@@ -127,12 +126,23 @@ def _booleans(column: pa.Array) -> pa.Array:
 
 
 def _texts(column: pa.Array) -> pa.Array:
-    text = column.buffers()[2]
-    if text is not None and _NUL.search(memoryview(text)):
+    if b"\0" in _told(column):
         column = pc.replace_substring(column, UNSTORABLE, REPLACEMENT)
     body = column.cast(pa.binary())
     lengths = pc.binary_length(body).fill_null(-1).cast(pa.int32())
     return pc.binary_join_element_wise(_swapped(lengths, "i").cast(pa.binary()), body.fill_null(b""), b"")
+
+
+def _told(column: pa.Array) -> bytes:
+    """Return the text of all values, one behind the other: a copy, which ``in`` looks through much faster than ``re``.
+
+    Of a slice that is the slice's own, however long the column is that it is cut from.
+    """
+    _, offsets, text = column.buffers()
+    if text is None:
+        return b""
+    first, last = (struct.unpack_from("=i", offsets, 4 * (column.offset + place))[0] for place in (0, len(column)))
+    return bytes(memoryview(text)[first:last])
 
 
 def _keys(column: pa.Array) -> pa.Array:

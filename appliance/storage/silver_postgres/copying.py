@@ -1,6 +1,7 @@
 """Rows and dead letters into their tables, by binary COPY."""
 
 import pyarrow as pa
+from psycopg.copy import QueuedLibpqWriter
 
 from appliance.components.silver import Table
 from appliance.storage.silver_postgres import binary, names
@@ -33,7 +34,8 @@ def copy(cursor: Cursor, into: str, rows: pa.Table) -> None:
     if not rows.num_rows:
         return
     statement = f"COPY {into} FROM STDIN (FORMAT binary)".replace("%%", "%")  # it goes without values
-    with cursor.copy(statement) as sent:
+    writer = QueuedLibpqWriter(cursor) if rows.num_rows > binary.ROWS_AT_ONCE else None
+    with cursor.copy(statement, writer=writer) as sent:
         sent.write(binary.HEADER)
         for part in binary.rows(rows):
             sent.write(part)
