@@ -39,7 +39,7 @@ from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
 from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
-from appliance.engine.workers import Workers
+from appliance.engine.workers import BESIDE_A_SERVER, SIZES, Workers
 from appliance.errors import DashError, FatalError
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
@@ -95,12 +95,12 @@ class Appliance:
 async def opened(settings: Settings) -> AsyncIterator[Appliance]:
     """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet."""
     async with AsyncExitStack() as stack:
-        workers = Workers()
+        shared = settings.database.url is not None
+        workers = Workers(BESIDE_A_SERVER if shared else SIZES)
         stack.callback(workers.close)
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
-        shared = settings.database.url is not None
         number = ALONE  # also of a node that keeps no events
         if settings.server.role is not NodeRole.WEB:
             number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)

@@ -6,11 +6,9 @@ refined while nothing else comes, beside psql's COPY of the same rows from a fil
 ``python -m benchmarks.postgres_ingest`` prints the figures alone.
 """
 
-import os
-import statistics
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +76,15 @@ class Kept:
 
 
 def figures() -> Iterator[Figure]:
-    with postgres_server({"fsync": "on"}) as server:
-        with appliance(environment={"DASH_DATABASE_URL": server.new_database()}) as one:
-            for size in SIZES:
-                body = b"[" + b",".join(make(size)) + b"]"
-                target = Target(server, one, *one.create_pipeline(f"of-{size}", MAPPING))
-                yield from _paced(target, body, size)
-            yield from _backlog(target)
+    with (
+        postgres_server({"fsync": "on"}) as server,
+        appliance(environment={"DASH_DATABASE_URL": server.new_database()}) as one,
+    ):
+        for size in SIZES:
+            body = b"[" + b",".join(make(size)) + b"]"
+            target = Target(server, one, *one.create_pipeline(f"of-{size}", MAPPING))
+            yield from _paced(target, body, size)
+        yield from _backlog(target)
 
 
 def _paced(target: Target, body: bytes, size: int) -> Iterator[Figure]:
@@ -99,9 +99,10 @@ def _paced(target: Target, body: bytes, size: int) -> Iterator[Figure]:
         remark=f"{OFFERED:,} offered for {SECONDS:.0f} s; {rows:,} rows counted",
     )  # fmt: skip
     half = len(kept.pending) // 2
+    growth = median(kept.pending[half:]) / median(kept.pending[:half])
     yield Figure(
-        "  pending, second half of the time against the first", median(kept.pending[half:]) / median(kept.pending[:half]),
-        "×", 1.5, at_least=False, remark=f"median {median(kept.pending):,.0f}, at most {max(kept.pending):,} events",
+        "  pending, second half of the time against the first", growth, "×",
+        1.5, at_least=False, remark=f"median {median(kept.pending):,.0f}, at most {max(kept.pending):,} events",
     )  # fmt: skip
     yield Figure("  drained after the end", drained, "s", 5, at_least=False)
     yield Figure("  processor time of Dash for an event", kept.dash_secs / kept.events * 1e6, "µs")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import local_of, partition_of
+from appliance.engine.ahead import Ahead, Piece
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
 from appliance.engine.workers import Workers
@@ -49,7 +51,7 @@ class Commit(msgspec.Struct, frozen=True):
     rows: pa.Table
     events: int
     took_secs: float
-    whole: bool = True  # all that was read; else what was left of it comes next: another day, or too many rows
+    whole: bool = True  # all that was there when it was read; else there was more than a batch, or another day
 
 
 class Refiner:
@@ -67,6 +69,7 @@ class Refiner:
         self._more = asyncio.Event()
         self._stopping = asyncio.Event()
         self._batch_events = MAX_EVENTS
+        self._ahead = Ahead(means.workers)
 
     @property
     def bronze(self) -> BronzeLog:
@@ -117,6 +120,7 @@ class Refiner:
             self._more.clear()
             with self._means.crowd.joined():
                 await self._refine_all()
+            await self._ahead.settle()  # what changes while nothing is refined is not known to what was mapped before
 
     async def _refine_all(self) -> None:
         """Refine batch by batch until nothing is left, or it cannot go on."""
@@ -144,8 +148,7 @@ class Refiner:
         self.progress = commit.progress
         if self.lag_events <= 0:
             self.waiting_since = None
-        elif commit.whole and commit.events < min(self._batch_events, self._means.crowd.most_events):
-            # All that was there was taken: what waits now came meanwhile.
+        elif commit.whole:  # what waits now came meanwhile
             self.waiting_since = time.monotonic() - commit.took_secs
         self._batch_events = min(MAX_EVENTS, self._batch_events * 2)
         try:
@@ -206,11 +209,24 @@ class Refiner:
 
     def _refine_once(self, course: Course, after_seq: int) -> Commit | Progress:
         """Read, map and commit one batch; Progress: the store does not stand at ``after_seq`` but there."""
-        began = time.monotonic()
         self._means.room()
-        crowd = self._means.crowd
-        most = min(self._batch_events, crowd.most_events)
-        frames = self._means.bronze.read(course.pipeline_id, after_seq, most, crowd.most_bytes)
+        piece = self._ahead.take(after_seq) or self._piece(course, after_seq)
+        batch = piece.batch
+        if self._next_is_worth_it(piece):
+            self._ahead.begin(partial(self._piece, course), batch.last_seq)
+        try:
+            progress = self._means.silver.commit(batch)
+        except Conflict:
+            return self._means.silver.progress(course.pipeline_id)
+        took = time.monotonic() - piece.begun
+        return Commit(course.pipeline_id, progress, piece.rows, batch.last_seq - after_seq, took, piece.whole)
+
+    def _piece(self, course: Course, after_seq: int) -> Piece:
+        """Read and map what follows ``after_seq``."""
+        begun, pieces, crowd = time.monotonic(), self._ahead.at_once, self._means.crowd
+        most = min(self._batch_events, crowd.most_events // pieces)
+        newest = self._means.bronze.last_seq(course.pipeline_id)
+        frames = self._means.bronze.read(course.pipeline_id, after_seq, most, crowd.most_bytes // pieces)
         batch = self._gap(course, after_seq, frames)
         if batch is None:
             today = one_day(frames)
@@ -219,13 +235,14 @@ class Refiner:
             batch, rows = batch_of(course, mapped, today[0].received_us), mapped.rows
         else:
             rows = batch.rows
-        try:
-            progress = self._means.silver.commit(batch)
-        except Conflict:
-            return self._means.silver.progress(course.pipeline_id)
-        whole = not frames or batch.last_seq == frames[-1].last_seq
-        took = time.monotonic() - began
-        return Commit(course.pipeline_id, progress, rows, batch.last_seq - after_seq, took, whole)
+        return Piece(batch, rows, batch.last_seq >= newest, begun)
+
+    def _next_is_worth_it(self, piece: Piece) -> bool:
+        """Return whether to map what follows at once: not what grows if it waits, nor while others want the core."""
+        if piece.whole or self._ahead.at_once == 1 or self._means.crowd.busy > 1:
+            return False
+        waiting = self._means.bronze.last_seq(self.course.pipeline_id) - piece.batch.last_seq
+        return waiting > piece.batch.last_seq - piece.batch.first_seq
 
     def _gap(self, course: Course, after_seq: int, frames: Sequence[Frame]) -> Batch | None:
         """Return what stands for events that have expired since, or None: the next event is there."""

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from appliance.errors import TransientError
@@ -15,6 +15,7 @@ T = TypeVar("T")
 SIZES: Final[Mapping[str, int]] = {
     "refine": 2, "read": 4, "control": 2, "feed": 2, "replay": 2, "rebuild": 1, "upkeep": 1, "job": 2, "internal": 4,
 }  # fmt: skip
+BESIDE_A_SERVER: Final[Mapping[str, int]] = {**SIZES, "ahead": 1}
 QUEUE_PER_THREAD: Final = 32
 SELF_BOUNDED: Final = frozenset({"refine", "feed", "replay", "rebuild"})  # of a pipeline few at a time: bound enough
 
@@ -26,7 +27,7 @@ class Workers:
     ``feed`` (rows for downstream pipelines); ``replay`` (mapping history, two cores' worth) and ``rebuild`` (its
     reading and commits, in order); ``upkeep`` (retention, erasure, space: long, in nobody's way); ``job`` (jobs that
     block, however long); ``internal`` (what other nodes ask: of its own, else two nodes that ask each other could wait
-    in a circle)."""
+    in a circle). Where a server stores the rows, ``ahead`` (mapping what it will be given next)."""
 
     def __init__(self, sizes: Mapping[str, int] = SIZES) -> None:
         self._sizes = dict(sizes)
@@ -38,6 +39,14 @@ class Workers:
     def busy(self, kind: str) -> int:
         """Return how much work of ``kind`` runs or waits."""
         return self._sizes[kind] * QUEUE_PER_THREAD - self._room[kind]
+
+    def has(self, kind: str) -> bool:
+        """Return whether there are threads of ``kind``."""
+        return kind in self._pools
+
+    def begin(self, kind: str, work: Callable[..., T], *args: object) -> Future[T]:
+        """Have ``work(*args)`` done in a thread of ``kind``, whose queue the caller keeps short; for other threads."""
+        return self._pools[kind].submit(work, *args)
 
     async def run(self, kind: str, work: Callable[..., T], *args: object) -> T:
         """Run ``work(*args)`` in a thread of ``kind`` and return what it returns.
