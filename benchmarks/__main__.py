@@ -19,6 +19,8 @@ ALL = (
     "gold",
     "postgres_queries",
     "postgresql",
+    "postgres_ingest",
+    "two_ingestors",
     "timescale",
     "moving",
     "idle",

@@ -1,10 +1,6 @@
 """What processes have cost: processor time, by the kernel's own account, whoever else was on the machine."""
 
-from pathlib import Path
-
 import psutil
-
-from tests.postgres import PostgresServer
 
 
 def spent(*pids: int) -> float:
@@ -12,14 +8,11 @@ def spent(*pids: int) -> float:
     return sum(_of(psutil.Process(pid)) for pid in pids)
 
 
-def of_server(server: PostgresServer) -> float:
-    """Return the processor seconds of a server so far: connections, writers, cleaners."""
-    return spent(server.pid)
-
-
-def queued(pid: int) -> float:
-    """Return the seconds that the threads of a process were ready to run and had no core."""
-    return sum(int(file.read_text().split()[1]) for file in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+def busy(core: int) -> float:
+    """Return the seconds since the start that a core was at work for anybody, or was withheld from this machine."""
+    times = psutil.cpu_times(percpu=True)[core]
+    worked: float = times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+    return worked
 
 
 def _of(process: psutil.Process) -> float:
