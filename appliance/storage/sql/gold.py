@@ -70,6 +70,11 @@ class Sheet:
     keys: tuple[Column, ...]
     states: tuple[State, ...]
 
+    @property
+    def order(self) -> tuple[str, ...]:
+        """By which columns rows lie best that are put in together, where an index tells pages: by group, then time."""
+        return (*(key.name for key in self.keys if key != BIN), "_time")
+
 
 @dataclass(frozen=True)
 class Gold:
