@@ -1,9 +1,7 @@
 """Reading: each in a transaction of its own, with a deadline, seeing whole commits only."""
 
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable
 
-import msgspec
 import pyarrow as pa
 from psycopg import errors
 from sqlglot import exp
@@ -11,12 +9,12 @@ from sqlglot import exp
 from appliance.components.arrow import DEAD_SCHEMA
 from appliance.components.silver import Aggregation, DeadLetterQuery, RecordQuery, Table
 from appliance.domain.ids import PipelineId
-from appliance.storage.silver_postgres import fetched, paging, places, progress
+from appliance.storage.silver_postgres import fetched, places
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
-from appliance.storage.silver_postgres.names import DIALECT, tables
+from appliance.storage.silver_postgres.names import DIALECT
+from appliance.storage.silver_postgres.page import Page, fill
 from appliance.storage.silver_postgres.places import Place
-from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.columns import check
@@ -24,10 +22,7 @@ from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.gold import golds_of
 from appliance.storage.sql.gold_query import aggregate_gold
 from appliance.storage.sql.gold_route import route
-from appliance.storage.sql.records import field_types, select_records
 from appliance.storage.sql.source import rows_of
-
-_RECENT: Final = "SELECT min(_time) FROM {rows} WHERE _seq > %(after)s AND _seq <= %(last)s"
 
 
 class Reads:
@@ -44,15 +39,9 @@ class Reads:
 
         def work(cursor: Cursor) -> pa.Table:
             place = places.find_of(cursor, table)
-            source, schema = source_of(table, place), answers.rows_schema(field_types(table))
-            parts, left = [schema.empty_table()], query.limit
-            for stretch in _stretches(cursor, table, place, query):
-                statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
-                parts.append(fetched.as_schema(cursor, statement, schema, left))
-                left -= parts[-1].num_rows
-                if left <= 0:
-                    break
-            return pa.concat_tables(parts)
+            page = Page(cursor, table, source_of(table, place), query)
+            fill(page, place)
+            return page.rows
 
         return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
 
@@ -88,18 +77,6 @@ class Reads:
         if self._looking:
             return self._database.look(doing, secs, work, pipeline_id)
         return self._database.read(doing, secs, work)
-
-
-def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQuery) -> Iterable[RecordQuery]:
-    """Return the queries that together answer ``query``: itself alone where there are few rows."""
-    all_reached = progress.read_all(cursor, table.pipeline_id, place.number) if place else {}
-    if place is None or sum(one.outcome.stored for one in all_reached.values()) <= paging.FEW:
-        return [query]
-    reached = max(all_reached.values(), key=lambda one: one.outcome.stored)  # one tells how densely rows lie
-    by_range(cursor)
-    newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
-    recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()
-    return paging.stretches(query, recent[0][0])
 
 
 def source_of(table: Table, place: Place | None) -> exp.Expr:

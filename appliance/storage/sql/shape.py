@@ -47,7 +47,7 @@ def of_aggregation(query: Aggregation) -> Hashable:
 def of_page(query: RecordQuery) -> Hashable:
     """Return what decides about the text of a page of rows, but for what it is asked of."""
     bounds = of_range(query.start, query.end)
-    return bounds, of_conditions(query.where), query.order, query.after is None, query.limit
+    return bounds, of_conditions(query.where), query.order, query.after is None
 
 
 def of_range(start: datetime | None, end: datetime | None) -> tuple[bool, bool]:
