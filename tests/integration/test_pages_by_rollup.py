@@ -83,6 +83,7 @@ def test_buckets_that_come_in_several_helpings_are_all_read(
     silver: PostgresSilver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("appliance.storage.silver_postgres.page._FEWEST", 1)
-    monkeypatch.setattr("appliance.storage.silver_postgres.page._MOST", 2)
+    monkeypatch.setattr("appliance.storage.silver_postgres.page._SEVERAL", 2)
+    monkeypatch.setattr("appliance.storage.silver_postgres.page._MOST", 3)
     assert places(silver, limit=7) == [1982, 1980, 1802, 1800, 1622, 1620, 1442]
     assert places(silver, limit=7, order=Order.ASC) == [0, 2, 180, 182, 360, 362, 400]

@@ -12,6 +12,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
@@ -166,8 +167,9 @@ def _shut(connection: Connection) -> None:
 
 
 def _configure(connection: Connection) -> None:
-    """JSON stays the text it is."""
+    """JSON stays the text it is; in binary answers instants stay numbers, of which Arrow makes a column at once."""
     connection.adapters.register_dumper(BinaryArray, BinaryArrayDumper)
     for kind in ("json", "jsonb"):
         connection.adapters.register_loader(kind, TextLoader)
     connection.adapters.register_loader("json", TextBinaryLoader)
+    connection.adapters.register_loader("timestamptz", Int8BinaryLoader)

@@ -30,7 +30,7 @@ _BY_ROLLUP: Final = (
     "SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL enable_seqscan TO off;"
     " SET LOCAL jit TO off"
 )
-_FEWEST, _MOST = 64, 1_000  # buckets that are asked for at once
+_FEWEST, _SEVERAL, _MOST = 64, 1_000, 10_000  # buckets that are asked for at once
 
 
 class Page:
@@ -86,7 +86,7 @@ def _stretches(page: Page, place: Place | None) -> Iterator[RecordQuery]:
 
 def _by_rollup(page: Page, told: Likely) -> bool:
     """Read what lies in buckets that have rows; return false where the rollup is not made yet, and nothing is read."""
-    between, most = paging.bounds(page.query), max(_FEWEST, min(page.query.limit, _MOST))
+    between, most = paging.bounds(page.query), max(_FEWEST, min(page.query.limit, _SEVERAL))
     width, wanted = paging.width_of(told.gold.bucket_us), float(page.left)
     page.cursor.execute(_BY_ROLLUP)
     while page.left > 0:
@@ -102,7 +102,7 @@ def _by_rollup(page: Page, told: Likely) -> bool:
             wanted = paging.grown(sum(rows for _, rows in taken), page.found - before, page.left)
         if last is None:
             break
-        between = paging.beyond(page.query, between, last, width)
+        between, most = paging.beyond(page.query, between, last, width), min(4 * most, _MOST)
     return True
 
 

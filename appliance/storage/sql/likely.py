@@ -1,7 +1,7 @@
 """Where the rows that a page asks for may be: a rollup tells in which buckets there are none.
 
-It never tells too little. Every row is counted in it, perhaps with some that are gone, and where a row's value is above
-a threshold, so is the greatest value of its bucket.
+It never tells too little. Every row is counted in it, and where a row's value is above a threshold, so is the greatest
+value of its bucket.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -15,17 +15,18 @@ from appliance.components.silver import Column, Condition, Order, RecordQuery, T
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
-from appliance.storage.sql.gold import ROWS, Gold, Op, State
+from appliance.storage.sql.gold import ROWS, Gold, Op, Part, State
 from appliance.storage.sql.scope import Scope
 from appliance.storage.sql.shape import Texts, of_conditions, of_range
 from appliance.storage.sql.source import ALIAS
-from appliance.storage.sql.statement import Statement, column, descending
+from appliance.storage.sql.statement import Statement, column, descending, integer
 
 _texts = Texts()
 _TOLD: Final = {
     ">": ((Op.MAX, ">"),), ">=": ((Op.MAX, ">="),), "<": ((Op.MIN, "<"),), "<=": ((Op.MIN, "<="),),
     "=": ((Op.MIN, "<="), (Op.MAX, ">=")),
 }  # fmt: skip
+_THERE: Final = exp.NEQ(this=column("_part"), expression=integer(Part.KEPT.value))  # others tell of rows that are gone
 _UNORDERED: Final = frozenset({FieldType.BOOLEAN, FieldType.JSON})
 
 
@@ -42,7 +43,10 @@ def likely(table: Table, query: RecordQuery, golds: Sequence[Gold]) -> Likely | 
     """Return the rollup that tells most about where the rows are, the finest of those; None: no one tells at a glance.
 
     That is: by an index, so that what is looked through is less than the rows. ``query`` is known to be right.
+    Rows of certain events are found by their numbers instead.
     """
+    if any(one.field == "_seq" for one in query.where):
+        return None
     columns = {one.name: Column(one.name, one.type) for one in table.columns}
     found = [one for gold in golds if (one := _told(gold, query, columns)) is not None]
     return max(found, key=lambda one: len(one.of_groups) + len(one.of_states), default=None)
@@ -68,7 +72,7 @@ def select_buckets(
     kinds = [scope.fields[one.field] for one in of.of_groups]
     looked_up = [dialect.looked_up(one, kind) for one, kind in zip(grouped, kinds, strict=True)]
     tree = exp.select(column("_time"), column(ROWS.name)).from_(dialect.table(of.gold.main.name, ALIAS))
-    tree = tree.where(*conditions, *looked_up, *measured).limit(limit).order_by(_ordered(query.order, dialect))
+    tree = tree.where(*conditions, *looked_up, *measured, _THERE).limit(limit).order_by(_ordered(query.order, dialect))
     return Statement(_texts.keep(shape, dialect.render(tree)), scope.values)
 
 

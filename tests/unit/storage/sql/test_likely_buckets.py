@@ -34,7 +34,8 @@ A = Condition("device", "=", "a")
         ((A, Condition("temp", "=", 1.0)), "per_hour", [("_min.temp", "<="), ("_max.temp", ">=")]),
         ((A, Condition("temp", "<>", 1.0)), "per_minute", []),
         ((A, Condition("on", "=", True)), "per_minute", []),
-        ((A, Condition("_seq", ">", 7)), "per_minute", []),
+        ((A, Condition("_item", ">", 7)), "per_minute", []),
+        ((A, Condition("_seq", ">", 7)), None, []),
         ((Condition("temp", ">", 1.0),), "per_day", [("_max.temp", ">")]),
         ((Condition("temp", ">", 1.0), Condition("device", "<>", "a")), "per_day", [("_max.temp", ">")]),
         ((Condition("device", "<>", "a"),), None, []),
@@ -58,7 +59,7 @@ def test_buckets_are_asked_for_by_group_and_by_what_is_greatest_in_them() -> Non
     assert statement.sql.replace(found.gold.main.name, "sheet") == (
         'SELECT "r"."_time", "r"."_rows" FROM "sheet" AS "r"'
         ' WHERE (LEFT("r"."device", 64) = LEFT(%(v0)s, 64) AND "r"."device" = %(v0)s)'
-        ' AND "r"."_max.temp" > %(v1)s ORDER BY "r"."_time" DESC LIMIT %(v2)s'
+        ' AND "r"."_max.temp" > %(v1)s AND "r"."_part" <> 2 ORDER BY "r"."_time" DESC LIMIT %(v2)s'
     )
     assert statement.values == {"v0": "a", "v1": 1.0, "v2": 64}
     assert select_buckets(found, query, (None, None), 65, PostgreSql()).sql == statement.sql
