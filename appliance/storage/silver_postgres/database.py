@@ -54,15 +54,17 @@ class Database:
         self._writing, self._reading, self._replicas = writing, reading, replicas
         self._closed = False
 
-    def read(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T]) -> T:
+    def read(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], first: str = "") -> T:
         """Return ``work(cursor)``, where all statements see one moment; done again where a table vanished under it.
+
+        ``first``: statements that are executed before, in the round trip that begins the transaction.
 
         Raises:
             TransientError: too slow, no connection, closed; else as ``faults.translated``.
         """
 
         def once() -> T:
-            with self._transaction(self._reading, doing, self._begin_reading(timeout_secs)) as cursor:
+            with self._transaction(self._reading, doing, self._begin_reading(timeout_secs) + first) as cursor:
                 return _in_time(work, cursor, doing, timeout_secs)
 
         try:
@@ -70,15 +72,17 @@ class Database:
         except faults.Vanished:
             return once()
 
-    def look(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], pipeline_id: PipelineId) -> T:
+    def look(
+        self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], pipeline_id: PipelineId, first: str = ""
+    ) -> T:
         """Do as ``read``, on a replica that shows what this process has committed to the pipeline, if there is one.
 
         What a replica cannot answer the primary is asked, once, in the time that is left.
         """
         if self._replicas is None:
-            return self.read(doing, timeout_secs, work)
+            return self.read(doing, timeout_secs, work, first)
         ends, needed = time.monotonic() + timeout_secs, self._replicas.marks.needed(pipeline_id)
-        begin = f"{ASK} {self._begin_reading(timeout_secs)}"
+        begin = f"{ASK} {self._begin_reading(timeout_secs)}{first}"
         try:
             with (
                 self._replicas.chosen(needed) as (replica, check),
@@ -88,7 +92,7 @@ class Database:
         except faults.Elsewhere:
             self._replicas.passed_on()
         try:
-            return self.read(doing, ends - time.monotonic(), work)
+            return self.read(doing, ends - time.monotonic(), work, first)
         except faults.TooSlow as error:
             raise faults.too_slow(doing, timeout_secs) from error
 

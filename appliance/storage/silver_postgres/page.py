@@ -25,11 +25,12 @@ from appliance.storage.sql.statement import Statement
 Bucket = tuple[datetime, int]  # when it starts, and how many rows it may have at most
 
 _RECENT: Final = "SELECT min(_time) FROM {rows} WHERE _seq > %(after)s AND _seq <= %(last)s"
-# Few rows are read at a time: to start workers, or to compile, takes longer.
-_BY_ROLLUP: Final = (
+# What a read begins with where there are rollups, for as long as they answer it.
+BY_ROLLUP: Final = (
     "SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL enable_seqscan TO off;"
-    " SET LOCAL jit TO off"
+    " SET LOCAL jit TO off;"
 )
+BY_ROWS: Final = "ROLLBACK TO SAVEPOINT gold"  # with what was set since
 _FEWEST, _SEVERAL, _MOST = 64, 1_000, 10_000  # buckets that are asked for at once
 
 
@@ -63,11 +64,12 @@ class Page:
 
 def fill(page: Page, place: Place | None) -> None:
     """Read the page: of where a rollup says that rows may be, or of all that there is."""
-    if place is not None and page.table.rollups:
+    if page.table.rollups:
         page.statement(page.query)  # what is wrong with it has to be told of it, not of a rollup
-        told = likely(page.table, page.query, golds_of(page.table, place.number))
+        told = likely(page.table, page.query, golds_of(page.table, place.number)) if place else None
         if told is not None and _by_rollup(page, told):
             return
+        page.cursor.execute(BY_ROWS)
     page.read(_stretches(page, place))
 
 
@@ -88,12 +90,10 @@ def _by_rollup(page: Page, told: Likely) -> bool:
     """Read what lies in buckets that have rows; return false where the rollup is not made yet, and nothing is read."""
     between, most = paging.bounds(page.query), max(_FEWEST, min(page.query.limit, _SEVERAL))
     width, wanted = paging.width_of(told.gold.bucket_us), float(page.left)
-    page.cursor.execute(_BY_ROLLUP)
     while page.left > 0:
         try:
             buckets, last = _ask(page, told, between, most)
         except errors.UndefinedTable:
-            page.cursor.execute("ROLLBACK TO SAVEPOINT gold")
             return False
         while buckets and page.left > 0:
             taken, buckets = _divided(buckets, wanted)

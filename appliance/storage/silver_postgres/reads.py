@@ -1,6 +1,7 @@
 """Reading: each in a transaction of its own, with a deadline, seeing whole commits only."""
 
 from collections.abc import Callable
+from typing import Final
 
 import pyarrow as pa
 from psycopg import errors
@@ -13,7 +14,7 @@ from appliance.storage.silver_postgres import fetched, places
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
 from appliance.storage.silver_postgres.names import DIALECT
-from appliance.storage.silver_postgres.page import Page, fill
+from appliance.storage.silver_postgres.page import BY_ROLLUP, BY_ROWS, Page, fill
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate
@@ -23,6 +24,9 @@ from appliance.storage.sql.gold import golds_of
 from appliance.storage.sql.gold_query import aggregate_gold
 from appliance.storage.sql.gold_route import route
 from appliance.storage.sql.source import rows_of
+
+# Few counts answer: to start workers, or to compile, takes longer.
+_BY_GOLD: Final = "SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off;"
 
 
 class Reads:
@@ -43,7 +47,8 @@ class Reads:
             fill(page, place)
             return page.rows
 
-        return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
+        first = BY_ROLLUP if table.rollups else ""
+        return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work, first)
 
     def aggregate(self, table: Table, query: Aggregation, timeout_secs: float | None = None) -> pa.Table:
         """See ``SilverStore.aggregate``."""
@@ -52,11 +57,14 @@ class Reads:
             place = places.find_of(cursor, table)
             source = source_of(table, place)
             statement = aggregate(table, source, query, DIALECT)
-            if table.rollups and place and (answer := _from_gold(cursor, table, place, source, query)) is not None:
-                return answer
+            if table.rollups:
+                if place and (answer := _from_gold(cursor, table, place, source, query)) is not None:
+                    return answer
+                cursor.execute(BY_ROWS)
             return answers.as_measures(fetched.as_it_comes(cursor, statement, _told(query)), "silver")
 
-        return self._ask(f"querying {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
+        first = _BY_GOLD if table.rollups else ""
+        return self._ask(f"querying {table.pipeline_id}", table.pipeline_id, timeout_secs, work, first)
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
         """See ``SilverStore.dead_letters``."""
@@ -71,12 +79,17 @@ class Reads:
         return self._ask(f"reading dead letters of {pipeline_id}", pipeline_id, None, work)
 
     def _ask(
-        self, doing: str, pipeline_id: PipelineId, timeout_secs: float | None, work: Callable[[Cursor], pa.Table]
+        self,
+        doing: str,
+        pipeline_id: PipelineId,
+        timeout_secs: float | None,
+        work: Callable[[Cursor], pa.Table],
+        first: str = "",
     ) -> pa.Table:
         secs = timeout_secs or self._timeout_secs
         if self._looking:
-            return self._database.look(doing, secs, work, pipeline_id)
-        return self._database.read(doing, secs, work)
+            return self._database.look(doing, secs, work, pipeline_id, first)
+        return self._database.read(doing, secs, work, first)
 
 
 def source_of(table: Table, place: Place | None) -> exp.Expr:
@@ -95,11 +108,9 @@ def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, que
     if found is None:
         return None
     statement = aggregate_gold(table, source, query, found, DIALECT)
-    cursor.execute("SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off")
     try:
         answer = fetched.as_it_comes(cursor, statement, _told(query))
     except errors.UndefinedTable:
-        cursor.execute("ROLLBACK TO SAVEPOINT gold")
         return None
     return answers.as_measures(answer, found.source)
 
