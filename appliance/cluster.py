@@ -55,19 +55,26 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
     # What a lone node has no use for, an HTTP client among it.
     from appliance.api.internal import Internal, Me
     from appliance.components.handshake import Seal, internal_key
-    from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
+    from appliance.storage.bronze_cluster import ClusterBronze, Own, RemoteLog
     from appliance.storage.bronze_cluster.caller import Caller
 
     seal = Seal(internal_key((here.data_dir / KEY_FILE).read_bytes().strip()))
     caller = Caller(seal)
     stack.callback(caller.close)
     keeps = not isinstance(here.log, NoLog)
-    own = here.log if here.partition == ALONE else PartitionLog(here.log, here.partition)
+    own = outward(here.log, here.partition)
     directory = Directory(plane)
     mine = Own(here.partition if keeps else None, own)
     everything = ClusterBronze(mine, directory, lambda holder: RemoteLog(holder, caller))
     room = Internal(Me(here.node_id, __version__), own if keeps else None, seal, partial(workers.run, "internal"))
     return Events(mine.partition, own, everything, room, directory)
+
+
+def outward(log: FileBronzeLog | NoLog, partition: Partition) -> BronzeLog:
+    """Return the log as it is numbered for everybody, where its node has ``partition``."""
+    from appliance.storage.bronze_cluster import PartitionLog
+
+    return log if partition == ALONE else PartitionLog(log, partition)
 
 
 def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shared: bool) -> Partition:

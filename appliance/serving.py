@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
 from appliance.domain.clock import utc_now
@@ -14,6 +14,7 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
+from appliance.knowing import keep_known
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -26,7 +27,7 @@ from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
 from appliance.rooms import Shown, open_rooms
-from appliance.server import Listener
+from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
@@ -38,15 +39,16 @@ from appliance.storage.control.jobs import Jobs
 from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
+from appliance.waiting import Start
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
 
 
 async def run(
-    it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reload: Callable[[], Awaitable[None]]
+    it: "Appliance", service: ServiceManager, start: Start[Any], reload: Callable[[], Awaitable[None]]
 ) -> bool:
-    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained.
+    """Start every pipeline, open the port if it is not yet, and return after SIGTERM or SIGINT, when all is drained.
 
     Return whether to start again.
     """
@@ -60,7 +62,6 @@ async def run(
         stack.push_async_callback(dashboards.close)
         it.engine.followers.append(_follower(dashboards, metrics))
         it.disk.look()
-        url = server.base_url or f"http://{_bracketed(server.host)}:{server.port}"
         member = Membership(it, access_of(it.settings), _reached_at(server.host, server.port))
         onlooker = onlooker_of(it, dashboards)
         member.show(dashboards, onlooker)
@@ -83,11 +84,12 @@ async def run(
             stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         if it.database is not None:
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
+            stack.callback(asyncio.create_task(keep_known(it), name="doors").cancel)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
-            Listener(root, server.host, server.port),
-            url,
-            Callbacks(ready, reload, it.engine.receiver.drain),
+            start.listener(root),
+            url_of(server),
+            Callbacks(start.ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
     return life.again
@@ -157,8 +159,4 @@ def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit]
 
 def _reached_at(host: str, port: int) -> str:
     """Return where other nodes reach this one: by its own name where it listens on every interface."""
-    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else _bracketed(host)}:{port}"  # noqa: S104
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104

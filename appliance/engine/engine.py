@@ -25,7 +25,6 @@ from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 from appliance.engine.batches import Course
-from appliance.engine.bucket import TokenBucket
 from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
@@ -34,7 +33,7 @@ from appliance.engine.hot_cache import HotCache
 from appliance.engine.looked_at import LookedAt
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
-from appliance.engine.receive import Door, Receiver
+from appliance.engine.receive import Receiver, door_of, pushed
 from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.throttle import Pressure
@@ -184,15 +183,15 @@ class Engine:
             disk_slow=self._parts.disk is not None and self._parts.disk.slow,
         )
 
-    def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
+    def _make(self, pipeline: Pipeline, course: Course, source: PushSource | PullSource, silver: SilverStore) -> Run:
         refiner = Refiner(course, self.means_of(silver), self._committed)
         if self._lookout is not None:
             return LookedAt(pipeline, refiner, self._lookout, HotCache(course.table))
         poller = None
-        if not _pushed(source):
+        if not pushed(source):
             poller = Poller(
                 pipeline.id,
-                source,  # type: ignore[arg-type]  # whatever is not pushed is polled: catalog tests prove it
+                source,  # type: ignore[arg-type]  # whatever is not pushed is polled
                 bronze=self.bronze,
                 receiver=self.receiver,
                 clock=self._parts.clock,
@@ -209,19 +208,10 @@ class Engine:
 
         return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
 
-    def _open_door(self, run: Run, source: object) -> None:
-        document = run.pipeline.document
-        limit = TokenBucket(document.rate_limit.events_per_sec) if document.rate_limit else None
-        self.receiver.open(
-            run.pipeline.id,
-            Door(
-                source_type=str(document.source.get("type")),
-                source=source if _pushed(source) else None,  # type: ignore[arg-type]
-                limit=limit,
-                open=run.pipeline.state is not State.PAUSED,
-                told=[lambda events: run.arrived(self._parts.clock, events)],
-            ),
-        )
+    def _open_door(self, run: Run, source: PushSource | PullSource) -> None:
+        door = door_of(run.pipeline, source)
+        door.told.append(lambda events: run.arrived(self._parts.clock, events))
+        self.receiver.open(run.pipeline.id, door)
 
     async def stop_pipeline(self, pipeline_id: PipelineId) -> None:
         """Take no more events and end refining after its batch; unknown: nothing happens."""
@@ -388,7 +378,3 @@ class Engine:
                 if run.pipeline.organisation_id == organisation_id
             ]
         )
-
-
-def _pushed(source: object) -> bool:
-    return hasattr(source, "admit")
