@@ -84,6 +84,7 @@ class Start(Generic[L]):
         self._entrance = Entrance()
         self._listener: Listener | None = None
         self._why = ""
+        self._it: Appliance | None = None  # once it is whole
 
     def ready(self, url: str) -> None:
         """Tell, unless it was told already."""
@@ -143,9 +144,16 @@ class Start(Generic[L]):
                 if last < refined:
                     receiver.refuse(pipeline.id, f"its log ends at event {last}, and {refined} were refined of it")
                 else:
-                    receiver.open(pipeline.id, door_of(pipeline, self._means.source_of(pipeline)))
+                    door = door_of(pipeline, self._means.source_of(pipeline))
+                    door.told.append(partial(self._arrived, pipeline.id))
+                    receiver.open(pipeline.id, door)
             except DashError as error:
                 receiver.refuse(pipeline.id, str(error))
+
+    def _arrived(self, pipeline_id: PipelineId, events: int) -> None:
+        """Have refined what comes in by this door when the pipeline runs already, and the room is not changed yet."""
+        if self._it is not None and self._it.engine.runs_here(pipeline_id):
+            self._it.engine.run_of(pipeline_id).arrived(utc_now, events)
 
     async def _wait(self, opened: Callable[[], Awaitable["Appliance"]]) -> "Appliance | None":
         """Try until the database answers, or a signal says stop."""
@@ -155,7 +163,8 @@ class Start(Generic[L]):
         try:
             while not stopping.is_set():
                 try:
-                    return await opened()
+                    self._it = await opened()
+                    return self._it
                 except TransientError as error:
                     self._why = str(error)
                 with suppress(TimeoutError):
