@@ -14,7 +14,7 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
-from appliance.knowing import keep_known
+from appliance.knowing import keep_doors
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -84,7 +84,7 @@ async def run(
             stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         if it.database is not None:
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
-            stack.callback(asyncio.create_task(keep_known(it), name="doors").cancel)
+            await keep_doors(it, stack)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
             start.listener(root),

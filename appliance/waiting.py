@@ -25,6 +25,7 @@ from appliance.errors import DashError, TransientError
 from appliance.knowing import known_of
 from appliance.life import ACCEPTS_WITHIN_SECS
 from appliance.observe.service_manager import ServiceManager
+from appliance.rooms import import_rooms
 from appliance.server import App, Entrance, Listener, url_of
 from appliance.settings import Settings
 from appliance.storage.control.last_known import LastKnown
@@ -114,10 +115,12 @@ class Start(Generic[L]):
         stack.push_async_callback(own.close)
         await asyncio.to_thread(own.open)
         async with AsyncExitStack() as waiting:
+            stopping = _stopping(waiting)
             await self._receive(known, self._means.outward(own, known.partition), waiting)
             stack.callback(asyncio.create_task(self._service.beat(), name="watchdog").cancel)
             stack.push_async_callback(self._shut)
-            return await self._wait(lambda: stack.enter_async_context(self._means.opened(own)))
+            await asyncio.to_thread(import_rooms, self._settings.server)  # else senders would wait for that later
+            return await self._wait(stopping, lambda: stack.enter_async_context(self._means.opened(own)))
 
     async def _receive(self, known: LastKnown, events: BronzeLog, waiting: AsyncExitStack) -> None:
         """Open the port, and the doors of the pipelines whose log goes on from where it was."""
@@ -155,23 +158,17 @@ class Start(Generic[L]):
         if self._it is not None and self._it.engine.runs_here(pipeline_id):
             self._it.engine.run_of(pipeline_id).arrived(utc_now, events)
 
-    async def _wait(self, opened: Callable[[], Awaitable["Appliance"]]) -> "Appliance | None":
+    async def _wait(self, stopping: asyncio.Event, opened: Callable[[], Awaitable["Appliance"]]) -> "Appliance | None":
         """Try until the database answers, or a signal says stop."""
-        stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, stopping.set)
-        try:
-            while not stopping.is_set():
-                try:
-                    self._it = await opened()
-                    return self._it
-                except TransientError as error:
-                    self._why = str(error)
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), AGAIN_SECS)
-        finally:
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)  # whoever goes on with the appliance sets his own
+        while not stopping.is_set():
+            try:
+                self._it = await opened()
+            except TransientError as error:
+                self._why = str(error)
+            else:
+                return None if stopping.is_set() else self._it
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), AGAIN_SECS)
         return None
 
     async def _shut(self) -> None:
@@ -189,6 +186,15 @@ class Start(Generic[L]):
             "receiving": (not disk.stopped and not refused, refused or disk.told()),
             "database": (False, told),
         }  # fmt: skip
+
+
+def _stopping(waiting: AsyncExitStack) -> asyncio.Event:
+    """Return what a signal sets until ``waiting`` ends: whoever goes on with the appliance hears them himself."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, stopping.set)
+        waiting.callback(loop.remove_signal_handler, number)
+    return stopping
 
 
 def _uncounted(pipeline_id: str, outcome: str, size: int) -> None:

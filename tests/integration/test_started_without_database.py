@@ -41,10 +41,12 @@ class Node:
         pipeline_id, secret = hook or self.hook
         body = json.dumps({"n": number}).encode()
         headers = standard_headers(secret, f"msg_{number}", body)
-        return httpx.post(f"{self.one.url}/in/{pipeline_id}", content=body, headers=headers, trust_env=False)
+        url = f"{self.one.url}/in/{pipeline_id}"
+        return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30)
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.one.url + path, headers={"authorization": f"Bearer {self.one.token}"}, trust_env=False)
+        headers = {"authorization": f"Bearer {self.one.token}"}
+        return httpx.get(self.one.url + path, headers=headers, trust_env=False, timeout=30)
 
     def knows(self) -> list[tuple[str, str]]:
         """Return name and state of the pipelines that it has kept for a start without the database."""
@@ -119,7 +121,6 @@ def test_events_are_received_and_all_else_follows_by_itself(node: Node, server: 
 
 
 def test_without_what_it_knew_it_is_told_to_try_again(node: Node, server: PostgresServer) -> None:
-    one, kept = node.one, node.one.data_dir / FILE
     one, kept = node.one, node.one.data_dir / FILE
     kept.rename(kept.with_suffix(".away"))
     answer = one.run("serve", "--port", "0")
