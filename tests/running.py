@@ -32,7 +32,8 @@ class RunningAppliance:
         self.url = ""
         self.start_secs = 0.0
         self._program = program
-        self.environment = {**os.environ, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DASH_TEST_")}
+        self.environment = {**inherited, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
         self._child: subprocess.Popen[str] | None = None
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pyarrow as pa
 
+from appliance.domain.chunks import AS_INSTALLED, ChunkRules
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
@@ -39,6 +40,7 @@ class Table(msgspec.Struct, frozen=True):
     keyed: bool = False
     generation: int | None = None  # None: the live one; else one that ``Generations`` gave (a shadow, or the former)
     rollups: tuple[Rollup, ...] = ()  # maintained by every commit to this table; a part of this table
+    chunks: ChunkRules = AS_INSTALLED  # how rows are cut, where the store can
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 
@@ -89,6 +90,10 @@ class Upkeep(Protocol):
 
         Rows stay what they are, for every reader. For every round of retention: what is not done by one is by the next.
         """
+        ...
+
+    def chunks(self, table: Table) -> RowsCut | None:
+        """Return how the live rows of a pipeline lie in chunks; None: this kind of store knows none."""
         ...
 
     def size(self) -> StoreSize:

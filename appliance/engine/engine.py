@@ -18,6 +18,7 @@ from appliance.components.partitions import Partitioned, Share, others_of
 from appliance.components.resources import Upstream
 from appliance.components.silver import Progress, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
+from appliance.domain.chunks import chunk_rules
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
 from appliance.domain.ids import OrganisationId, PipelineId
@@ -133,7 +134,8 @@ class Engine:
         """
         compiled = self._parts.mapper.compile(pipeline.document.mapping)
         rollups = tuple(pipeline.document.rollups)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups)
+        chunks = chunk_rules(pipeline.document.chunks)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups, chunks)
         return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
 
     def means_of(self, silver: SilverStore) -> Means:

@@ -1,9 +1,13 @@
 """Small live figures: state badge, times, sparkline."""
 
 from datetime import datetime
+from typing import Final
 
 from appliance.domain.pipeline import State
+from appliance.domain.quantity import shown_size
 from ui.markup import node
+
+size: Final = shown_size
 
 
 def state_badge(state: State) -> None:
@@ -17,17 +21,6 @@ def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> 
     """Draw an instant in the reader's own time zone. ``style``: ago, clock or date; None reads "never"."""
     text = "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
-
-
-def size(count: float) -> str:
-    """Return a number of bytes with three significant digits and its unit: ``1.5 GiB``."""
-    amount, unit = abs(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            break
-        amount /= 1024
-    sign = "-" if count < 0 else ""
-    return f"{sign}{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{sign}{amount:.3g} {unit}"
 
 
 def short(number: float) -> str:

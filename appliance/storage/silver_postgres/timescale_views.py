@@ -2,7 +2,7 @@
 
 They cannot be Gold: what changes below their mark is wrong until they are refreshed, which cannot be done in the
 transaction of the change, and a refresh forgets what retention has removed (decision 0023). So Gold stays what it is,
-and these are kept only where ``silver.continuous_aggregates`` asks for them.
+and these are kept only where the pipeline, or ``silver.continuous_aggregates``, asks for them.
 
 Of each rollup of the live generation there is one, and a view in front of it whose name outlives replays.
 """
@@ -92,7 +92,7 @@ class Views:
 
     def _wanted(self, table: Table, place: Place) -> dict[str, tuple[Rollup, str]]:
         """Return the name of each, with its rollup and the statement that makes it."""
-        asked, extension = self._chunks.wanted.views, self._chunks.extension
+        asked, extension = self._chunks.wanted.of(table).views, self._chunks.extension
         if not asked or place.chunk_us is None or place.keyed or extension is None:
             return {}
         made = {}

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
@@ -21,6 +22,7 @@ from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.occupied import dead_tables, measure, whole
 from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.silver_postgres.timescale_columns import Columnstore
+from appliance.storage.silver_postgres.timescale_shown import rows_cut
 from appliance.storage.silver_postgres.timescale_sizes import chunking
 from appliance.storage.silver_postgres.timescale_views import Views
 from appliance.storage.silver_postgres.trim import trim
@@ -64,6 +66,12 @@ class PostgresUpkeep:
         converted = self._columnstore.arrange(table, now)
         self._views.keep(table, now)
         return converted
+
+    def chunks(self, table: Table) -> RowsCut:
+        def work(cursor: Cursor) -> RowsCut:
+            return rows_cut(cursor, table, self._chunks)
+
+        return self._database.read(f"looking at the chunks of {table.pipeline_id}", _MEASURING_SECS, work)
 
     def size(self) -> StoreSize:
         def work(cursor: Cursor) -> StoreSize:
