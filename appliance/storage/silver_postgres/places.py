@@ -86,6 +86,11 @@ def numbers(cursor: Cursor, pipeline_id: PipelineId) -> list[int]:
     return [number for (number,) in cursor.execute(_NUMBERS, {"id": pipeline_id}).fetchall()]
 
 
+def pipelines(cursor: Cursor) -> list[PipelineId]:
+    """Return the pipelines there are."""
+    return [PipelineId(one) for (one,) in cursor.execute("SELECT pipeline_id FROM _pipelines").fetchall()]
+
+
 def changed(cursor: Cursor, pipeline_id: PipelineId) -> None:
     """Let it be known that something is done to this pipeline alone."""
     cursor.execute(_CHANGED, {"id": pipeline_id})

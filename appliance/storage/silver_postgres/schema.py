@@ -56,6 +56,11 @@ CREATE TABLE IF NOT EXISTS _amended (
 );
 """
 
+_END: Final = """
+DROP TABLE IF EXISTS _format, _pipelines, _generations, _periods, _progress, _spans, _amendments, _amended;
+DROP SEQUENCE IF EXISTS _numbers
+"""
+
 
 def begin(cursor: Cursor, schema: str) -> None:
     """Make the schema and its own tables where they are not there; inside a transaction.
@@ -82,6 +87,11 @@ def begin(cursor: Cursor, schema: str) -> None:
             f"Opening the row store in schema {schema!r}: it has format {number}, expected at most {FORMAT}.",
             hint="run the version of Dash that wrote it, or a newer one",
         )
+
+
+def end(cursor: Cursor) -> None:
+    """Drop the schema's own tables, once nothing is stored in it; inside a transaction."""
+    cursor.execute(_END)
 
 
 def _has_tables(cursor: Cursor, schema: str) -> bool:

@@ -166,6 +166,12 @@ class PostgresSilver:
 
         self._database.write(f"removing the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
 
+    def leave(self) -> None:
+        """Remove every pipeline of every node, and the store's own tables; it cannot be used any more."""
+        for pipeline_id in self._database.read("listing what there is", _COUNTING_SECS, places.pipelines):
+            self.drop(pipeline_id)
+        self._database.run("leaving the row store", schema.end)
+
     def close(self) -> None:
         self._database.close()
 
