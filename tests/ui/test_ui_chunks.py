@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.running import RunningAppliance, until
 from tests.timescale import needs_timescale, timescale_database
-from tests.ui.browsing import NARROW, Opens, shoot, sign_in
+from tests.ui.browsing import NARROW, WIDE, Opens, shoot, sign_in
 
 MAPPING: dict[str, Any] = {
     "time": {"path": "$.ts"},
@@ -93,9 +93,10 @@ def test_chunks_are_previewed_in_words_and_saved(cut: tuple[RunningAppliance, st
         path = f"/api/v1/pipelines/{pipeline_id}/chunks"
         assert client.get(path).json()["chunks"] == {"interval": "6h", "compress_after": "3d", "views": True}
         until(lambda: client.get(path).json()["width"] == "6h", 60)
-    dark = storage_of(cut, opened, viewport=NARROW, theme="dark")
-    shoot(dark, "chunks-dark-390")
-    assert dark.evaluate("document.documentElement.scrollWidth") <= 390
+    for theme, viewport in (("dark", WIDE), ("light", NARROW), ("dark", NARROW)):
+        shown = storage_of(cut, opened, viewport=viewport, theme=theme)
+        shoot(shown, f"chunks-{theme}-{viewport['width']}")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
 
 
 def test_without_timescale_it_is_said_what_is_missing(signed_in: Opens, appliance: RunningAppliance) -> None:
