@@ -24,6 +24,7 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import NodeRow
 from tests.integration.moving_rows import NAMES, filled, order, rows_of, settings, silent, store_of
 from tests.running import RunningAppliance
+from tests.timescale import needs_timescale, timescale_database
 
 
 async def rows(where: Settings) -> list[Any]:
@@ -72,6 +73,17 @@ async def test_what_a_move_left_is_shown_and_removed(tmp_path: Path, database_ur
         leftover.look(here, there)
     moving.carry_out(order(embedded, database_url), silent, silent)  # there is room for it again
     assert await rows(settings(tmp_path, database_url)) == expected
+
+
+@needs_timescale
+async def test_hypertables_are_left_and_removed_too(tmp_path: Path) -> None:
+    with timescale_database() as url:
+        embedded, here, there = await come_back(tmp_path, url)
+        left = {one.name: one.bytes for schema in leftover.look(here, there).schemas for one in schema.tables}
+        rows_of_two = next(size for name, size in left.items() if name.startswith("rows_") and "#" not in name)
+        assert rows_of_two > 8192  # an empty hypertable, its chunks and their indexes
+        assert leftover.remove(embedded, here, there).stay == []
+        assert schemas(url) == []
 
 
 async def test_what_is_not_of_dash_stays(tmp_path: Path, database_url: str) -> None:

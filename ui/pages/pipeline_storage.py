@@ -60,10 +60,12 @@ def _figures(chunks: ChunksView) -> None:
                 node("span", size(chunks.bytes))
                 node("small", f" TimescaleDB {chunks.version}")
         with node("div"):
-            node("dt", "Next round")
+            node("dt", "Due for columns")
             with node("dd"):
-                moment(chunks.next_round, "date")
-                node("small", f" {chunks.due:,} due for columns")
+                node("span", f"{chunks.due:,}")
+                with node("small", css="muted"):
+                    node("span", " next round ")
+                    moment(chunks.next_round, "date")
 
 
 def _retention(visit: Visit, view: PipelineView, chunks: ChunksView) -> None:
