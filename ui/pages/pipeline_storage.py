@@ -63,9 +63,7 @@ def _figures(chunks: ChunksView) -> None:
             node("dt", "Due for columns")
             with node("dd"):
                 node("span", f"{chunks.due:,}")
-                with node("small", css="muted"):
-                    node("span", " next round ")
-                    moment(chunks.next_round, "date")
+                node("small", " in the next rounds")
 
 
 def _retention(visit: Visit, view: PipelineView, chunks: ChunksView) -> None:
@@ -76,6 +74,10 @@ def _retention(visit: Visit, view: PipelineView, chunks: ChunksView) -> None:
             node("p", "For ever" if chunks.kept == "forever" else f"Rows go at the age of {chunks.kept}", "strong")
             own = "as this pipeline's document says (retention.silver)"
             node("p", own if view.retention.silver else "as the organisation says, on the page Storage", "sub")
+            if chunks.next_round is not None:
+                with node("p", css="sub"):
+                    node("span", "Next round of retention: ")
+                    moment(chunks.next_round, "date")
             if chunks.missing is None:
                 node("p", "A chunk that is too old as a whole is dropped; what is left over goes row by row.", "muted")
             if visit.may(Action.STORAGE_MANAGE):

@@ -15,6 +15,7 @@ from ui.session import Visit
 from ui.toast import go, toast
 from ui.widgets.card import card
 from ui.widgets.dialog import dialog, show
+from ui.widgets.figures import moment
 from ui.widgets.form import Field, select_field, text_field
 
 _VIEWS: Final = {"": None, "yes": True, "no": False}
@@ -52,7 +53,9 @@ class ChunksForm:
             if editable:
                 with node("div", css="form-foot"):
                     icon("clock")
-                    node("span", "Counts from the next round of retention on", "sub").style("margin-right:auto")
+                    with node("span", css="sub").style("margin-right:auto"):
+                        node("span", "Counts from the next round of retention on: ")
+                        moment(self._chunks.next_round, "date")
                     look = button("See what it changes…", "primary", type="submit")
                 form.on("submit.prevent", self._visit.act(self._preview, busy=look), args=[])
         if editable:
