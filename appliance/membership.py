@@ -24,6 +24,7 @@ from appliance.engine.jobs import Station
 from appliance.engine.leases import LeaseKeeper
 from appliance.engine.onlooker import Onlooker
 from appliance.engine.relay import Relay
+from appliance.engine.turns import Turns
 from appliance.observe.load import Cores, resident_bytes
 from appliance.observe.node_metrics import BusNumbers
 from appliance.services.live_dashboards import LiveDashboards
@@ -38,6 +39,7 @@ BEAT_SECS: Final = 3.0  # gone after 10
 LONE_BEAT_SECS: Final = 30.0  # of one that is alone
 POLL: Final = "poll"  # lease of a pipeline's polling: ``poll:pl_…``
 CATCH_UP_SECS: Final = 30.0  # at the latest: usually a bell tells at once
+HAND_OVER_SECS: Final = 3.0  # less than leases last beyond a round
 SETTLE_SECS: Final = 0.2  # changes that follow one another are caught up with together
 
 
@@ -94,6 +96,7 @@ class Membership:
         leases = LeaseKeeper(store, self.card.life, it.engine.workers, self._wanted, self._changed)
         self._leases = leases
         it.engine.may_poll = lambda pipeline_id: leases.lease(_lease_of(pipeline_id)) is not None
+        it.engine.turns = Turns(it.engine.bronze, it.engine.workers, lambda one: leases.lease(_lease_of(one)))
         self.heart.changed.append(self._drain_leases)
 
     def show(self, dashboards: LiveDashboards, onlooker: Onlooker | None) -> None:
@@ -188,8 +191,9 @@ class Membership:
             return
         if held:
             run.poll()
-        else:
-            await run.leave_polling()
+        else:  # what is held still is let go of, and there is time to leave nothing behind
+            still = self._leases is not None and self._leases.lease(name) is not None
+            await run.leave_polling(HAND_OVER_SECS if still else 0.0)
 
     def _drain_leases(self, state: NodeState) -> None:
         if self._leases is not None:

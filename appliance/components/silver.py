@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pyarrow as pa
 
+from appliance.components.polls import Polled
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
@@ -49,6 +50,7 @@ class Batch(msgspec.Struct, frozen=True):
     256 characters), ``message`` string, ``problems`` string (JSON array of {reason, field, value, message}, all of
     them), ``received_at`` timestamp[us, UTC], ``version`` int32.
     ``outcome``: of these events, before keys are looked at (``duplicate`` is 0; the store moves events to it).
+    ``polled``: only of a store that ``TakesTurns``.
     """
 
     table: Table
@@ -59,6 +61,7 @@ class Batch(msgspec.Struct, frozen=True):
     dead: pa.Table
     outcome: Outcome
     day: date = date(1970, 1, 1)
+    polled: Polled | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
-from appliance.components.partitions import Partitioned, Share, others_of
+from appliance.components.partitions import Share
 from appliance.components.resources import Upstream
 from appliance.components.silver import Progress, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
@@ -40,6 +40,7 @@ from appliance.engine.run import Run
 from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
+from appliance.engine.turns import Turns, checkpoints_elsewhere
 from appliance.engine.upstream import Upstreams
 from appliance.engine.warming import warm
 from appliance.engine.workers import Workers
@@ -85,6 +86,7 @@ class Engine:
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
+        self.turns: Turns | None = None  # not None: other nodes may poll what this one polls now
 
     @property
     def looks(self) -> bool:
@@ -110,11 +112,13 @@ class Engine:
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
         await self.workers.run("control", self.bronze.last_seq, pipeline.id)  # that its log opens at all
         await self.workers.run("control", silver.prepare, course.table)
+        stands = None if self.turns is None else await self.workers.run("control", silver.progress, pipeline.id)
         async with self._changing:
             before = self._runs.get(pipeline.id)
             if before is not None:
                 await before.stop()
             run = self._make(pipeline, course, source, silver)
+            run.refiner.progress = stands or run.refiner.progress
             if before is not None:
                 run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
             self._runs[pipeline.id] = run
@@ -185,7 +189,8 @@ class Engine:
         )
 
     def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
-        refiner = Refiner(course, self.means_of(silver), self._committed)
+        turn = None if self.turns is None or _pushed(source) else self.turns.of(pipeline.id, silver)
+        refiner = Refiner(course, self.means_of(silver), self._committed, turn.tenure if turn else None)
         if self._lookout is not None:
             return LookedAt(pipeline, refiner, self._lookout, HotCache(course.table))
         poller = None
@@ -197,17 +202,10 @@ class Engine:
                 receiver=self.receiver,
                 clock=self._parts.clock,
             )
-            poller.elsewhere = self._checkpoints_elsewhere
+            poller.elsewhere = partial(checkpoints_elsewhere, self.bronze, self.workers)
+        if poller is not None and turn is not None:
+            poller.turn, turn.moved = turn, refiner.moved
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
-
-    async def _checkpoints_elsewhere(self, pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
-        """Return the checkpoints of when other nodes polled the pipeline."""
-        bronze = self.bronze
-
-        def look() -> list[dict[str, Any] | None]:
-            return [log.checkpoint(pipeline_id) for log in others_of(bronze, pipeline_id)]
-
-        return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
 
     def _open_door(self, run: Run, source: object) -> None:
         document = run.pipeline.document
@@ -276,6 +274,11 @@ class Engine:
         """Return FAILED where starting failed or refining ended on a FatalError, else what was ``meant``."""
         run = self._runs.get(pipeline_id)
         return State.FAILED if run is None or run.failed else meant
+
+    def settled_seq(self, pipeline_id: PipelineId) -> int:
+        """Return the last event that a replay may refine: of what nodes take turns to poll, what is stored already."""
+        last, run = self.bronze.last_seq(pipeline_id), self._runs.get(pipeline_id)
+        return last if self.turns is None or run is None or run.poller is None else min(last, run.refiner.progress.seq)
 
     def check_here(self, doing: str) -> None:
         """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""

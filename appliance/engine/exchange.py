@@ -51,7 +51,7 @@ class Exchange:
             before = await self._book.pipeline(replay.pipeline_id)
             after = await self._version(replay, replay.version)
             async with self._engine.held(replay.pipeline_id):
-                await rebuilder.run(replay.last_seq or self._engine.bronze.last_seq(replay.pipeline_id))
+                await rebuilder.run(replay.last_seq or self._engine.settled_seq(replay.pipeline_id))
                 silver = await self._silver(replay)
                 if replay.whole and replay.identical is None:
                     replay = replace(replay, identical=await self._compared.identical(replay, before, held=True))

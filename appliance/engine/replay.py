@@ -196,7 +196,8 @@ class Replaying:
 
     @property
     def _end_seq(self) -> int:
-        return self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
+        settled = self._tools.engine.settled_seq(self.replay.pipeline_id)
+        return min(self.replay.last_seq or settled, settled)
 
     async def _prepared(self) -> Rebuilder:
         """Return what refines into the shadow, which is made first where there is none."""

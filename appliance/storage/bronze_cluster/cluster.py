@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
 from appliance.components.partitions import Holder, Holders, Partitioned
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import Partition, partition_of
@@ -84,6 +85,10 @@ class ClusterBronze:
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
         return self.holding(pipeline_id, seq, "looking for").event(pipeline_id, seq)
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        """See ``PageLog.page``; of this node's own events only: nobody asks for the pages of others."""
+        return self.local.page(pipeline_id, seq) if isinstance(self.local, PageLog) else None
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         return self.local.segments(pipeline_id)
@@ -164,5 +169,6 @@ class ClusterUpkeep:
 
 
 _: type[BronzeLog] = ClusterBronze
+_pages: type[PageLog] = ClusterBronze
 _partitioned: type[Partitioned] = ClusterBronze
 _upkeep: type[LogUpkeep] = ClusterUpkeep

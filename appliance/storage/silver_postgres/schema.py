@@ -54,6 +54,14 @@ CREATE TABLE IF NOT EXISTS _amended (
     pipeline_id text NOT NULL, generation integer NOT NULL, seq bigint NOT NULL, outcome text NOT NULL,
     version integer NOT NULL, amended_at timestamptz NOT NULL, PRIMARY KEY (pipeline_id, generation, seq)
 );
+CREATE TABLE IF NOT EXISTS _polls (
+    pipeline_id text PRIMARY KEY REFERENCES _pipelines ON DELETE CASCADE, partition smallint NOT NULL,
+    tenure bigint NOT NULL, checkpoint text
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS _polled (
+    pipeline_id text NOT NULL REFERENCES _pipelines ON DELETE CASCADE, partition smallint NOT NULL,
+    seq bigint NOT NULL, PRIMARY KEY (pipeline_id, partition)
+) WITH (fillfactor = 50);
 """
 
 
@@ -86,5 +94,5 @@ def begin(cursor: Cursor, schema: str) -> None:
 
 def _has_tables(cursor: Cursor, schema: str) -> bool:
     """Return whether the last of the tables is there; making those that are would need rights nobody has to give."""
-    name = f"{quoted(schema)}._amended"
+    name = f"{quoted(schema)}._polled"
     return bool(cursor.execute("SELECT to_regclass(%(name)s) IS NOT NULL", {"name": name}).fetchall()[0][0])

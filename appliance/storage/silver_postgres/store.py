@@ -7,6 +7,7 @@ import pyarrow as pa
 import structlog
 
 from appliance.components.letters import Amendment
+from appliance.components.polls import TakesTurns
 from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
 from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
@@ -14,7 +15,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.partition import ALONE, Partition, base_of, partition_of
 from appliance.errors import FatalError, TransientError
-from appliance.storage.silver_postgres import gold, places, progress, schema, tables
+from appliance.storage.silver_postgres import gold, places, polls, progress, schema, tables
 from appliance.storage.silver_postgres.amend import amend
 from appliance.storage.silver_postgres.commit import check_outcome, commit
 from appliance.storage.silver_postgres.connections import Connections, Cursor
@@ -57,7 +58,7 @@ class PostgresSilver:
     ``writing``: connections to the database. ``reading``: how rows are read; by the same connections where it is not
     given. None are closed with the store. ``partition``: of the node whose store it is; what is about one partition and
     names no event is about this one. ``timescale``: what of TimescaleDB is used where the database has it by the time
-    the store is opened.
+    the store is opened. ``leases``: the schema of the control plane, which has them.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
@@ -73,6 +74,7 @@ class PostgresSilver:
         clock: Clock = utc_now,
         partition: Partition = ALONE,
         timescale: Wanted | None = None,
+        leases: str = "dash",
     ) -> None:
         reading = reading or Reading(writing)
         timeout_secs = reading.timeout_secs
@@ -87,6 +89,7 @@ class PostgresSilver:
         self.generations = PostgresGenerations(self._database, partition, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
+        self.polls = polls.PostgresPolls(self._database, partition, leases)
         self.upkeep = PostgresUpkeep(self._database, clock, partition, self._chunks)
         self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
@@ -128,7 +131,10 @@ class PostgresSilver:
         def work(cursor: Cursor, place: Place) -> Progress:
             self._periods.make(cursor, table, place, batch.rows, self._clock())
             with self._chunks.room(cursor, table.pipeline_id, place, batch.rows):
-                return commit(cursor, batch, place)
+                done = commit(cursor, batch, place)
+            if batch.polled is not None:
+                polls.advance(cursor, table.pipeline_id, batch.last_seq, batch.polled)
+            return done
 
         try:
             done = self._prepared(table, how, work, "storing rows of")
@@ -211,3 +217,4 @@ class PostgresSilver:
 
 
 _: type[Transferable] = PostgresSilver
+_turns: type[TakesTurns] = PostgresSilver
