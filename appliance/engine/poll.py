@@ -57,6 +57,8 @@ class Poller:
     async def run(self) -> None:
         """Poll at once, then whenever the schedule says so or somebody pokes; returns only by cancellation."""
         self._elsewhere = None
+        if self.turn is not None:
+            self.turn.tenure.doubt()  # others may have polled since this was ended last
         while True:
             self._poked.clear()
             wait = await self._poll_once()

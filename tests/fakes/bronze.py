@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import Any
 
+from msgspec.structs import replace
+
 from appliance.components.bronze import BronzeLog, Finding, SegmentInfo
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Envelope, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
@@ -76,6 +79,16 @@ class MemoryBronzeLog:
         why = "it has expired" if 0 < seq <= self.last_seq(pipeline_id) else "there is no such event"
         raise NotFound(f"looking for event {seq} of {pipeline_id}: {why}")
 
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        found, checkpoint = PageEnd(0, None, polled=False) if seq == 0 else None, None
+        for entry in self.upkeep.held(pipeline_id):
+            if found is not None and entry.payloads and entry.first_seq > found.last_seq:
+                break
+            checkpoint = checkpoint if entry.envelope.checkpoint is None else entry.envelope.checkpoint
+            if entry.first_seq <= seq <= entry.last_seq:
+                found = PageEnd(entry.last_seq, None, entry.envelope.checkpoint is not None)
+        return found and replace(found, checkpoint=json.dumps(checkpoint) if checkpoint is not None else None)
+
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         entries = self.upkeep.held(pipeline_id)
         size = sum(len(payload) for entry in entries for payload in entry.payloads)
@@ -131,3 +144,4 @@ def payload(number: int) -> bytes:
 
 
 _: type[BronzeLog] = MemoryBronzeLog
+_pages: type[PageLog] = MemoryBronzeLog

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 
@@ -45,6 +46,11 @@ class Inward:
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
         found = self.log.event(pipeline_id, self.base + seq)
         return replace(found, seq=self.local(found.seq))
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        assert isinstance(self.log, PageLog)
+        found = self.log.page(pipeline_id, self.base + seq)
+        return None if found is None else replace(found, last_seq=self.local(found.last_seq))
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         return [

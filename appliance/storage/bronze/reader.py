@@ -102,15 +102,15 @@ class Reader:
 
     def page(self, seq: int) -> PageEnd | None:
         """Return the delivery of an event as ``PageLog.page`` promises."""
-        for _ in range(_ATTEMPTS):
+        attempt = 0
+        while True:
             try:
-                return self._page(seq)
-            except FileNotFoundError:  # compressed meanwhile, or expired
-                continue
+                return self._page(seq, lost=attempt >= _ATTEMPTS)
+            except FileNotFoundError:  # compressed meanwhile, or expired; or lost
+                attempt += 1
             except OSError as error:
                 told = f"looking for the page of event {seq} of {self._log.directory.name}: {error}"
                 raise TransientError(told, _RETRY_SECS) from error
-        return None
 
     def readable(self, place: Quarantine) -> bool:
         """Return whether all events of ``place`` can be read by now, or are not there any more."""
@@ -122,17 +122,19 @@ class Reader:
             want = frames[-1].last_seq + 1
         return True
 
-    def _page(self, seq: int) -> PageEnd | None:
+    def _page(self, seq: int, *, lost: bool) -> PageEnd | None:
+        """``lost``: no segment of it can be read; what is known without stands."""
         last_seq, newest = self._log.end
-        own = self._header(seq) if self._log.first_seq <= seq <= last_seq else None
-        if own is None and seq not in (0, last_seq):
+        held = self._log.first_seq <= seq <= last_seq and not lost
+        own = self._header(seq) if held else None
+        if own is None and seq != last_seq and (seq or lost):
             return None
         end = seq if own is None else own.last_seq
         checkpoint = newest if end == last_seq else self._moved_after(end)
         if own is not None and not checkpoint:
             checkpoint = own.checkpoint
         told = bytes(checkpoint).decode() if checkpoint else None
-        return PageEnd(end, told, own is None or bool(own.checkpoint))
+        return PageEnd(end, told, bool(seq) if own is None else bool(own.checkpoint))
 
     def _header(self, seq: int) -> Header | None:
         """Return the header of the delivery that ``seq`` is in; None: it cannot be read."""
