@@ -58,13 +58,13 @@ class InMemory:
 
 class InDatabase:
     def __init__(self, url: str) -> None:
-        self._url, self._connections = url, Connections(url, size=4)
+        self._url, self.connections = url, Connections(url, size=4)
         with psycopg.connect(url) as connection:
             connection.execute("CREATE SCHEMA dash")
             connection.execute("CREATE TABLE dash.lease (name text, epoch integer, until timestamptz)")
             self._lease(connection, "INSERT INTO dash.lease VALUES (%s, %s, now() + interval '9 s')")
         self.stores = {
-            number: PostgresSilver(self._connections, "dash_org_polls", partition=Partition(number))
+            number: PostgresSilver(self.connections, "dash_org_polls", partition=Partition(number))
             for number in (1, 2)
         }  # fmt: skip
         self.stores[1].prepare(PLAIN)
@@ -87,7 +87,7 @@ class InDatabase:
             self._lease(connection, "UPDATE dash.lease SET until = now() WHERE name = %s AND epoch = %s")
 
     def close(self) -> None:
-        self._connections.close()
+        self.connections.close()
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -32,7 +32,8 @@ from tests.fakes.polls import MemoryPolls
 PIPE = PipelineId("pl_news")
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
 PAGE = 3  # items
-WHO = st.sampled_from([0, 1, 0, 1, 2])  # two are enough to be in each other's way
+WHO = st.sampled_from([0, 1, 0, 1, 0, 1, 2])  # two are enough to be in each other's way
+MOST = st.sampled_from([1, 2, 4, 100])  # events in a batch
 STEPS = st.sampled_from([1, 2, 3, 5, 8, 30])  # of a poll: up to its end, mostly
 
 
@@ -227,6 +228,7 @@ class PollingTurns(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.world = World()
+        self.world.items = 4
 
     def teardown(self) -> None:
         if hasattr(self, "world"):
@@ -238,15 +240,14 @@ class PollingTurns(RuleBasedStateMachine):
     def the_source_has_more(self, more: int) -> None:
         self.world.items += more
 
-    @rule(who=WHO)
-    def somebody_gets_the_lease(self, who: int) -> None:
-        self.world.leases(self.world.nodes[who])
-
-    @rule(who=WHO)
-    def somebody_notices_that_the_lease_is_gone(self, who: int) -> None:
+    @rule(who=WHO, steps=STEPS)
+    def somebody_takes_over(self, who: int, steps: int) -> None:
+        """What was polled here before was ended, as when the lease has changed hands."""
         node = self.world.nodes[who]
-        node.lease = None
         node.stops()
+        node.tenure.doubt()
+        self.world.leases(node)
+        self.somebody_polls_on(who, steps)
 
     @rule(who=WHO, steps=STEPS)
     def somebody_polls_on(self, who: int, steps: int) -> None:
@@ -254,39 +255,36 @@ class PollingTurns(RuleBasedStateMachine):
             if self.world.nodes[who].polls_on():
                 return
 
-    @rule(who=WHO, steps=STEPS)
-    def somebody_takes_over(self, who: int, steps: int) -> None:
-        """As when the lease has changed hands: what was polled here before was ended."""
+    @rule(who=WHO, most=MOST)
+    def somebody_refines(self, who: int, most: int) -> None:
         node = self.world.nodes[who]
-        node.stops()
-        self.world.leases(node)
-        node.tenure.doubt()
-        self.somebody_polls_on(who, steps)
+        node.reads(most)
+        node.commits(answered=True)
+        node.notes()
 
-    @rule(who=WHO, most=st.integers(1, 4))
+    @rule(who=WHO, most=MOST)
     def somebody_reads(self, who: int, most: int) -> None:
         self.world.nodes[who].reads(most)
 
     @rule(who=WHO, answered=st.booleans())
     def somebody_commits(self, who: int, answered: bool) -> None:
+        """What he read some time ago."""
         self.world.nodes[who].commits(answered)
 
-    @rule(who=WHO, most=st.integers(1, 4))
-    def somebody_refines(self, who: int, most: int) -> None:
-        self.somebody_reads(who, most)
-        self.somebody_commits(who, answered=True)
-
-    @rule(who=WHO)
-    def somebody_notes(self, who: int) -> None:
-        self.world.nodes[who].notes()
-
-    @rule(who=WHO, trouble=st.sampled_from(["before", "after"]))
-    def an_answer_gets_lost(self, who: int, trouble: str) -> None:
-        self.world.nodes[who].book.trouble = trouble
-
-    @rule(who=WHO)
-    def somebody_dies(self, who: int) -> None:
-        self.world.nodes[who].dies()
+    @rule(who=WHO, what=st.sampled_from(["dies", "loses the lease", "gets the lease", "before", "after"]))
+    def something_happens(self, who: int, what: str) -> None:
+        """The lease is lost and noticed, or won and not; the next answer gets lost, before it is done or after."""
+        node = self.world.nodes[who]
+        match what:
+            case "dies":
+                node.dies()
+            case "loses the lease":
+                node.lease = None
+                node.stops()
+            case "gets the lease":
+                self.world.leases(node)
+            case _:
+                node.book.trouble = what
 
     @invariant()
     def nothing_is_stored_twice(self) -> None:
@@ -295,7 +293,7 @@ class PollingTurns(RuleBasedStateMachine):
 
 
 TestPollingTurns = PollingTurns.TestCase
-TestPollingTurns.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestPollingTurns.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
 
 
 class Unfenced(MemoryPolls):
