@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from appliance.components.nodes import Lease
-from appliance.components.polls import PollBook, Polled
+from appliance.components.polls import Claim, PollBook, Polled, Standing
 from appliance.components.source import Page
 from appliance.domain.event import Delivery, Envelope, Frame
 from appliance.domain.ids import PipelineId
@@ -293,7 +293,7 @@ class PollingTurns(RuleBasedStateMachine):
 
 
 TestPollingTurns = PollingTurns.TestCase
-TestPollingTurns.settings = settings(max_examples=250, stateful_step_count=50, deadline=None)
+TestPollingTurns.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
 
 
 class Unfenced(MemoryPolls):
@@ -310,6 +310,21 @@ class ByHolder(MemoryPolls):
         if self.line is not None and self.line[0] == partition:
             polled = Polled(self.line[1], polled.through, polled.checkpoint)
         super().advance(partition, polled)
+
+
+class Careless(MemoryPolls):
+    """Lets somebody take over from where it stood when he looked."""
+
+    def of(self, partition: Partition) -> Any:
+        book = super().of(partition)
+        claim = book.claim
+
+        def anyhow(pipeline_id: PipelineId, before: Standing, asked: Claim) -> Standing:
+            self.line = self.line and (*self.line[:2], before.checkpoint)
+            return claim(pipeline_id, before, asked)
+
+        book.claim = anyhow  # type: ignore[method-assign]
+        return book
 
 
 def taken_over(world: World, node: Node, polls: int) -> None:
@@ -351,7 +366,28 @@ def woken_up_in_a_later_turn(polls: type[MemoryPolls]) -> World:
     return world
 
 
-@pytest.mark.parametrize("story", [woken_up_late, woken_up_in_a_later_turn])
+def stored_between(polls: type[MemoryPolls]) -> World:
+    """Have one store something after another has looked from where to take over."""
+    world = World(polls)
+    one, other, _ = world.nodes
+    world.items = 6
+    taken_over(world, one, 2)
+    world.leases(other)
+    for _ in range(3):
+        other.polls_on()
+    one.reads(10)
+    one.commits(answered=True)
+    for _ in range(3):
+        other.polls()
+    other.reads(10)
+    other.commits(answered=True)
+    return world
+
+
+STORIES = [woken_up_late, woken_up_in_a_later_turn, stored_between]
+
+
+@pytest.mark.parametrize("story", STORIES)
 def test_what_was_read_in_an_earlier_turn_is_not_stored(story: Callable[..., World]) -> None:
     world = story(MemoryPolls)
     world.check()
@@ -360,7 +396,12 @@ def test_what_was_read_in_an_earlier_turn_is_not_stored(story: Callable[..., Wor
 
 @pytest.mark.parametrize(
     ("story", "polls"),
-    [(woken_up_late, Unfenced), (woken_up_in_a_later_turn, Unfenced), (woken_up_in_a_later_turn, ByHolder)],
+    [
+        (woken_up_late, Unfenced),
+        (woken_up_in_a_later_turn, Unfenced),
+        (woken_up_in_a_later_turn, ByHolder),
+        (stored_between, Careless),
+    ],
 )
 def test_the_control_without_the_fence_it_is_stored_twice(
     story: Callable[..., World], polls: type[MemoryPolls]

@@ -1,4 +1,4 @@
-"""One node's side of taking turns at polling: its poller, its refiner, what it withdraws. The other is what it books."""
+"""One node's side of taking turns at polling: poller, refiner, and what it withdraws. The other is a line in a book."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
