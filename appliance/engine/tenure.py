@@ -19,7 +19,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import partition_of
-from appliance.errors import Conflict, FatalError, TransientError
+from appliance.errors import Conflict, TransientError
 
 WITHDRAWN: Final = "another node took over polling before this was stored, and has polled it again"
 BY: Final = "takeover"
@@ -162,12 +162,12 @@ class Tenure:
         while after < last:
             frames = self._bronze.read(self._pipeline_id, after, min(AT_ONCE[0], last - after), AT_ONCE[1])
             wrong = [seq for frame in frames for seq in self._polled(frame)]
-            now, count = self._clock(), count + len(wrong)
+            count += len(wrong)
+            now = self._clock()
             try:
                 upkeep.correct(self._pipeline_id, [Correction(seq, None, WITHDRAWN, BY, now) for seq in wrong])
-            except Conflict as error:
-                told = f"withdrawing what was polled of {self._pipeline_id} before another node took over: {error}"
-                raise FatalError(told, hint="erase events up to the newest, which withdraws them too") from error
+            except Conflict:  # more than may be corrected
+                upkeep.erase(self._pipeline_id, wrong, WITHDRAWN, BY)
             after = frames[-1].last_seq if frames else last
         if count:
             log.warning("poll.withdrawn", pipeline=self._pipeline_id, events=count)

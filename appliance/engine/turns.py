@@ -13,8 +13,9 @@ from appliance.components.polls import PageLog, TakesTurns
 from appliance.components.silver import SilverStore
 from appliance.components.source import Page
 from appliance.domain.ids import PipelineId
-from appliance.engine.tenure import Tenure
+from appliance.engine.tenure import AGAIN_SECS, Tenure
 from appliance.engine.workers import Workers
+from appliance.errors import TransientError
 
 
 class Turn:
@@ -42,10 +43,15 @@ class Turn:
         return before.holder is None
 
     def named(self, page: Page) -> Page:
-        """Return ``page`` with a name of this tenure: fetched in an earlier one as well, it was withdrawn there."""
+        """Return ``page`` with a name of this tenure: fetched in an earlier one as well, it was withdrawn there.
+
+        Raises TransientError: the tenure has ended, as far as is known.
+        """
         if page.delivery_id is None:
             return page
-        return msgspec.structs.replace(page, delivery_id=f"{self.tenure.running}/{page.delivery_id}")
+        if (tenure := self.tenure.running) is None:
+            raise TransientError("another node may poll by now: what was fetched is not kept", AGAIN_SECS)
+        return msgspec.structs.replace(page, delivery_id=f"{tenure}/{page.delivery_id}")
 
 
 class Turns:

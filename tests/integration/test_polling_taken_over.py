@@ -14,7 +14,7 @@ import pytest
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres.locks import pipeline_lock
 from tests.counting_source import CountingSource
-from tests.integration.test_two_ingestors import PLACES, ledger, stored
+from tests.integration.test_two_ingestors import PLACES, UNSIGNED, Sender, ledger, stored
 from tests.running import RunningAppliance, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "n", "path": "$.n", "type": "integer"}], "unmapped": "drop"}
@@ -130,3 +130,20 @@ def _hand_over(holder: RunningAppliance, other: RunningAppliance, pipeline_id: s
     assert [first for first, times in fetched.items() if times > 1] == []
     until(lambda: ledger(other, pipeline_id)["pending"] == 0)
     assert ledger(other, pipeline_id)["filtered"] == 30
+
+
+@pytest.mark.slow
+def test_a_reader_goes_on_without_the_node_that_read_and_died(pair: list[RunningAppliance]) -> None:
+    boilers, _ = pair[0].create_pipeline("boilers", MAPPING, source=UNSIGNED)
+    reader, _ = pair[0].create_pipeline("reader", MAPPING, source={"type": "pipeline", "pipeline": "boilers"})
+    for node in pair:
+        with node.client() as client:
+            until(lambda client=client: client.post(f"/in/{boilers}", json={"n": 1}).status_code == 202)
+    until(lambda: stored(pair[0], reader) == [1, 1])
+    who = polled_by(pair[0], reader)
+    pair[who].kill()
+    heir = pair[1 - who]
+    Sender(heir, boilers, range(2, 11)).join()
+    until(lambda: len(stored(heir, reader)) >= 11, 30)
+    assert sorted(stored(heir, reader)) == [1, *range(1, 11)]
+    assert polled_by(heir, reader) == 1 - who

@@ -24,7 +24,7 @@ from appliance.engine.run import Run
 from appliance.engine.tenure import WITHDRAWN, Tenure
 from appliance.engine.turns import Turn, Turns
 from appliance.engine.workers import Workers
-from appliance.errors import Conflict, TransientError
+from appliance.errors import Conflict, NotFound, TransientError
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.polls import MemoryPolls
 from tests.fakes.refining import BOILERS, COLUMNS, Compiled, Numbers, until
@@ -177,6 +177,21 @@ async def test_what_came_without_a_checkpoint_is_nobody_elses_and_stays(node: No
     assert (node.store.numbers, node.store.at.outcome) == ([7], Outcome(stored=1, filtered=1))
 
 
+async def test_what_is_too_much_to_be_corrected_is_erased(node: Node, source: Pages) -> None:
+    source.polls = [[page(1), page(2)]]
+    await node.poll()
+    node.another_takes_over()
+
+    def too_much(*_: object) -> None:
+        raise Conflict("at most 1000000 events can be corrected")
+
+    node.bronze.upkeep.correct = too_much  # type: ignore[method-assign]
+    await node.refine()
+    assert (node.store.numbers, node.store.at.outcome) == ([], Outcome(filtered=2))
+    with pytest.raises(NotFound, match="erased"):
+        node.bronze.event(BOILERS, 2)
+
+
 async def test_events_count_as_withdrawn_only_when_they_are(node: Node, source: Pages) -> None:
     source.polls = [[page(1)]]
     await node.poll()
@@ -200,6 +215,17 @@ async def test_without_the_lease_nothing_is_fetched(node: Node, source: Pages) -
     node.lease = LEASE
     await node.poll()
     assert (node.poller.error, source.asked_from) == (None, [None])
+
+
+async def test_what_was_fetched_in_a_turn_that_is_in_doubt_is_not_kept(node: Node, source: Pages) -> None:
+    async def in_doubt(checkpoint: object) -> AsyncIterator[Page]:
+        node.tenure.doubt()
+        yield page(1)
+
+    source.poll = in_doubt  # type: ignore[method-assign, assignment]
+    await node.poll()
+    assert node.poller.error == "another node may poll by now: what was fetched is not kept"
+    assert node.bronze.last_seq(BOILERS) == 0
 
 
 async def test_a_checkpoint_that_moves_without_events_is_known_to_the_next(node: Node, source: Pages) -> None:
