@@ -16,6 +16,7 @@ from appliance.domain.ledger import Outcome
 from appliance.domain.partition import Partition
 from appliance.domain.pipeline import State
 from appliance.engine.batches import Course
+from appliance.engine.engine import Engine, Parts
 from appliance.engine.hot_cache import HotCache
 from appliance.engine.poll import Poller
 from appliance.engine.receive import Door, Receiver
@@ -255,3 +256,21 @@ def test_a_store_that_only_one_node_has_knows_no_turns(node: Node) -> None:
     turns = Turns(node.bronze, node.workers, lambda _: LEASE)
     assert turns.of(BOILERS, node.store) is not None  # type: ignore[arg-type]
     assert turns.of(BOILERS, object()) is None  # type: ignore[arg-type]
+
+
+async def test_a_replay_goes_no_further_than_rows_where_nodes_take_turns(node: Node, source: Pages) -> None:
+    parts = Parts(node.bronze, lambda _: node.store, lambda *_: source, Mapper(), node.workers)  # type: ignore[arg-type, return-value]
+    engine = Engine(parts)
+    source.polls = [[page(1)], [page(2)]]
+    await node.poll()
+    await node.refine()
+    await node.poll()
+    pipeline = type("Pipeline", (), {"id": BOILERS, "state": State.RUNNING})()
+    engine._runs[BOILERS] = Run(
+        pipeline, node.refiner, node.poller, cache=HotCache(Table(BOILERS, COLUMNS)), bronze=node.bronze
+    )
+    assert engine.settled_seq(BOILERS) == 2  # a lone node withdraws nothing
+    engine.turns = Turns(node.bronze, node.workers, lambda _: LEASE)
+    assert engine.settled_seq(BOILERS) == 1
+    engine._runs[BOILERS].poller = None  # what is pushed is nobody else's
+    assert engine.settled_seq(BOILERS) == 2
