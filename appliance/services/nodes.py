@@ -10,6 +10,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId
 from appliance.domain.node import Load, Node, NodeState
 from appliance.engine.bells import Bell
+from appliance.services.erasure_job import let_go
 from appliance.services.views import Page
 from appliance.storage.control import nodes as registry
 from appliance.storage.control.audit import Deed, record
@@ -78,6 +79,7 @@ class Nodes:
 
         def work(tx: Session) -> None:
             node = registry.forget(tx, node_id, self._clock)
+            let_go(tx, node.card.id, self._clock)
             self._note(tx, who, "node.forget", node)
 
         await self._plane.write(work)

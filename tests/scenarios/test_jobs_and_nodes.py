@@ -51,31 +51,18 @@ async def test_a_job_is_cancelled_and_sent_back_and_both_are_noted(scene: Any, a
     assert sorted(deeds) == [("job.cancel", job_id), ("job.retry", job_id)]
 
 
-async def test_an_erasure_is_a_job_of_each_node_and_nobody_may_cancel_it(
+async def test_an_erasure_is_one_job_for_all_nodes_and_nobody_may_cancel_it(
     scene: Any, api: Any, cards: list[Card]
 ) -> None:
     pipeline_id = await scene.boilers()
     asked = {"pipelines": [pipeline_id], "where": {"device": "b1"}, "reason": "request 4711"}
     assert (await api.post("/api/v1/erasures", json=asked)).status_code == 202
-    erasures = (await api.get("/api/v1/erasures")).json()["items"]
-    assert sorted(one["node"] for one in erasures) == ["node_anna", "node_bert"]
-    jobs = (await api.get("/api/v1/jobs", params={"kind": "erasure.run"})).json()["items"]
-    assert sorted((one["needs"][0], one["node"]) for one in jobs) == [
-        ("node:node_anna", "anna"),
-        ("node:node_bert", "bert"),
-    ]
-    refused = await api.post(f"/api/v1/jobs/{jobs[0]['id']}/cancel")
+    [erasure] = (await api.get("/api/v1/erasures")).json()["items"]
+    assert (erasure["state"], erasure["waits_for"]) == ("waiting", [])
+    [job] = (await api.get("/api/v1/jobs", params={"kind": "erasure.run"})).json()["items"]
+    assert (job["needs"], job["node"]) == (["bronze"], None)
+    refused = await api.post(f"/api/v1/jobs/{job['id']}/cancel")
     assert (refused.status_code, "promised" in refused.json()["detail"]) == (409, True)
-
-
-async def test_events_by_number_are_those_of_one_node(scene: Any, api: Any, cards: list[Card]) -> None:
-    pipeline_id = await scene.boilers()
-    asked = {"pipelines": [pipeline_id], "seqs": [1], "reason": "request 4711", "dry_run": True}
-    ambiguous = await api.post("/api/v1/erasures", json=asked)
-    assert (ambiguous.status_code, ambiguous.json()["problems"][0]["pointer"]) == (422, "/node")
-    assert (await api.post("/api/v1/erasures", json=asked | {"node": "node_none"})).status_code == 404
-    named = await api.post("/api/v1/erasures", json=asked | {"node": "node_bert"})
-    assert (named.status_code, named.json()["node"]) == (202, "node_bert")
 
 
 async def test_a_node_is_drained_and_hears_of_it_at_its_next_heartbeat(scene: Any, api: Any, cards: list[Card]) -> None:

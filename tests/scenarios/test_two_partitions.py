@@ -7,16 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from appliance.components.partitions import Share
 from appliance.components.silver import Progress
 from appliance.domain.clock import utc_now
 from appliance.domain.event import Delivery, Envelope
-from appliance.domain.ids import PipelineId
+from appliance.domain.ids import NodeId, PipelineId
+from appliance.domain.node import Card
 from appliance.engine.attempt import Attempt
 from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
+from appliance.storage.control import erasures
+from appliance.storage.control.nodes import Nodes
+from appliance.storage.control.tables import NodeRow, PartitionRow
 from tests.fakes.bronze import MemoryBronzeLog
-from tests.fakes.holders import FakeHolders
+from tests.fakes.holders import FakeHolders, holder
 from tests.fakes.internal_room import calling, room, served
 
 TWO = 35_184_372_088_832  # 2 · 2^44
@@ -93,22 +98,114 @@ async def test_the_ledger_counts_events_and_not_numbers(api: Any, pair: Pair) ->
     assert ledger == {"received": 2, "stored": 2, "filtered": 0, "duplicate": 0, "dead": 0, "pending": 0}
 
 
-async def test_an_erasure_finds_and_erases_on_both(scene: Any, api: Any, pair: Pair) -> None:
+async def asked_to_erase(api: Any, pair: Pair, **more: Any) -> str:
+    """Ask for what two events have, one at each node; return where the erasure is told of."""
     payload = [{"path": "$.device", "value": "here-1"}]
-    asked = {"reason": "request 4711", "pipelines": [pair.pipeline], "payload": payload}
+    asked = {"reason": "request 4711", "pipelines": [pair.pipeline], "payload": payload, **more}
     answer = await api.post("/api/v1/erasures", json=asked)
     assert answer.status_code == 202, answer.text
-    for _ in range(2):  # the erasure, and the look afterwards
-        await scene.it.services.erasures.job.run(Attempt({"id": answer.json()["id"]}))
-    done = (await api.get(answer.headers["location"])).raise_for_status().json()
+    place: str = answer.headers["location"]
+    return place
+
+
+async def gone_on(scene: Any, api: Any, place: str, *, late: bool = False) -> Any:
+    """Do the next step of an erasure and return how it stands. ``late``: a quarter of an hour after the last one."""
+    job = scene.it.services.erasures.job
+    job._clock = (lambda: utc_now() + timedelta(minutes=15)) if late else utc_now
+    await job.run(Attempt({"id": place.rpartition("/")[2]}))
+    return (await api.get(place)).raise_for_status().json()
+
+
+def erased_there(pair: Pair) -> list[int]:
+    frames = pair.there.read(PipelineId(pair.pipeline), TWO, 100, 1 << 20)
+    return [seq for one in frames for seq in one.withdrawn]
+
+
+def erased_here(scene: Any, pair: Pair) -> list[int]:
+    frames = scene.it.bronze.read(PipelineId(pair.pipeline), 0, 100, 1 << 20)
+    return [seq for one in frames for seq in one.withdrawn]
+
+
+async def test_an_erasure_finds_and_erases_on_both(scene: Any, api: Any, pair: Pair) -> None:
+    place = await asked_to_erase(api, pair)
+    await gone_on(scene, api, place)
+    looked = await gone_on(scene, api, place)
+    assert (looked["state"], looked["waits_for"]) == ("confirming", [])  # there it is not refined yet
+    done = await gone_on(scene, api, place, late=True)
     assert (done["state"], done["searched_events"]) == ("done", 5)
     assert [(one["events"], one["segments"]) for one in done["pipelines"]] == [(2, 2)]
-    frames = pair.there.read(PipelineId(pair.pipeline), TWO, 100, 1 << 20)
-    assert [one.withdrawn for one in frames] == [(TWO + 3,)]
-    frames = scene.it.bronze.read(PipelineId(pair.pipeline), 0, 100, 1 << 20)
-    assert [seq for one in frames for seq in one.withdrawn] == [1]
+    assert (erased_here(scene, pair), erased_there(pair)) == ([1], [TWO + 3])
     records = (await api.get(f"/api/v1/pipelines/{pair.pipeline}/records")).json()["items"]
     assert [one["device"] for one in records] == ["here-2"]
+
+
+@pytest.fixture
+async def silent(scene: Any, pair: Pair) -> AsyncIterator[Any]:
+    """The other node, known to the control plane, does not answer; called, it is back."""
+    card = Card(
+        id=NodeId("nd_2"), life="life-2", name="node-2", role="all", address="http://127.0.0.1:1", version="1",
+        offers=("bronze",), every_secs=3.0,
+    )  # fmt: skip
+    Nodes(scene.it.plane).enter(card)
+    given = PartitionRow(number=2, node_id="nd_2", given_at=utc_now())
+    await scene.it.plane.write(lambda tx: tx.add(given))
+    engine, answering = scene.it.engine, scene.it.engine.bronze
+    holders = FakeHolders(holder(2))
+    holders.received[PipelineId(pair.pipeline)] = [0, 2]
+    with calling() as caller:
+        engine.bronze = ClusterBronze(Own(0, scene.it.bronze), holders, lambda one: RemoteLog(one, caller))
+        yield lambda: setattr(engine, "bronze", answering)
+
+
+async def test_an_erasure_waits_for_a_node_that_is_down_and_is_done_when_it_is_back(
+    scene: Any, api: Any, pair: Pair, silent: Any
+) -> None:
+    place = await asked_to_erase(api, pair)
+    for _ in range(2):
+        waits = await gone_on(scene, api, place)
+        assert (waits["state"], waits["error"]) == ("confirming", None)
+        [other] = waits["waits_for"]
+        assert (other["node"], other["name"], "'node-2'" in other["told"]) == ("nd_2", "node-2", True)
+        assert (erased_here(scene, pair), erased_there(pair)) == ([1], [])
+    waits = await gone_on(scene, api, place, late=True)  # however long
+    assert (waits["state"], waits["searched_events"], waits["total_events"]) == ("confirming", 2, 2)
+    jobs = (await api.get("/api/v1/jobs", params={"kind": "erasure.run"})).json()["items"]
+    assert [one["needs"] for one in jobs] == [["node:nd_2"], ["node:nd_2"], ["bronze"], ["bronze"]]
+    silent()
+    back = await gone_on(scene, api, place)
+    assert (back["state"], back["waits_for"], erased_there(pair)) == ("confirming", [], [TWO + 3])
+    done = await gone_on(scene, api, place, late=True)
+    assert (done["state"], done["searched_events"], done["total_events"]) == ("done", 5, 5)
+    assert [(one["events"], one["rows"], one["segments"]) for one in done["pipelines"]] == [(2, 1, 2)]
+    kept = await scene.it.plane.read(lambda tx: erasures.load(tx, done["id"]))
+    assert kept is not None
+    assert kept.wanted is None  # what was looked for is kept no longer than it is needed
+
+
+async def test_a_dry_run_says_what_it_could_not_count(scene: Any, api: Any, pair: Pair, silent: Any) -> None:
+    place = await asked_to_erase(api, pair, dry_run=True)
+    found = await gone_on(scene, api, place)
+    assert (found["state"], found["waits_for"], found["pipelines"][0]["events"]) == ("found", [], 1)
+    assert ["'node-2'" in one and "not counted" in one for one in found["notes"]] == [True]
+
+
+async def test_an_erasure_does_not_wait_for_a_node_that_is_forgotten(
+    scene: Any, api: Any, pair: Pair, silent: Any
+) -> None:
+    place = await asked_to_erase(api, pair)
+    for _ in range(2):
+        await gone_on(scene, api, place)
+    await scene.it.plane.write(lambda tx: tx.execute(update(NodeRow).values(state="gone")))
+    assert (await api.delete("/api/v1/nodes/nd_2")).status_code == 204
+    jobs = (await api.get("/api/v1/jobs", params={"kind": "erasure.run"})).json()["items"]
+    assert [(one["needs"], one["state"]) for one in jobs[:2]] == [([], "ready"), (["node:nd_2"], "cancelled")]
+    scene.it.engine.bronze = ClusterBronze(Own(0, scene.it.bronze), FakeHolders(), lambda _: scene.it.bronze)
+    await gone_on(scene, api, place)
+    done = await gone_on(scene, api, place, late=True)
+    assert (done["state"], done["waits_for"], done["pipelines"][0]["events"]) == ("done", [], 1)
+    assert done["notes"] == [
+        "what is on the disk of node 'node-2' was not searched and not erased: it was forgotten"
+    ]  # fmt: skip
 
 
 async def test_a_replay_is_of_one_nodes_events(api: Any, pair: Pair) -> None:

@@ -55,6 +55,20 @@ def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = ut
     return partition(number)
 
 
+def holder(tx: Session, number: int) -> Holder | None:
+    """Return who holds a partition; None: it was never given, or its node was forgotten."""
+    return _holders(tx).get(number)
+
+
+def _holders(tx: Session) -> dict[int, Holder]:
+    rows = tx.execute(
+        select(PartitionRow.number, NodeRow.id, NodeRow.name, NodeRow.address).join(
+            NodeRow, NodeRow.id == PartitionRow.node_id
+        )
+    )
+    return {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
+
+
 def publish(
     tx: Session, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId], clock: Clock = utc_now
 ) -> None:
@@ -122,16 +136,10 @@ class Directory:
             return self._known
 
     def _ask(self, tx: Session) -> _Known:
-        rows = tx.execute(
-            select(PartitionRow.number, NodeRow.id, NodeRow.name, NodeRow.address).join(
-                NodeRow, NodeRow.id == PartitionRow.node_id
-            )
-        )
-        holders = {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
         knowing: dict[PipelineId, set[int]] = {}
         for one in published(tx):
             knowing.setdefault(one.pipeline_id, set()).add(one.partition)
-        return _Known(self._clock(), holders, knowing)
+        return _Known(self._clock(), _holders(tx), knowing)
 
 
 _: type[Holders] = Directory

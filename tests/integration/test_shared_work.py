@@ -1,0 +1,70 @@
+"""What several nodes have in common is worked on once: erasures and upkeep, by real processes on one database."""
+
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from tests.running import RunningAppliance, until
+
+Pair = tuple[RunningAppliance, RunningAppliance]
+MAPPING: dict[str, Any] = {"fields": [{"name": "who", "path": "$.who", "type": "string", "required": True}]}
+UNSIGNED = {"type": "webhook", "signature": "none"}
+
+
+def received(pair: Pair, whos: tuple[list[str], list[str]]) -> str:
+    """Make a pipeline, send events of ``whos`` to either node, and return its id once both have refined theirs."""
+    pipeline_id, _ = pair[0].create_pipeline("people", MAPPING, source=UNSIGNED)
+    for node, some in zip(pair, whos, strict=True):
+        with node.client() as client:
+            until(lambda client=client: client.get(f"/api/v1/pipelines/{pipeline_id}/recent").is_success)  # type: ignore[misc]
+            for who in some:
+                client.post(f"/in/{pipeline_id}", json={"who": who}).raise_for_status()
+    for node in pair:
+        until(lambda node=node: node.ledger(pipeline_id)["stored"] == sum(map(len, whos)))  # type: ignore[misc]
+    return pipeline_id
+
+
+def whos(client: httpx.Client, pipeline_id: str, what: str) -> list[str]:
+    items = client.get(f"/api/v1/pipelines/{pipeline_id}/{what}").raise_for_status().json()["items"]
+    return sorted(one["who"] for one in items)
+
+
+def hurry(database_url: str) -> None:
+    """Have what an erasure looks at once more a little later be due now."""
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute("UPDATE dash.job SET run_at = now() WHERE kind = 'erasure.run' AND state = 'ready'")
+
+
+@pytest.mark.slow
+def test_an_erasure_is_one_and_waits_for_the_node_that_is_down(pair: Pair, database_url: str) -> None:
+    anna, bert = pair
+    pipeline_id = received(pair, (["ada", "bob"], ["ada", "eve"]))
+    with bert.client() as there:
+        assert whos(there, pipeline_id, "recent")[:1] == ["ada"]
+    bert.kill()
+    with anna.client() as client:
+        wish = {"reason": "4711", "pipelines": [pipeline_id], "payload": [{"path": "$.who", "value": "ada"}]}
+        place = client.post("/api/v1/erasures", json=wish).raise_for_status().headers["location"]
+
+        def told() -> Any:
+            hurry(database_url)
+            return client.get(place).raise_for_status().json()
+
+        until(lambda: told()["state"] == "confirming" and told()["waits_for"], 60)
+        assert whos(client, pipeline_id, "records") == ["ada", "bob", "eve"]  # what bert has is not known of here
+        bert.start()
+        until(lambda: told()["state"] == "done", 90)
+        [erasure] = client.get("/api/v1/erasures").json()["items"]
+        assert [(one["events"], one["rows"], one["segments"]) for one in erasure["pipelines"]] == [(2, 2, 2)]
+        ledger = dict.fromkeys(("duplicate", "dead", "pending"), 0) | {"received": 4, "stored": 2, "filtered": 2}
+    for node in pair:
+        with node.client() as client:
+            assert whos(client, pipeline_id, "records") == ["bob", "eve"]
+            until(lambda client=client: "ada" not in whos(client, pipeline_id, "recent"))  # type: ignore[misc]
+        until(lambda node=node: node.ledger(pipeline_id) == ledger)  # type: ignore[misc]
+    for seq in (1, (1 << 44) + 1):
+        with anna.client() as client:
+            gone = client.get(f"/api/v1/pipelines/{pipeline_id}/records/{seq}")
+            assert (gone.status_code, "erased" in gone.json()["detail"]) == (404, True)
