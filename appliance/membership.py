@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 BEAT_SECS: Final = 3.0  # gone after 10
 LONE_BEAT_SECS: Final = 30.0  # of one that is alone
 POLL: Final = "poll"  # lease of a pipeline's polling: ``poll:pl_…``
+UPKEEP: Final = "upkeep"  # lease of the upkeep of what nodes share
+ROWS: Final = f"{UPKEEP}:rows"
 CATCH_UP_SECS: Final = 30.0  # at the latest: usually a bell tells at once
 SETTLE_SECS: Final = 0.2  # changes that follow one another are caught up with together
 
@@ -54,7 +56,7 @@ class Membership:
             role=it.settings.server.role.value,
             address=address,
             version=__version__,
-            offers=() if it.engine.looks else (BRONZE, POLL),
+            offers=() if it.engine.looks else (BRONZE, POLL, UPKEEP),
             every_secs=LONE_BEAT_SECS if access is None else BEAT_SECS,
         )
         workers = it.engine.workers
@@ -81,14 +83,18 @@ class Membership:
         self._bus = NotifyBus(access)
         relay = self._relay = Relay(it.engine.hub, self._bus)
         if not it.engine.looks:
-            self._share_polling()
+            self._share_work()
         bells = {"jobs": services.jobs.bell, "nodes": services.nodes.bell, "pipelines": services.pipelines.bell}
         for name, bell in bells.items():
             bell.others = partial(relay.ring, name)
             relay.on_ring(name, bell.set)
 
-    def _share_polling(self) -> None:
-        """Poll only what this node holds the lease of."""
+    def keeps_rows(self) -> bool:
+        """Return whether the upkeep of rows, which all nodes share, is for this node to do at present."""
+        return self._leases is None or self._leases.lease(ROWS) is not None
+
+    def _share_work(self) -> None:
+        """Poll, and keep rows, only as far as this node holds the lease."""
         it = self._it
         store = Leases(it.plane, self.card.id, self.card.life)
         leases = LeaseKeeper(store, self.card.life, it.engine.workers, self._wanted, self._changed)
@@ -178,10 +184,11 @@ class Membership:
         )
 
     def _wanted(self) -> list[str]:
-        """Return the leases there should be: one for each pipeline whose source is polled."""
-        return [_lease_of(run.pipeline.id) for run in self._it.engine.runs() if run.wants_polling]
+        """Return the leases there should be: of rows, and one for each pipeline whose source is polled."""
+        return [ROWS, *(_lease_of(run.pipeline.id) for run in self._it.engine.runs() if run.wants_polling)]
 
     async def _changed(self, name: str, held: bool) -> None:
+        """Poll, or poll no more; a round of retention asks before each step whether it still keeps rows."""
         pipeline_id = PipelineId(name.partition(":")[2])
         run = next((one for one in self._it.engine.runs() if one.pipeline.id == pipeline_id), None)
         if run is None:

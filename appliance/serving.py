@@ -112,6 +112,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     """Run what recurs and what was enqueued."""
     store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
+    retention.keeps_rows = member.keeps_rows
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))

@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, Protocol
@@ -71,6 +71,7 @@ class RetentionJob:
         self._plane, self._engine, self._disk = plane, engine, disk
         self._above, self._clock = compact_above, clock
         self._wanted: dict[OrganisationId, datetime] = {}  # since when compaction waits for a quiet moment
+        self.keeps_rows: Callable[[], bool] = lambda: True  # whether the rows that nodes share are for this one to keep
         self.freed_bytes = 0  # since the start, for the metrics
         self.removed_events = 0
         self.removed_rows = 0
@@ -109,8 +110,10 @@ class RetentionJob:
         run, began, at = self._engine.workers.run, time.monotonic(), self._clock()
         silver = await run("upkeep", self._engine.silver, organisation_id)
         done = [await run("upkeep", self._tidy, silver, one, at) for one in kept]
-        arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept]
-        compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
+        arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept if self.keeps_rows()]
+        compacted, postponed = None, None
+        if self.keeps_rows():
+            compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
         return Round(
             at=at,
             took_secs=round(time.monotonic() - began, 3),
@@ -137,13 +140,13 @@ class RetentionJob:
         wanted, rows = kept.bounds, 0
         if wanted == Bounds():
             return PipelineRound(pipeline_id=kept.pipeline_id)
-        reading = self._readers(silver, kept)
-        if wanted.silver_age is not None:
-            table = self._engine.table(kept.pipeline_id)
-            rows = silver.upkeep.trim(table, now - wanted.silver_age, trimmable_up_to(reading))
+        places = self._places(kept)
+        if wanted.silver_age is not None and self.keeps_rows():
+            rows = self._trimmed(silver, kept.pipeline_id, places, now - wanted.silver_age)
         before = None if wanted.bronze_age is None else now - wanted.bronze_age
         if before is None and wanted.bronze_bytes is None:
             return PipelineRound(pipeline_id=kept.pipeline_id, rows=rows)
+        reading = self._readers(silver, kept, places)
         last = expirable_up_to(reading)
         upkeep = self._engine.bronze.upkeep
         gone = upkeep.expire(kept.pipeline_id, before=before, keep_bytes=wanted.bronze_bytes, up_to=last)
@@ -166,16 +169,30 @@ class RetentionJob:
             log.warning("retention.not_arranged", pipeline=kept.pipeline_id, error=str(error))
             return 0
 
-    def _readers(self, silver: SilverStore, kept: Kept) -> Readers:
-        generations = silver.generations.all(kept.pipeline_id)
+    def _trimmed(
+        self, silver: SilverStore, pipeline_id: PipelineId, places: Sequence[Reading | None], before: datetime
+    ) -> int:
+        """Remove old rows of all nodes' events, which whoever reads them has read; return how many."""
+        table = self._engine.table(pipeline_id)
+        if not places:  # all at once: whole tables and chunks of rows are dropped, whoever's they are
+            return silver.upkeep.trim(table, before)
+        refined = silver.partitions([pipeline_id]).get(pipeline_id, {}).values()
+        standing = [Readers(refined=one.seq, downstream=_downstream(places, one.seq)) for one in refined]
+        return sum(silver.upkeep.trim(table, before, trimmable_up_to(one)) for one in standing)
+
+    def _places(self, kept: Kept) -> list[Reading | None]:
+        """Return how far each reader has read the pipeline; None: it has not begun."""
         bronze = self._engine.bronze
-        places = [readings_of(logs_of(bronze, reader), reader) for reader in kept.readers]
+        return [readings_of(logs_of(bronze, reader), reader).get(kept.pipeline_id) for reader in kept.readers]
+
+    def _readers(self, silver: SilverStore, kept: Kept, places: Sequence[Reading | None]) -> Readers:
+        generations = silver.generations.all(kept.pipeline_id)
         refined = next((one.progress.seq for one in generations if one.live), 0)
         return Readers(
             refined=refined,
             others=tuple(one.progress.seq for one in generations if not one.live),
             waiting=kept.waiting,
-            downstream=tuple(read_up_to(place.get(kept.pipeline_id), refined) for place in places),
+            downstream=_downstream(places, refined),
         )
 
     def _held_back(self, kept: Kept, reading: Readers, before: datetime | None) -> str | None:
@@ -223,6 +240,10 @@ class RetentionJob:
 def read_up_to(reading: Reading | None, refined: int) -> int:
     """Return the last event of the partition of ``refined`` that a reader has read; none: the one before its first."""
     return (reading or Reading()).place.up_to(partition_of(refined))
+
+
+def _downstream(places: Sequence[Reading | None], refined: int) -> tuple[int, ...]:
+    return tuple(read_up_to(place, refined) for place in places)
 
 
 def _given_back(compacted: Compacted | None) -> int:

@@ -1,6 +1,7 @@
 """What several nodes have in common is worked on once: erasures and upkeep, by real processes on one database."""
 
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -10,6 +11,7 @@ from tests.running import RunningAppliance, until
 
 Pair = tuple[RunningAppliance, RunningAppliance]
 MAPPING: dict[str, Any] = {"fields": [{"name": "who", "path": "$.who", "type": "string", "required": True}]}
+OLD: dict[str, Any] = {"time": {"path": "$.ts"}, "fields": [{"name": "n", "path": "$.n", "type": "integer"}]}
 UNSIGNED = {"type": "webhook", "signature": "none"}
 
 
@@ -68,3 +70,39 @@ def test_an_erasure_is_one_and_waits_for_the_node_that_is_down(pair: Pair, datab
         with anna.client() as client:
             gone = client.get(f"/api/v1/pipelines/{pipeline_id}/records/{seq}")
             assert (gone.status_code, "erased" in gone.json()["detail"]) == (404, True)
+
+
+def round_everywhere(database: psycopg.Connection[Any]) -> None:
+    """Have every node that keeps events make a round of retention now."""
+    for (node_id,) in database.execute("SELECT id FROM dash.node").fetchall():
+        job = f"job_{node_id}_{uuid4().hex}"
+        database.execute(
+            "INSERT INTO dash.job (id, state, kind, payload, run_at, priority, attempt, max_attempts, created_at)"
+            " VALUES (%s, 'ready', 'retention.round', '{}', now(), 9, 0, 5, now())",
+            (job,),
+        )
+        database.execute("INSERT INTO dash.job_need VALUES (%s, %s)", (job, f"node:{node_id}"))
+
+
+@pytest.mark.slow
+def test_rows_of_both_are_kept_by_one(pair: Pair, database_url: str) -> None:
+    pipeline_id, _ = pair[0].create_pipeline("old", OLD, source=UNSIGNED, retention={"silver": "1d"})
+    for node in pair:
+        with node.client() as client:
+            until(
+                lambda client=client: (
+                    client.post(f"/in/{pipeline_id}", json={"n": 1, "ts": "2026-01-01T12:00:00Z"}).status_code == 202
+                )
+            )  # type: ignore[misc]
+        until(lambda node=node: node.ledger(pipeline_id)["stored"] == 1 + pair.index(node))  # type: ignore[misc]
+
+    def removed() -> list[int]:
+        with pair[0].client() as client:
+            done = client.get("/api/v1/storage").raise_for_status().json()["rounds"]
+        return [one["rows"] for one in done if one["rows"]]
+
+    with psycopg.connect(database_url, autocommit=True) as database:
+        held = "SELECT FROM dash.lease WHERE name = 'upkeep:rows' AND until > now()"
+        until(lambda: len(database.execute(held).fetchall()) == 1)
+        round_everywhere(database)
+        until(lambda: removed() == [2], 30)  # rows of both, in one round
