@@ -19,13 +19,17 @@ from appliance.storage.control.plane import ControlPlane
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """``here``: the node that answers. ``silent_secs``: since its last heartbeat. ``load``: as of then."""
+    """``here``: the node that answers. ``silent_secs``: since its last heartbeat. ``load``: as of then.
+
+    ``partition``: what the numbers of its events begin with; None: it keeps no events.
+    """
 
     id: str
     name: str
     role: str
     address: str
     version: str
+    partition: int | None
     state: NodeState
     here: bool
     started_at: datetime
@@ -111,6 +115,7 @@ class Nodes:
             role=card.role,
             address=card.address,
             version=card.version,
+            partition=node.partition,
             state=node.state,
             here=card.id == self._here,
             started_at=node.started_at,

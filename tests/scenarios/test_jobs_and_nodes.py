@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from appliance.domain.clock import utc_now
 from appliance.domain.ids import NodeId
 from appliance.domain.job import on_node
 from appliance.domain.node import Card, Load
 from appliance.storage.control.nodes import Nodes
+from appliance.storage.control.tables import PartitionRow
 
 
 @pytest.fixture
@@ -81,6 +83,14 @@ async def test_a_node_is_drained_and_hears_of_it_at_its_next_heartbeat(scene: An
     assert store.beat(anna, Load()).value == "running"
     actions = [one["action"] for one in (await api.get("/api/v1/audit")).json()["items"]]
     assert {"node.drain", "node.resume"} <= set(actions)
+
+
+async def test_the_partition_of_each_node_is_told(scene: Any, api: Any, cards: list[Card]) -> None:
+    given = PartitionRow(number=7, node_id="node_bert", given_at=utc_now())
+    await scene.it.plane.write(lambda tx: tx.add(given))
+    listed = (await api.get("/api/v1/nodes")).json()["items"]
+    assert [(one["name"], one["partition"]) for one in listed] == [("anna", None), ("bert", 7)]
+    assert (await api.get("/api/v1/nodes/node_bert")).json()["partition"] == 7
 
 
 async def test_only_a_node_that_is_gone_can_be_forgotten_and_its_jobs_go_with_it(
