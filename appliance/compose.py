@@ -120,6 +120,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         source_of = partial(_source, outbound)
         parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, lookout=elsewhere)
         engine = Engine(parts)
+        engine.drifts.partition = number if elsewhere is None else None
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)

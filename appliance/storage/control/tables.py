@@ -156,13 +156,18 @@ class ReplayRow(Table):
 
 
 class DriftRow(Table):
-    """What a pipeline's events look like (``baseline``), and how they differ from that (``findings``)."""
+    """What a pipeline's events look like (``baseline``), and how they differ from that (``findings``), by partition.
+
+    ``acknowledged``: findings that other nodes were told to take note of, until the partition's own writes anew.
+    """
 
     __tablename__ = "drift"
 
     pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), primary_key=True)
+    partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     baseline: Mapped[dict[str, Any]]
     findings: Mapped[dict[str, Any]]
+    acknowledged: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     updated_at: Mapped[datetime]
 
 
