@@ -71,7 +71,9 @@ class Shares:
     def _ask(self, owners: Mapping[PipelineId, OrganisationId]) -> tuple[Known, dict[PipelineId, Progress]]:
         """Return the shares of others, and what is stored of this node's events in the same pipelines; blocking."""
         said: dict[OrganisationId, dict[PipelineId, dict[int, int]]] = {}
-        for one in self._book.published():
+        published = self._book.published()
+        self._told = {one.pipeline_id: one for one in published if one.partition == self._own}  # whoever removed some
+        for one in published:
             if one.pipeline_id in owners:
                 lasts = said.setdefault(owners[one.pipeline_id], {}).setdefault(one.pipeline_id, {})
                 lasts.update({one.partition: one.last_seq} if one.partition != self._own else {})

@@ -106,3 +106,26 @@ def test_rows_of_both_are_kept_by_one(pair: Pair, database_url: str) -> None:
         until(lambda: len(database.execute(held).fetchall()) == 1)
         round_everywhere(database)
         until(lambda: removed() == [2], 30)  # rows of both, in one round
+
+
+@pytest.mark.slow
+def test_a_node_that_is_forgotten_leaves_its_rows_and_comes_back_with_its_partition(pair: Pair) -> None:
+    anna, bert = pair
+    pipeline_id = received(pair, (["ada"], ["bob", "eve"]))
+    bert.kill()
+    with anna.client() as client:
+        other = next(one for one in client.get("/api/v1/nodes").json()["items"] if not one["here"])
+        until(lambda: client.delete(f"/api/v1/nodes/{other['id']}").status_code == 204, 30)  # once it counts as gone
+        full = dict.fromkeys(("filtered", "duplicate", "dead", "pending"), 0) | {"received": 3, "stored": 3}
+        until(lambda: anna.ledger(pipeline_id) == full)
+        assert whos(client, pipeline_id, "records") == ["ada", "bob", "eve"]
+        trail = client.get("/api/v1/audit").json()["items"]
+        assert next(one["detail"] for one in trail if one["action"] == "node.forget") == {"name": other["name"]}
+        lost = client.get(f"/api/v1/pipelines/{pipeline_id}/records/{(1 << 44) + 1}/lineage").json()
+        assert lost.get("event") is None
+        bert.start()
+        again = next(one for one in client.get("/api/v1/nodes").json()["items"] if not one["here"])
+        assert [(one["id"], one["partition"]) for one in (other, again)] == [(other["id"], 1)] * 2
+        client.post(f"/in/{pipeline_id}", json={"who": "zoe"}).raise_for_status()
+    for node in pair:
+        until(lambda node=node: node.ledger(pipeline_id) == full | {"received": 4, "stored": 4})  # type: ignore[misc]

@@ -1,13 +1,20 @@
 """Jobs and nodes through the API: listed, cancelled, sent back; drained, taken back, forgotten; and the trail of it."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
+from sqlalchemy.orm import Session
 
+from appliance.components.partitions import Received
 from appliance.domain.clock import utc_now
-from appliance.domain.ids import NodeId
+from appliance.domain.drift import Drift
+from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.job import on_node
 from appliance.domain.node import Card, Load
+from appliance.services.housekeeping import forget_expired
+from appliance.storage.control import drift, partitions
 from appliance.storage.control.nodes import Nodes
 from appliance.storage.control.tables import PartitionRow
 
@@ -91,6 +98,42 @@ async def test_the_partition_of_each_node_is_told(scene: Any, api: Any, cards: l
     listed = (await api.get("/api/v1/nodes")).json()["items"]
     assert [(one["name"], one["partition"]) for one in listed] == [("anna", None), ("bert", 7)]
     assert (await api.get("/api/v1/nodes/node_bert")).json()["partition"] == 7
+
+
+async def test_a_node_that_is_forgotten_leaves_a_balanced_ledger_and_a_line_in_the_trail(
+    scene: Any, api: Any, cards: list[Card]
+) -> None:
+    pipeline_id = PipelineId(await scene.boilers())
+    base = 7 * 17_592_186_044_416
+
+    def known(tx: Session) -> None:
+        tx.add(PartitionRow(number=7, node_id="node_bert", given_at=utc_now()))
+        partitions.publish(tx, 7, [Received(pipeline_id, 7, base + 1, base + 12)], [])
+        partitions.publish(tx, 3, [Received(pipeline_id, 3, 1, 2), Received(PipelineId("pl_deleted"), 3, 1, 2)], [])
+        drift.put(tx, pipeline_id, 7, Drift(), utc_now())
+
+    await scene.it.plane.write(known)
+    Nodes(scene.it.plane).leave(cards[1])
+    assert (await api.delete("/api/v1/nodes/node_bert")).status_code == 204
+    [entry] = [one for one in (await api.get("/api/v1/audit")).json()["items"] if one["action"] == "node.forget"]
+    assert entry["detail"] == {"name": "bert", "given_up": {pipeline_id: 12}}
+    left = await scene.it.plane.read(partitions.published)
+    assert [(one.pipeline_id, one.partition) for one in left] == [(pipeline_id, 3), ("pl_deleted", 3)]
+    assert await scene.it.plane.read(lambda tx: drift.of(tx, pipeline_id)) == {}
+    assert await scene.it.plane.read(lambda tx: partitions.given(tx, NodeId("node_bert"))) == 7  # never given twice
+    await scene.it.plane.write(lambda tx: forget_expired(tx, utc_now))
+    left = await scene.it.plane.read(partitions.published)
+    assert [(one.pipeline_id, one.partition) for one in left] == [(pipeline_id, 3)]
+
+
+async def test_nodes_without_events_that_are_long_gone_are_forgotten_by_themselves(
+    scene: Any, api: Any, cards: list[Card]
+) -> None:
+    Nodes(scene.it.plane).enter(replace(cards[0], id=NodeId("node_web"), name="web", life="3", offers=()))
+    for days, left in ((29, ["anna", "bert", "web"]), (31, ["anna", "bert"])):
+        later = utc_now() + timedelta(days=days)
+        await scene.it.plane.write(lambda tx, later=later: forget_expired(tx, lambda: later))
+        assert [one["name"] for one in (await api.get("/api/v1/nodes")).json()["items"]] == left
 
 
 async def test_only_a_node_that_is_gone_can_be_forgotten_and_its_jobs_go_with_it(

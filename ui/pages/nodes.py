@@ -121,9 +121,10 @@ class Board:
         toast(self._visit.client, f"{one.name} takes its part again")
 
     async def _forget(self, who: Principal, one: NodeView) -> None:
-        await self._visit.services.nodes.forget(who, one.id)
+        given_up = await self._visit.services.nodes.forget(who, one.id)
         await self.draw()
-        toast(self._visit.client, f"{one.name} is forgotten; events on its disk are not touched")
+        lost = f", and {given_up:,} of them, which nobody has refined, are given up" if given_up else ""
+        toast(self._visit.client, f"{one.name} is forgotten; events on its disk are not touched{lost}")
 
 
 _TITLES: Final = {

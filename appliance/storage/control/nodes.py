@@ -146,6 +146,13 @@ def forget(tx: Session, node_id: str, clock: Clock) -> Node:
     return node
 
 
+def forget_idle(tx: Session, before: datetime) -> None:
+    """Forget nodes that keep no events and were not seen since ``before``: nothing is lost with one."""
+    rows = tx.scalars(select(NodeRow).where(NodeRow.seen_at <= before)).all()
+    idle = [row.id for row in rows if BRONZE not in row.offers]
+    tx.execute(delete(NodeRow).where(NodeRow.id.in_(idle)))
+
+
 def node_of(row: NodeRow, now: datetime, partition: int | None) -> Node:
     card = Card(
         id=NodeId(row.id),

@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import NodeId, PipelineId
+from appliance.domain.ids import NodeId, OrganisationId, PipelineId
 from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import NodeRow, PartitionRow, ReceivedRow
+from appliance.storage.control.tables import DriftRow, NodeRow, PartitionRow, PipelineRow, ReceivedRow
 
 FRESH_SECS: Final = 1.0  # what was asked of the database counts for so long
 
@@ -93,6 +93,35 @@ def published(tx: Session) -> list[Received]:
         select(ReceivedRow.pipeline_id, ReceivedRow.partition, ReceivedRow.first_seq, ReceivedRow.last_seq)
     )
     return [Received(PipelineId(pipeline_id), *numbers) for pipeline_id, *numbers in rows]
+
+
+def received_by(tx: Session, node_id: str) -> list[tuple[OrganisationId, Received]]:
+    """Return what a node has said it has, of pipelines that there are."""
+    rows = tx.execute(
+        select(PipelineRow.organisation_id, ReceivedRow)
+        .join(ReceivedRow, ReceivedRow.pipeline_id == PipelineRow.id)
+        .join(PartitionRow, PartitionRow.number == ReceivedRow.partition)
+        .where(PartitionRow.node_id == node_id)
+    )
+    return [
+        (OrganisationId(of), Received(PipelineId(one.pipeline_id), one.partition, one.first_seq, one.last_seq))
+        for of, one in rows
+    ]
+
+
+def let_go(tx: Session, node_id: str) -> None:
+    """Forget what a node said it has, and what it knows of its events. Its partition stays given: see ``give``.
+
+    What was refined of its events stays counted by Silver. What was not is counted no more: nobody has it now.
+    """
+    own = select(PartitionRow.number).where(PartitionRow.node_id == node_id).scalar_subquery()
+    tx.execute(delete(ReceivedRow).where(ReceivedRow.partition == own))
+    tx.execute(delete(DriftRow).where(DriftRow.partition == own))
+
+
+def forget_deleted(tx: Session) -> None:
+    """Forget what was said of pipelines that are deleted. A node that has still something of one says so again."""
+    tx.execute(delete(ReceivedRow).where(ReceivedRow.pipeline_id.not_in(select(PipelineRow.id))))
 
 
 class Book:

@@ -86,6 +86,20 @@ async def test_what_was_received_is_told_where_it_changed_and_what_is_gone_too(n
     assert node.book.said == {}
 
 
+async def test_what_the_book_lacks_of_this_node_or_has_too_much_is_put_right(node: Node) -> None:
+    await node.log.append(PIPE, delivery(b"1"))
+    left = Received(PipelineId("pl_deleted"), 1, BASE + 1, BASE + 5)  # while this node was down
+    node.book.publish(1, [left], [])
+    for _ in range(2):
+        await node.shares.look()
+    assert list(node.book.said) == [(PIPE, 1)]
+    node.book.said.clear()  # it was forgotten, and lives
+    for _ in range(2):
+        await node.shares.look()
+    assert list(node.book.said) == [(PIPE, 1)]
+    assert node.book.writes == 4  # the two of this test among them: what is right is not written again
+
+
 async def test_the_share_of_another_node_is_balanced_whichever_is_known_first(node: Node) -> None:
     node.book.publish(0, [Received(PIPE, 0, 1, 9)], [])
     await node.shares.look()
