@@ -9,7 +9,7 @@ from appliance.components.bronze import BronzeLog
 from appliance.components.silver import Progress
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.ledger import Ledger
-from appliance.domain.partition import local_of, partition_of
+from appliance.domain.partition import local_of, partition_of, spoken
 from appliance.errors import NotFound
 
 
@@ -98,7 +98,7 @@ def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:
     try:
         return bronze.of(partition_of(seq))
     except ValueError as error:
-        raise NotFound(f"looking for event {seq} of {pipeline_id}: {error}") from error
+        raise NotFound(f"looking for event {spoken(seq)} of {pipeline_id}: {error}") from error
 
 
 def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:

@@ -12,6 +12,7 @@ from appliance.components.mapper import Mapped
 from appliance.domain.event import Frame
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping
+from appliance.domain.partition import spoken
 from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.answers import DAMAGED_WORDS, DEAD, DRIFT, FILTERED, ROW, SHAPE, STATE
@@ -168,7 +169,7 @@ def _reason(told: pa.Table) -> str:
     problems = [problem for text in told.column("problems").to_pylist() for problem in msgspec.json.decode(text)]
     drift = next(problem["message"] for problem in problems if problem["reason"] == "contract")
     seq = told.column("seq")[0].as_py()
-    return f"event {seq} differs from the mapping and its contract is 'freeze': {drift}"
+    return f"event {spoken(seq)} differs from the mapping and its contract is 'freeze': {drift}"
 
 
 def _dead_letters(told: pa.Table, version: int) -> pa.Table:

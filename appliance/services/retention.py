@@ -18,7 +18,7 @@ from appliance.components.silver import SilverStore
 from appliance.components.upkeep import Compacted
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
-from appliance.domain.partition import partition_of
+from appliance.domain.partition import partition_of, spoken
 from appliance.domain.pipeline import Retention, State
 from appliance.domain.replay import ReplayState
 from appliance.domain.retention import (
@@ -202,10 +202,10 @@ class RetentionJob:
             return None
         for reader, place in zip(kept.readers, reading.downstream, strict=True):
             if place <= last:
-                return f"pipeline {reader!r} has read the rows up to event {place}"
+                return f"pipeline {reader!r} has read the rows up to event {spoken(place)}"
         if last < reading.refined:
-            return f"a replay, or its way back, needs the events from {last + 1} on"
-        return f"the pipeline is refined up to event {last}"
+            return f"a replay, or its way back, needs the events from {spoken(last + 1)} on"
+        return f"the pipeline is refined up to event {spoken(last)}"
 
     async def _compact(
         self, organisation_id: OrganisationId, silver: SilverStore, pipelines: Sequence[PipelineId]

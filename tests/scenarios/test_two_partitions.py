@@ -88,7 +88,17 @@ async def test_an_event_of_the_other_node_is_shown_with_its_bytes(api: Any, pair
     hop = answer.raise_for_status().json()
     assert (hop["seq"], hop["event"]["payload"]["device"], hop["outcome"]) == (TWO + 2, "there-2", "pending")
     assert hop["event"]["headers"] == {"x-request-id": "7"}
-    for seq, told in ((TWO + 4, "it has received 3"), (3, "it has received 2"), (TWO // 2 + 1, "at no node")):
+    assert (await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/2:2/lineage")).json() == hop
+    assert (await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/2:2")).json()["seq"] == TWO + 2
+    for wrong in ("x", "0", "2:x", "999:1"):
+        answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/{wrong}")
+        assert (answer.status_code, "written as 42, or 1:42" in answer.json()["detail"]) == (404, True)
+    for seq, told in (
+        ("2:4", "no event 2:4: it has received 3"),
+        (TWO + 4, "it has received 3"),
+        (3, "it has received 2"),
+        (TWO // 2 + 1, "at no node"),
+    ):
         answer = await api.get(f"/api/v1/pipelines/{pair.pipeline}/records/{seq}/lineage")
         assert (answer.status_code, told in answer.json()["detail"]) == (404, True), answer.text
 

@@ -11,7 +11,7 @@ from appliance.components.bronze import BronzeLog, Correction, Expired, Finding,
 from appliance.components.partitions import Holder, Holders, Partitioned
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import Partition, partition_of
+from appliance.domain.partition import Partition, partition_of, spoken
 from appliance.errors import NotFound
 from appliance.storage.bronze_cluster.by_partition import by_partition
 
@@ -65,9 +65,9 @@ class ClusterBronze:
         try:
             return self.of(partition_of(seq))
         except ValueError as error:
-            raise NotFound(f"{doing} event {seq} of {pipeline_id}: {error}") from error
+            raise NotFound(f"{doing} event {spoken(seq)} of {pipeline_id}: {error}") from error
         except NotFound as error:
-            raise NotFound(f"{doing} event {seq} of {pipeline_id}: {error}") from error
+            raise NotFound(f"{doing} event {spoken(seq)} of {pipeline_id}: {error}") from error
 
     async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
         return await self.local.append(pipeline_id, delivery)
