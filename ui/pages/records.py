@@ -51,7 +51,8 @@ def register(screens: Screens) -> None:
 
 def _finder(visit: Visit, view: PipelineView, place: tuple[Element, Element]) -> None:
     """Draw a field that shows the event whose number is typed into it."""
-    field = node("input", css="input", type="search", size=12, placeholder="Event number", aria_label="Event number")
+    field = node("input", css="input", type="search", placeholder="Event number", aria_label="Event number")
+    field.style("width:9rem")
 
     def entered(event: GenericEventArguments) -> object:
         text = str(event.args)
