@@ -39,6 +39,7 @@ class Table(msgspec.Struct, frozen=True):
     keyed: bool = False
     generation: int | None = None  # None: the live one; else one that ``Generations`` gave (a shadow, or the former)
     rollups: tuple[Rollup, ...] = ()  # maintained by every commit to this table; a part of this table
+    era: int | None = None  # of the live one, as whoever writes knows it (``Generation.era``); None: whichever it is
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -175,6 +176,7 @@ class SilverStore(Protocol):
 
         Raises:
             Conflict: ``first_seq`` does not follow the stored progress (somebody else wrote); nothing was written.
+            TransientError: other rows were put in use since ``table.era``, or are about to be (``Generations.hold``).
         """
         ...
 

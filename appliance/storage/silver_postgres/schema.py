@@ -9,7 +9,8 @@ from appliance.storage.sql.postgresql import quoted
 
 FORMAT: Final = 1  # of this schema; one with a greater one was made by a newer version
 
-# _pipelines.version rises with everything that was done alone: who began before finds out.
+# _pipelines.version rises with everything that was done alone: who began before finds out. era: see ``Generation.era``;
+# held_until: until then nobody commits to the live rows, so that what replaces them can catch up.
 # _generations.columns: the columns of its rows, each with the types it has had, as JSON; keyed: keys can be looked up;
 # period: how long those are that its rows are partitioned by, null where they are not.
 # _generations.period: of native partitions; chunk_us: how wide new chunks of a hypertable are; never both.
@@ -21,7 +22,8 @@ _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS _format (format integer NOT NULL);
 INSERT INTO _format SELECT {format} WHERE NOT EXISTS (SELECT FROM _format);
 CREATE TABLE IF NOT EXISTS _pipelines (
-    pipeline_id text PRIMARY KEY, live integer NOT NULL, version bigint NOT NULL DEFAULT 1
+    pipeline_id text PRIMARY KEY, live integer NOT NULL, version bigint NOT NULL DEFAULT 1,
+    era bigint NOT NULL DEFAULT 0, held_until timestamptz
 );
 CREATE TABLE IF NOT EXISTS _generations (
     pipeline_id text NOT NULL, number integer NOT NULL, first_seq bigint NOT NULL, created_at timestamptz NOT NULL,

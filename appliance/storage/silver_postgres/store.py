@@ -93,12 +93,16 @@ class PostgresSilver:
     def prepare(self, table: Table) -> None:
         """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
 
+        def ready(cursor: Cursor, place: Place | None) -> bool:
+            # Where others are in use than those meant, their columns and rollups are not this table's.
+            return (place is not None and place.outdated(table)) or tables.prepared(cursor, table, place)
+
         def look(cursor: Cursor) -> bool:
-            return tables.prepared(cursor, table, places.find_of(cursor, table))
+            return ready(cursor, places.find_of(cursor, table))
 
         def work(cursor: Cursor) -> None:
             place = places.find_of(cursor, table)
-            if not tables.prepared(cursor, table, place):
+            if not ready(cursor, place):
                 tables.prepare(cursor, table, place, self._chunks)
 
         doing = f"preparing the rows of {table.pipeline_id}"
@@ -126,6 +130,7 @@ class PostgresSilver:
         how = Lock.ALONE if table.keyed else Lock.SHARED
 
         def work(cursor: Cursor, place: Place) -> Progress:
+            places.check_free(table, place)
             self._periods.make(cursor, table, place, batch.rows, self._clock())
             with self._chunks.room(cursor, table.pipeline_id, place, batch.rows):
                 return commit(cursor, batch, place)
@@ -193,6 +198,8 @@ class PostgresSilver:
 
         def once(cursor: Cursor) -> tuple[T] | None:
             place = places.enter(cursor, table, how)
+            if place is not None:
+                places.check_in_use(table, place)
             if place is None or not tables.stores(table, place):
                 return None
             if not self._golds.has(cursor, table, place.number, place.version):
