@@ -133,7 +133,7 @@ class Engine:
         """
         compiled = self._parts.mapper.compile(pipeline.document.mapping)
         rollups = tuple(pipeline.document.rollups)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups, pipeline.era)
         return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
 
     def means_of(self, silver: SilverStore) -> Means:

@@ -85,6 +85,7 @@ class ControlBook:
             state=State(row.state),
             document=self._definitions.unseal(saved.definition),
             secrets=self._definitions.unseal_all(row.secrets),
+            era=row.era,
         )
 
 
