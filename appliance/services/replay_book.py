@@ -8,7 +8,7 @@ from appliance.components.replays import ReplayBook
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.pipeline import Pipeline, State
-from appliance.domain.replay import UNFINISHED, Replay, ReplayState
+from appliance.domain.replay import UNFINISHED, Replay, ReplayState, Told, Wish
 from appliance.errors import NotFound
 from appliance.services.definitions import Definitions
 from appliance.services.pipeline_changes import PipelineChanges
@@ -36,6 +36,12 @@ class ControlBook:
     async def save(self, replay: Replay) -> None:
         await self._plane.write(lambda tx: store.save(tx, replay))
 
+    async def ask(self, replay: Replay, wish: Wish | None) -> None:
+        await self._plane.write(lambda tx: store.ask(tx, replay, wish))
+
+    async def tell(self, replay: Replay, told: Told) -> None:
+        await self._plane.write(lambda tx: store.tell(tx, replay, told))
+
     async def finish(self, replay: Replay, version: int | None, action: str) -> None:
         def work(tx: Session) -> None:
             store.save(tx, replay)
@@ -53,6 +59,7 @@ class ControlBook:
             record(tx, deed, self._clock())
 
         await self._plane.write(work)
+        self._changes.bell.ring()  # other nodes run that version too
 
     async def check_version(self, pipeline_id: PipelineId, version: int) -> None:
         await self._plane.read(lambda tx: self._checked(tx, pipeline_id, version))
