@@ -2,14 +2,18 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import __version__
 from appliance.components.bronze import BronzeLog
+from appliance.components.replays import ReplayBook
 from appliance.domain.ids import NodeId
 from appliance.domain.partition import ALONE, Partition
+from appliance.engine.engine import Engine
+from appliance.engine.replays import Replays
 from appliance.engine.workers import Workers
 from appliance.errors import FatalError
 from appliance.storage.bronze import FileBronzeLog
@@ -21,6 +25,7 @@ from appliance.storage.control.vault import KEY_FILE
 
 if TYPE_CHECKING:
     from appliance.api.internal import Internal
+    from appliance.engine.shared_replays import SharedReplays
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,16 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
     everything = ClusterBronze(mine, directory, lambda holder: RemoteLog(holder, caller))
     room = Internal(Me(here.node_id, __version__), own if keeps else None, seal, partial(workers.run, "internal"))
     return Events(mine.partition, own, everything, room, directory)
+
+
+def replaying(engine: Engine, undo_window: timedelta, book: ReplayBook, *, shared: bool) -> "Replays | SharedReplays":
+    """Return the replays of this node, which keep ``book``; ``shared``: other nodes may carry them out."""
+    own = Replays(engine, book, undo_window)
+    if not shared:
+        return own
+    from appliance.engine.shared_replays import SharedReplays
+
+    return SharedReplays(own, book)
 
 
 def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shared: bool) -> Partition:

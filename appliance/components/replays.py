@@ -53,6 +53,10 @@ class ReplayBook(Protocol):
         """Remember what is to be shown of it. Raises NotFound."""
         ...
 
+    async def replay(self, replay: Replay) -> Replay:
+        """Return it as it is remembered now. Raises NotFound."""
+        ...
+
     async def unfinished(self) -> list[Replay]:
         """Return the replays that have not come to an end, oldest first."""
         ...

@@ -95,10 +95,29 @@ class Replays:
         Raises:
             Conflict: too late, or not under way.
         """
-        under = self._found(replay)
-        under.way.cancel()
+        under = self.end(replay)
         if under.task is not None:
             await asyncio.wait({under.task}, timeout=PATIENCE_SECS)
+
+    def end(self, replay: Replay) -> "_Under":
+        """Begin to ``cancel`` it. Raises as that."""
+        under = self._found(replay)
+        under.way.cancel()
+        return under
+
+    def carries(self, replay_id: str) -> bool:
+        """Return whether the replay is under way in this process."""
+        return replay_id in self._under
+
+    async def leave(self, replay_id: str) -> None:
+        """End it after what is under way, to be gone on with by another node. Unknown: nothing happens."""
+        if (under := self._under.get(replay_id)) is not None:
+            under.way.close()
+            await self._end_of(under)
+
+    async def settle(self, replay: Replay) -> Replay:
+        """See ``Exchange.settle``."""
+        return await self._exchange.settle(replay)
 
     async def swap(self, replay: Replay) -> None:
         """Swap it in as soon as it is ready. Raises Conflict: it is not under way."""

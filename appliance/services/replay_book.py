@@ -67,6 +67,9 @@ class ControlBook:
     async def pipeline(self, pipeline_id: PipelineId, version: int | None = None) -> Pipeline:
         return await self._plane.read(lambda tx: self._pipeline(tx, pipeline_id, version))
 
+    async def replay(self, replay: Replay) -> Replay:
+        return await self._plane.read(lambda tx: store.find(tx, replay.organisation_id, replay.id))
+
     async def unfinished(self) -> list[Replay]:
         return await self._plane.read(lambda tx: store.in_states(tx, UNFINISHED))
 
