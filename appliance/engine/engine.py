@@ -84,6 +84,7 @@ class Engine:
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
+        self.lag_elsewhere = 0.0  # seconds, of the one of them whose refining is furthest behind
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
 
     @property
@@ -178,7 +179,7 @@ class Engine:
         """Return what the appliance does beside replays."""
         stats = [run.stats() for run in self.runs() if run.error is None and not run.held]
         return Pressure(
-            lag_secs=max((one.lag_secs for one in stats), default=0.0),
+            lag_secs=max([self.lag_elsewhere, *(one.lag_secs for one in stats)]),
             received_per_sec=sum(one.rate_per_sec for one in stats),
             reading=self.workers.busy("read"),
             disk_slow=self._parts.disk is not None and self._parts.disk.slow,

@@ -1,21 +1,27 @@
-"""Rebuilding: a shadow of the events of all nodes, one partition after another, each by a Rebuilder of its own.
+"""Rebuilding: a shadow of the events of all nodes, of each partition by a Rebuilder of its own.
 
 One node does it, whoever received the events: it reads those of others from their logs (decision 0028).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from appliance.components.generations import Generation
+from appliance.engine.by_receipt import ByReceipt
 from appliance.engine.rebuild import Rebuilder
 
 Ends = Mapping[int, int]  # the last event of each partition
 
 
 class Rebuilding:
-    """Belongs to the event loop. ``make`` gives a Rebuilder for the shadow, ``shadow`` says how far that is."""
+    """Belongs to the event loop. ``make`` gives a Rebuilder for the shadow, ``shadow`` says how far that is.
 
-    def __init__(self, make: Callable[[], Rebuilder], shadow: Generation, own: int) -> None:
-        self._make, self._shadow, self._own = make, shadow, own
+    One partition after another, this node's ``own`` first; by turns where ``order`` says that it matters.
+    """
+
+    def __init__(
+        self, make: Callable[[], Rebuilder], shadow: Generation, own: int, order: ByReceipt | None = None
+    ) -> None:
+        self._make, self._shadow, self._own, self._order = make, shadow, own, order
         self._each: dict[int, Rebuilder] = {}
         self._stopped = False
         self.hurry = False  # no rest, and no patience: refining waits for it
@@ -29,12 +35,22 @@ class Rebuilding:
         return sum(max(0, last - self.at(number)) for number, last in ends.items())
 
     async def run(self, ends: Ends) -> None:
-        """Rebuild up to ``ends``, this node's own first; return sooner only after ``stop``. Raises as ``Rebuilder``."""
-        for number in sorted(ends, key=lambda number: (number != self._own, number)):
-            if not self._stopped and self.at(number) < ends[number]:
-                one = self._of(number)
-                one.hurry = self.hurry
-                await one.run(ends[number])
+        """Rebuild up to ``ends``; return sooner only after ``stop``. Raises as ``Rebuilder``."""
+        async for number, last in self._turns(ends):
+            if self._stopped:
+                return
+            one = self._of(number)
+            one.hurry = self.hurry
+            await one.run(last)
+
+    async def _turns(self, ends: Ends) -> AsyncIterator[tuple[int, int]]:
+        """Give partitions, and up to where each is rebuilt in its turn, until all reach ``ends``."""
+        while at := {number: self.at(number) for number in ends if self.at(number) < ends[number]}:
+            if self._order is not None and len(at) > 1:
+                yield await self._order.next(at, ends)
+            else:
+                number = min(at, key=lambda number: (number != self._own, number))
+                yield number, ends[number]
 
     def stop(self) -> None:
         """End ``run`` after the commit under way."""

@@ -15,6 +15,7 @@ from appliance.components.silver import SilverStore
 from appliance.domain.clock import Clock
 from appliance.domain.partition import partition_of
 from appliance.domain.replay import Part, Replay, ReplayProgress, ReplayState
+from appliance.engine.by_receipt import ByReceipt
 from appliance.engine.engine import Engine
 from appliance.engine.exchange import Exchange
 from appliance.engine.extent import Extent
@@ -221,7 +222,8 @@ class Replaying:
         await engine.workers.run("rebuild", silver.prepare, course.table)
         own = partition_of(engine.bronze.last_seq(replay.pipeline_id))
         make = partial(Rebuilder, course, engine.means_of(silver), engine.pressure, self._told)
-        self._rebuilder = Rebuilding(make, mine, own)
+        order = ByReceipt(engine.bronze, engine.workers, replay.pipeline_id) if course.table.keyed else None
+        self._rebuilder = Rebuilding(make, mine, own, order)
         return self._rebuilder
 
     async def _begin(self, silver: SilverStore) -> Replay:
