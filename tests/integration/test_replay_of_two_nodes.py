@@ -8,10 +8,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from tests.crash.test_replay_killed import DYING
+from tests.integration.conftest import two_nodes
 from tests.integration.test_two_ingestors import BOILERS, UNSIGNED, Pair, Sender, expect_once, settled
 from tests.running import RunningAppliance, until
 
@@ -188,3 +192,38 @@ def test_it_goes_on_whichever_node_is_killed_and_waits_for_what_that_one_has(pai
         killed.start()
         history.wait(other, replay_id, "swapped", secs=90)
     history.check(version=2, perhaps=[n for sender in senders for n in sender.refused])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", ["replay.swapping", "replay.exchanged"])
+def test_an_exchange_that_is_cut_short_is_finished_by_another_node_or_done_again(
+    tmp_path: Path, database_url: str, step: str
+) -> None:
+    """At the one step nothing is exchanged yet, and who takes over dies there too; at the other only the book lags."""
+    with two_nodes(tmp_path, database_url, program=DYING) as pair:
+        history = History(pair, each=2_000)
+        for node in pair:
+            node.stop()
+            node.environment["DIE_AT"] = step
+            node.start()
+        with history.live() as senders:
+            replay_id = history.begin(pair[0])
+            until(lambda: not all(node.alive for node in pair), 40)
+            if step == "replay.exchanged":
+                [survivor] = [node for node in pair if node.alive]
+                history.wait(survivor, replay_id, "swapped", secs=40)
+            until(lambda: swapped_in(history, replay_id), 90)
+        history.check(version=2, perhaps=[n for sender in senders for n in sender.refused])
+
+
+def swapped_in(history: History, replay_id: str) -> bool:
+    """Return whether both say so; start the one that has died, which lives from then on."""
+    for node in history.pair:
+        if not node.alive:
+            node.wait_dead(5)
+            node.environment["DIE_AT"] = ""
+            node.start()
+    try:
+        return all(history.replay(node, replay_id)["state"] == "swapped" for node in history.pair)
+    except httpx.HTTPError:  # it dies at this moment
+        return False
