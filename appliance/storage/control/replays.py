@@ -45,8 +45,17 @@ def save(tx: Session, replay: Replay) -> None:
 
 
 def ask(tx: Session, replay: Replay, wish: Wish | None) -> None:
-    """Remember what somebody wishes of a replay, None: that it was heard. Raises NotFound."""
-    _write(tx, msgspec.structs.replace(_remembered(tx, replay), wish=wish))
+    """Remember what somebody wishes of a replay, None: that it was heard.
+
+    Raises:
+        NotFound: as ``save``.
+        Conflict: it is not in a state any more in which that could be done.
+    """
+    known = _remembered(tx, replay)
+    possible = known.state is ReplayState.SWAPPED if wish is Wish.UNDO else known.unfinished
+    if wish is not None and not possible:
+        raise Conflict(f"replay {known.id!r} is {known.state.value} by now: look at it again")
+    _write(tx, msgspec.structs.replace(known, wish=wish))
 
 
 def tell(tx: Session, replay: Replay, told: Told) -> None:
