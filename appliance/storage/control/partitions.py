@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
+from appliance.domain.partition import ALONE, MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
@@ -53,6 +53,18 @@ def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = ut
         )
     tx.add(PartitionRow(number=number, node_id=node_id, given_at=moment(tx, clock)))
     return partition(number)
+
+
+def give_alone(tx: Session, node_id: NodeId, clock: Clock = utc_now) -> Partition:
+    """Give the first partition to the only node there is, whoever had it.
+
+    Somebody had it if the control plane came here without the node's id, as from a backup or an archive.
+    """
+    if (former := tx.get(PartitionRow, ALONE)) is not None:
+        former.node_id = node_id
+    else:
+        tx.add(PartitionRow(number=ALONE, node_id=node_id, given_at=moment(tx, clock)))
+    return ALONE
 
 
 def publish(

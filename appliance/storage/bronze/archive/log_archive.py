@@ -26,10 +26,14 @@ DELETED = ".unarchive-"  # begins the name of a note that a pipeline was deleted
 
 @dataclass(frozen=True, kw_only=True)
 class Archiving:
-    """``local_cache``: bytes of archived segments kept on this disk too; None: all. ``keep``: see ``Terms``."""
+    """``node``: see ``Claim``. ``local_cache``: bytes of archived segments kept on this disk too; None: all.
+
+    ``keep``: see ``Terms``.
+    """
 
     store: ArchiveStore
     who: Identity
+    node: str | None = None
     local_cache: int | None = None
     keep: timedelta | None = None
 
@@ -45,7 +49,7 @@ class LogArchive:
         self.rounds = Rounds(lambda: [(log.directory.name, archiver) for log, _, archiver in self.lines()])
         self.rounds.first, self.rounds.last = self._begin, self._end
         self.latest = self._told(Pending(), Archived())  # as it was at the end of the last round: asking costs nothing
-        claim = Claim(terms.store, terms.who)
+        claim = Claim(terms.store, terms.who, terms.node)
         self._terms = Terms(claim, terms.keep, clock, self.rounds.wake)
 
     @property
@@ -92,6 +96,10 @@ class LogArchive:
     def restoration(self, pipeline_id: str) -> Restoration:
         """Return what makes the log of a pipeline again; see ``Restoration.steps``."""
         return Restoration(self._objects(pipeline_id), self._root, pipeline_id, self._archiving.local_cache)
+
+    def node(self) -> str | None:
+        """Return which node archives under this name, if that is known."""
+        return self._terms.claim.node()
 
     def take_over(self) -> None:
         """Archive under this name from now on, whoever did: its machine is lost."""
