@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.components.archive import ArchiveState, ArchiveStore
+from appliance.components.durable import sync_directory
 from appliance.domain.clock import Clock, utc_now
 from appliance.storage.bronze.archive.archiver import Archiver, Terms
 from appliance.storage.bronze.archive.cache import Cache
@@ -16,7 +17,7 @@ from appliance.storage.bronze.archive.pending import Archived, Pending, archived
 from appliance.storage.bronze.archive.restore import Restoration, pipelines_in
 from appliance.storage.bronze.archive.rounds import Rounds
 from appliance.storage.bronze.archive.shelf import ArchiveShelf
-from appliance.storage.bronze.disk import sync_directory, write_new
+from appliance.storage.bronze.disk import write_new
 
 if TYPE_CHECKING:
     from appliance.storage.bronze.pipeline_log import PipelineLog
