@@ -108,6 +108,7 @@ class Book:
 
 class _Known(msgspec.Struct, frozen=True):
     at: float
+    given: int
     holders: dict[int, Holder]
     knowing: dict[PipelineId, set[int]]
 
@@ -127,6 +128,12 @@ class Directory:
         known = self._now()
         return sorted(known.knowing.get(pipeline_id, set()) & known.holders.keys())
 
+    def given(self) -> int:
+        return self._now().given
+
+    def held(self) -> list[int]:
+        return sorted(self._now().holders)
+
     def _now(self) -> _Known:
         with self._asking:
             if self._known is None or self._clock() - self._known.at >= FRESH_SECS:
@@ -139,11 +146,12 @@ class Directory:
                 NodeRow, NodeRow.id == PartitionRow.node_id
             )
         )
+        given = tx.scalar(select(func.count()).select_from(PartitionRow)) or 0
         holders = {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
         knowing: dict[PipelineId, set[int]] = {}
         for one in published(tx):
             knowing.setdefault(one.pipeline_id, set()).add(one.partition)
-        return _Known(self._clock(), holders, knowing)
+        return _Known(self._clock(), given, holders, knowing)
 
 
 _: type[Holders] = Directory
