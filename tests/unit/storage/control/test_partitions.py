@@ -120,6 +120,7 @@ def test_who_has_what_is_known_a_second_later_also_of_a_node_that_is_down(plane:
     now[0] = 1.0
     assert directory.holder(1) == Holder(BERT, "bert", "http://bert:80", 1)
     assert directory.holding(PIPE) == [1]  # nobody has partition 0 any more
+    assert (directory.given(), directory.held()) == (1, [1])
     newer = Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)
     book.publish(1, [newer], [])
     assert book.published() == [Received(PIPE, 0, 1, 0), newer]
