@@ -40,12 +40,16 @@ class Deliveries(Protocol):
         """Return the stretches of events, within the two, of deliveries that are stored as other events; ascending."""
         ...
 
-    def settle(self, pipeline_id: PipelineId, settled: Settled) -> int:
-        """Forget the claims that nobody can ask for any more; return how many those were.
+    def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
+        """Note up to where this node's events of a pipeline are decided, and with it up to where all nodes' are.
 
-        A claim is kept until every partition of ``held`` has refined what it received up to ``REMEMBERED`` later; one
+        A claim is needed until every partition of ``held`` has refined what it received up to ``REMEMBERED`` later; one
         that has not said so for two weeks is not waited for.
         """
+        ...
+
+    def forget(self) -> int:
+        """Forget the claims of all pipelines that nobody can ask for any more; return how many those were."""
         ...
 
 
@@ -55,7 +59,10 @@ class Alone:
     def repeated(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[tuple[int, int]]:
         return []
 
-    def settle(self, pipeline_id: PipelineId, settled: Settled) -> int:
+    def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
+        return None
+
+    def forget(self) -> int:
         return 0
 
 

@@ -113,8 +113,7 @@ class RetentionJob:
         done = [await run("upkeep", self._tidy, silver, one, at) for one in kept]
         arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept]
         if await run("upkeep", several, self._engine.bronze):
-            for one in kept:
-                await run("upkeep", self._settle, silver, one.pipeline_id, at)
+            await run("upkeep", self._settle, silver, [one.pipeline_id for one in kept], at)
         compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
         return Round(
             at=at,
@@ -171,19 +170,25 @@ class RetentionJob:
             log.warning("retention.not_arranged", pipeline=kept.pipeline_id, error=str(error))
             return 0
 
-    def _settle(self, silver: SilverStore, pipeline_id: PipelineId, now: datetime) -> None:
-        """Say how far this node's events of one pipeline are refined, and forget claims of deliveries; blocking."""
+    def _settle(self, silver: SilverStore, pipelines: Sequence[PipelineId], now: datetime) -> None:
+        """Say how far this node's events are refined, and forget claims of deliveries; blocking."""
         bronze = self._engine.bronze
         try:
-            last, refined = bronze.last_seq(pipeline_id), silver.progress(pipeline_id).seq
-            waiting = bronze.read(pipeline_id, refined, 1, 1) if refined < last else []
-            up_to = datetime.fromtimestamp(waiting[0].received_us / 1e6, UTC) if waiting else now
-            settled = Settled(min(up_to, now) - UNDER_WAY, bronze.upkeep.first_seq(pipeline_id), held(bronze))
-            forgotten = silver.deliveries.settle(pipeline_id, settled)
+            for one in pipelines:
+                up_to = self._refined_up_to(silver, one, now) - UNDER_WAY
+                silver.deliveries.settle(one, Settled(up_to, bronze.upkeep.first_seq(one), held(bronze)))
+            forgotten = silver.deliveries.forget()
         except DashError as error:
-            log.warning("retention.not_settled", pipeline=pipeline_id, error=str(error))
+            log.warning("retention.not_settled", error=str(error))
             return
-        log.debug("retention.settled", pipeline=pipeline_id, up_to=up_to.isoformat(), forgotten=forgotten)
+        log.debug("retention.settled", pipelines=len(pipelines), forgotten=forgotten)
+
+    def _refined_up_to(self, silver: SilverStore, pipeline_id: PipelineId, now: datetime) -> datetime:
+        """Return when the oldest event was received that this node has not refined; ``now``: there is none."""
+        bronze = self._engine.bronze
+        last, refined = bronze.last_seq(pipeline_id), silver.progress(pipeline_id).seq
+        waiting = bronze.read(pipeline_id, refined, 1, 1) if refined < last else []
+        return min(now, datetime.fromtimestamp(waiting[0].received_us / 1e6, UTC)) if waiting else now
 
     def _readers(self, silver: SilverStore, kept: Kept) -> Readers:
         generations = silver.generations.all(kept.pipeline_id)

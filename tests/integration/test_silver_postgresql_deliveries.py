@@ -12,6 +12,7 @@ import pytest
 
 from appliance.components.deliveries import Settled
 from appliance.components.silver import Batch, DeadLetterQuery, Progress
+from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.partition import Partition, base_of
 from appliance.errors import TransientError
@@ -42,6 +43,12 @@ def database(postgres: PostgresServer) -> Iterator[tuple[Connections, str]]:
     connections = Connections(url, size=6)
     yield connections, url
     connections.close()
+
+
+@pytest.fixture(autouse=True, params=[1, 500], ids=["at once", "one by one"])
+def _ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Claim few deliveries as many are claimed, too."""
+    monkeypatch.setattr(claims, "_MANY", request.param)
 
 
 @pytest.fixture
@@ -254,8 +261,13 @@ def test_what_is_refined_again_is_what_it_was_also_when_no_claim_is_remembered(p
         if turn == 0:
             clock.now = START + 40 * HOUR
             for store, base in ((one, A), (two, B)):
-                store.deliveries.settle(PLAIN.pipeline_id, Settled(clock.now, base + 1, (0, 1)))
+                settle(store, PLAIN.pipeline_id, Settled(clock.now, base + 1, (0, 1)))
             assert _claims(one) == 0
+
+
+def settle(store: PostgresSilver, pipeline_id: PipelineId, settled: Settled) -> int:
+    store.deliveries.settle(pipeline_id, settled)
+    return store.deliveries.forget()
 
 
 def _claims(store: PostgresSilver) -> int:
@@ -281,11 +293,11 @@ def test_a_claim_is_kept_until_every_node_has_refined_a_day_more(pair: Pair, clo
     one.commit(delivered(batch(PLAIN, 1, [row(n=1)]), ("x", 1)))
     pipeline_id = PLAIN.pipeline_id
     clock.now = START + 100 * HOUR
-    assert one.deliveries.settle(pipeline_id, Settled(clock.now, 1, (0, 1))) == 0  # the other has said nothing yet
-    assert two.deliveries.settle(pipeline_id, Settled(START + 23 * HOUR, B + 1, (0, 1))) == 0  # it is behind
+    assert settle(one, pipeline_id, Settled(clock.now, 1, (0, 1))) == 0  # the other has said nothing yet
+    assert settle(two, pipeline_id, Settled(START + 23 * HOUR, B + 1, (0, 1))) == 0  # it is behind
     late = delivered(batch(PLAIN, B + 1, [row(n=1)]), ("x", 1), at=START + 23 * HOUR)
     assert two.commit(late).outcome == Outcome(duplicate=1)
-    assert two.deliveries.settle(pipeline_id, Settled(clock.now, B + 1, (0, 1))) == 1
+    assert settle(two, pipeline_id, Settled(clock.now, B + 1, (0, 1))) == 1
 
 
 def test_a_node_that_is_away_for_two_weeks_is_not_waited_for(pair: Pair, clock: Clock) -> None:
@@ -293,9 +305,9 @@ def test_a_node_that_is_away_for_two_weeks_is_not_waited_for(pair: Pair, clock: 
     one.commit(delivered(batch(PLAIN, 1, [row(n=1)]), ("x", 1)))
     settled = Settled(START + timedelta(days=14), 1, (0, 1))
     clock.now = START + timedelta(days=14)
-    assert one.deliveries.settle(PLAIN.pipeline_id, settled) == 0
+    assert settle(one, PLAIN.pipeline_id, settled) == 0
     clock.now += HOUR
-    assert one.deliveries.settle(PLAIN.pipeline_id, settled) == 1
+    assert settle(one, PLAIN.pipeline_id, settled) == 1
 
 
 def test_what_is_settled_claims_nothing_when_it_is_refined_again(pair: Pair, clock: Clock) -> None:
@@ -303,7 +315,7 @@ def test_what_is_settled_claims_nothing_when_it_is_refined_again(pair: Pair, clo
     what = delivered(batch(PLAIN, 1, [row(n=1)]), ("x", 1))
     one.commit(what)
     clock.now = START + 25 * HOUR
-    assert one.deliveries.settle(PLAIN.pipeline_id, Settled(clock.now, 1, (0,))) == 1
+    assert settle(one, PLAIN.pipeline_id, Settled(clock.now, 1, (0,))) == 1
     shadow = one.generations.begin(PLAIN)
     assert one.commit(msgspec.structs.replace(what, table=shadow)).outcome == Outcome(stored=1)
     assert _claims(one) == 0
@@ -313,7 +325,7 @@ def test_repetitions_are_remembered_as_long_as_bronze_has_them(pair: Pair) -> No
     one, two = pair
     one.commit(delivered(batch(PLAIN, 1, [row(n=1), row(n=2)]), ("x", 1), ("y", 1)))
     two.commit(delivered(batch(PLAIN, B + 1, [row(n=1), row(n=2)]), ("x", 1), ("y", 1)))
-    two.deliveries.settle(PLAIN.pipeline_id, Settled(START, B + 2, (0, 1)))
+    settle(two, PLAIN.pipeline_id, Settled(START, B + 2, (0, 1)))
     assert two.deliveries.repeated(PLAIN.pipeline_id, B, B + 9) == [(B + 2, B + 2)]
     two.drop(PLAIN.pipeline_id)
     assert two.deliveries.repeated(PLAIN.pipeline_id, B, B + 9) == []

@@ -13,16 +13,23 @@ from typing import Any, Final
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from psycopg import errors
 
 from appliance.components.deliveries import REMEMBERED
 from appliance.components.silver import Batch
 from appliance.domain.ledger import Outcome
 from appliance.storage.silver_postgres.binary import UUID_OID, BinaryArray
 from appliance.storage.silver_postgres.connections import Cursor
+from appliance.storage.silver_postgres.copying import copy
 
+_MANY: Final = 500  # from so many on, three round trips more are worth it
 _INT8_OID: Final = 20
 _TIMESTAMPTZ_OID: Final = 1184
 _GIVEN: Final = "unnest(%(ids)s::uuid[], %(seqs)s::bigint[], %(times)s::timestamptz[]) AS given (id, seq, received_at)"
+_SETTLED: Final = """
+SELECT coalesce(%(oldest)s < (SELECT before FROM _settled WHERE pipeline_id = %(pipeline)s), false)
+    OR EXISTS (SELECT FROM _repeated WHERE pipeline_id = %(pipeline)s AND first_seq BETWEEN %(least)s AND %(greatest)s)
+"""
 # In the order of ids, so that of two who claim the same ones neither waits for the other in turn.
 _CLAIM: Final = """
 INSERT INTO _claims (id, seq, received_at, pipeline_id)
@@ -60,6 +67,8 @@ def take(cursor: Cursor, batch: Batch) -> Batch:
     claims = batch.claims
     if claims is None or not claims.num_rows:
         return batch
+    if claims.num_rows >= _MANY and _all_new(cursor, batch, claims):
+        return batch
     given = _given(batch, claims)
     if cursor.execute(_CLAIM.format(given=_GIVEN), given).rowcount == claims.num_rows:
         return batch
@@ -73,6 +82,24 @@ def take(cursor: Cursor, batch: Batch) -> Batch:
     told = {"seqs": list(reached), "lasts": list(reached.values()), "stored": [stored_as[seq] for seq in reached]}
     cursor.execute(_REMEMBER, {"pipeline": batch.table.pipeline_id, **told})
     return _without(batch, list(zip(firsts, lasts, strict=True)))
+
+
+def _all_new(cursor: Cursor, batch: Batch, claims: pa.Table) -> bool:
+    """Claim all at once, which costs half as much, and return True; or none, for somebody has one or it is settled."""
+    seqs, pipeline_id = pc.min_max(claims["seq"]).as_py(), batch.table.pipeline_id
+    own = {"pipeline": pipeline_id, "oldest": pc.min(claims["received_at"]).as_py()}
+    if cursor.execute(_SETTLED, {**own, "least": seqs["min"], "greatest": seqs["max"]}).fetchall()[0][0]:
+        return False
+    columns = claims.select(["id", "seq", "received_at"]).sort_by("id")
+    cursor.execute("SAVEPOINT claiming")
+    try:
+        into = "_claims (id, seq, received_at, pipeline_id)"
+        copy(cursor, into, columns.append_column("pipeline_id", pa.repeat(str(pipeline_id), columns.num_rows)))
+    except errors.UniqueViolation:
+        cursor.execute("ROLLBACK TO SAVEPOINT claiming")
+        return False
+    cursor.execute("RELEASE SAVEPOINT claiming")
+    return True
 
 
 def _given(batch: Batch, claims: pa.Table) -> dict[str, Any]:

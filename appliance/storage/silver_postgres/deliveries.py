@@ -29,9 +29,9 @@ FROM unnest(%(held)s::smallint[]) AS held(partition)
     LEFT JOIN (SELECT partition, up_to FROM _decided WHERE pipeline_id = %(id)s) AS decided USING (partition)
 ON CONFLICT (pipeline_id) DO UPDATE SET before = greatest(_settled.before, excluded.before)
 """
+# Of all pipelines at once: an index by time would cost every commit more than this does once an hour.
 _FORGET: Final = """
-DELETE FROM _claims WHERE pipeline_id = %(id)s
-AND received_at < (SELECT before FROM _settled WHERE pipeline_id = %(id)s)
+DELETE FROM _claims AS c USING _settled AS s WHERE c.pipeline_id = s.pipeline_id AND c.received_at < s.before
 """
 _EXPIRED: Final = """
 DELETE FROM _repeated WHERE pipeline_id = %(id)s AND first_seq > %(base)s AND last_seq < %(oldest)s
@@ -54,20 +54,21 @@ class PostgresDeliveries:
 
         return self._database.read(f"looking for repeated deliveries of {pipeline_id}", _SECS, work)
 
-    def settle(self, pipeline_id: PipelineId, settled: Settled) -> int:
+    def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
         own = {
             "id": pipeline_id, "partition": self._partition, "up_to": settled.up_to, "held": list(settled.held),
             "remembered": REMEMBERED, "waited": _WAITED_FOR, "now": self._clock(), "base": base_of(self._partition),
             "oldest": settled.first_seq,
         }  # fmt: skip
 
-        def work(cursor: Cursor) -> int:
-            cursor.execute(_SAY, own)
-            cursor.execute(_SETTLE, own)
-            cursor.execute(_EXPIRED, own)
-            return cursor.execute(_FORGET, own).rowcount
+        def work(cursor: Cursor) -> None:
+            for statement in (_SAY, _SETTLE, _EXPIRED):
+                cursor.execute(statement, own)
 
-        return self._database.write(f"forgetting deliveries of {pipeline_id}", work, pipeline_id)
+        self._database.write(f"settling deliveries of {pipeline_id}", work, pipeline_id)
+
+    def forget(self) -> int:
+        return self._database.run("forgetting deliveries", lambda cursor: cursor.execute(_FORGET).rowcount)
 
 
 def forget_all(cursor: Cursor, pipeline_id: PipelineId) -> None:

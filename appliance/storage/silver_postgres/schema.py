@@ -59,7 +59,6 @@ CREATE TABLE IF NOT EXISTS _amended (
 CREATE TABLE IF NOT EXISTS _claims (
     id uuid PRIMARY KEY, seq bigint NOT NULL, received_at timestamptz NOT NULL, pipeline_id text NOT NULL
 );
-CREATE INDEX IF NOT EXISTS _claims_by_time ON _claims USING brin (received_at) WITH (pages_per_range = 32);
 CREATE TABLE IF NOT EXISTS _repeated (
     pipeline_id text NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL, stored_as bigint NOT NULL,
     PRIMARY KEY (pipeline_id, first_seq)

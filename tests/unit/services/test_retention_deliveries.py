@@ -23,15 +23,18 @@ class Silver:
         self.deliveries = self
         self.refined = refined
         self.said: list[Settled] = []
-        self.refusing = False
+        self.refusing = self.forgotten = False
 
     def progress(self, pipeline_id: PipelineId) -> Progress:
         return Progress(self.refined)
 
-    def settle(self, pipeline_id: PipelineId, settled: Settled) -> int:
+    def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
         if self.refusing:
             raise TransientError("the database is away")
         self.said.append(settled)
+
+    def forget(self) -> int:
+        self.forgotten = True
         return 0
 
 
@@ -50,7 +53,8 @@ async def said(plane: ControlPlane, silver: Silver) -> list[Settled]:
     engine: Any = Engine()
     await engine.received(1, 2, 3)
     job = RetentionJob(plane, engine, None, 0.3)  # type: ignore[arg-type]
-    job._settle(silver, PIPE, NOON + timedelta(hours=9))  # type: ignore[arg-type]
+    job._settle(silver, [PIPE], NOON + timedelta(hours=9))  # type: ignore[arg-type]
+    assert silver.forgotten is not silver.refusing
     return silver.said
 
 
