@@ -8,15 +8,17 @@ good: it claims nothing any more, whatever is refined again.
 
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import errors
 
+from appliance.components.arrow import INSTANT
 from appliance.components.deliveries import REMEMBERED
 from appliance.components.silver import Batch
+from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.storage.silver_postgres.binary import UUID_OID, BinaryArray
 from appliance.storage.silver_postgres.connections import Cursor
@@ -26,9 +28,11 @@ _MANY: Final = 500  # from so many on, three round trips more are worth it
 _INT8_OID: Final = 20
 _TIMESTAMPTZ_OID: Final = 1184
 _GIVEN: Final = "unnest(%(ids)s::uuid[], %(seqs)s::bigint[], %(times)s::timestamptz[]) AS given (id, seq, received_at)"
-_SETTLED: Final = """
-SELECT coalesce(%(oldest)s < (SELECT before FROM _settled WHERE pipeline_id = %(pipeline)s), false)
-    OR EXISTS (SELECT FROM _repeated WHERE pipeline_id = %(pipeline)s AND first_seq BETWEEN %(least)s AND %(greatest)s)
+_DECIDED: Final = """
+SELECT before, seqs, stored FROM (
+    SELECT array_agg(first_seq) AS seqs, array_agg(stored_as) AS stored FROM _repeated
+    WHERE pipeline_id = %(pipeline)s AND first_seq BETWEEN %(least)s AND %(greatest)s
+) AS known LEFT JOIN _settled ON pipeline_id = %(pipeline)s
 """
 # In the order of ids, so that of two who claim the same ones neither waits for the other in turn.
 _CLAIM: Final = """
@@ -64,31 +68,45 @@ def take(cursor: Cursor, batch: Batch) -> Batch:
     The first thing that a transaction does, while it holds nothing that others wait for. It may wait for a claim of
     somebody else, to whom the delivery belongs if he commits.
     """
-    claims = batch.claims
+    claims, pipeline_id = batch.claims, batch.table.pipeline_id
     if claims is None or not claims.num_rows:
         return batch
-    if claims.num_rows >= _MANY and _all_new(cursor, batch, claims):
-        return batch
-    given = _given(batch, claims)
-    if cursor.execute(_CLAIM.format(given=_GIVEN), given).rowcount == claims.num_rows:
-        return batch
-    cursor.execute(_TAKE_OVER.format(given=_GIVEN), given)
-    stored_as: dict[int, int] = dict(cursor.execute(_OTHERS.format(given=_GIVEN), given).fetchall())
+    stored_as: dict[int, int] = {}
+    undecided = claims
+    if claims.num_rows >= _MANY:
+        undecided, stored_as = _undecided(cursor, pipeline_id, claims)
+    if undecided.num_rows and not _all_new(cursor, pipeline_id, undecided):
+        stored_as |= _one_by_one(cursor, pipeline_id, undecided)
     if not stored_as:
         return batch
     repeated = claims.filter(pc.is_in(claims["seq"], value_set=pa.array(stored_as, pa.int64())))
     firsts, lasts = repeated["first_seq"].to_pylist(), repeated["last_seq"].to_pylist()
     reached = dict(zip(repeated["seq"].to_pylist(), lasts, strict=True))  # of one in several pieces the last
     told = {"seqs": list(reached), "lasts": list(reached.values()), "stored": [stored_as[seq] for seq in reached]}
-    cursor.execute(_REMEMBER, {"pipeline": batch.table.pipeline_id, **told})
+    cursor.execute(_REMEMBER, {"pipeline": pipeline_id, **told})
     return _without(batch, list(zip(firsts, lasts, strict=True)))
 
 
-def _all_new(cursor: Cursor, batch: Batch, claims: pa.Table) -> bool:
-    """Claim all at once, which costs half as much, and return True; or none, for somebody has one or it is settled."""
-    seqs, pipeline_id = pc.min_max(claims["seq"]).as_py(), batch.table.pipeline_id
-    own = {"pipeline": pipeline_id, "oldest": pc.min(claims["received_at"]).as_py()}
-    if cursor.execute(_SETTLED, {**own, "least": seqs["min"], "greatest": seqs["max"]}).fetchall()[0][0]:
+def _undecided(cursor: Cursor, pipeline_id: PipelineId, claims: pa.Table) -> tuple[pa.Table, dict[int, int]]:
+    """Return the deliveries that are not decided for good, and of those that are what the repeated ones are stored as.
+
+    What a replay refines is mostly decided: it is not sent.
+    """
+    seqs = pc.min_max(claims["seq"]).as_py()
+    asked = {"pipeline": pipeline_id, "least": seqs["min"], "greatest": seqs["max"]}
+    before, repeated, stored = cursor.execute(_DECIDED, asked).fetchall()[0]
+    left = (
+        claims if before is None else claims.filter(pc.greater_equal(claims["received_at"], pa.scalar(before, INSTANT)))
+    )
+    if not repeated:
+        return left, {}
+    known = pc.is_in(left["seq"], value_set=pa.array(repeated, pa.int64()))
+    return left.filter(pc.invert(known)), dict(zip(repeated, stored, strict=True))
+
+
+def _all_new(cursor: Cursor, pipeline_id: PipelineId, claims: pa.Table) -> bool:
+    """Claim many at once, which costs half as much, and return True; or none: somebody has one, or they are few."""
+    if claims.num_rows < _MANY:
         return False
     columns = claims.select(["id", "seq", "received_at"]).sort_by("id")
     cursor.execute("SAVEPOINT claiming")
@@ -102,14 +120,19 @@ def _all_new(cursor: Cursor, batch: Batch, claims: pa.Table) -> bool:
     return True
 
 
-def _given(batch: Batch, claims: pa.Table) -> dict[str, Any]:
-    return {
-        "pipeline": batch.table.pipeline_id,
+def _one_by_one(cursor: Cursor, pipeline_id: PipelineId, claims: pa.Table) -> dict[int, int]:
+    """Claim what nobody has; return what others of these deliveries are stored as."""
+    given = {
+        "pipeline": pipeline_id,
         "remembered": REMEMBERED,
         "ids": BinaryArray(claims["id"], UUID_OID),
         "seqs": BinaryArray(claims["seq"], _INT8_OID),
         "times": BinaryArray(claims["received_at"], _TIMESTAMPTZ_OID),
     }
+    if cursor.execute(_CLAIM.format(given=_GIVEN), given).rowcount == claims.num_rows:
+        return {}
+    cursor.execute(_TAKE_OVER.format(given=_GIVEN), given)
+    return dict(cursor.execute(_OTHERS.format(given=_GIVEN), given).fetchall())
 
 
 def _without(batch: Batch, stretches: Sequence[tuple[int, int]]) -> Batch:
