@@ -40,6 +40,10 @@ class Deliveries(Protocol):
         """Return the stretches of events, within the two, of deliveries that are stored as other events; ascending."""
         ...
 
+    def claim(self, pipeline_id: PipelineId, claims: pa.Table) -> None:
+        """Claim deliveries for events that are stored already, as ``CLAIM_SCHEMA``; what is claimed stays as it is."""
+        ...
+
     def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
         """Note up to where this node's events of a pipeline are decided, and with it up to where all nodes' are.
 
@@ -58,6 +62,9 @@ class Alone:
 
     def repeated(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[tuple[int, int]]:
         return []
+
+    def claim(self, pipeline_id: PipelineId, claims: pa.Table) -> None:
+        return None
 
     def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
         return None

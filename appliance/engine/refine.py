@@ -19,7 +19,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.partition import local_of, partition_of
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
-from appliance.engine.deliveries import claims_of, shown
+from appliance.engine.deliveries import claim_past, claims_of, shown
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, FrozenError, TransientError
 
@@ -110,6 +110,8 @@ class Refiner:
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
+        if local_of(self.progress.seq) == 0:
+            await self._patiently(claim_past, self._means.silver, self._means.bronze, self.course.pipeline_id)
         if self.lag_events > 0:
             self.poke()
         else:

@@ -2,11 +2,13 @@
 
 import itertools
 import json
+import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -97,6 +99,50 @@ def test_what_is_repeated_to_the_other_node_is_stored_once(pair: Pair) -> None:
         settled(node, pipeline_id, len(senders.acknowledged) + len(senders.twice))
         told = expect_exactly_once(node, pipeline_id, senders)
         assert told["duplicate"] == len(senders.twice) > 0
+
+
+@pytest.mark.slow
+def test_what_a_lone_node_took_is_known_to_the_second_one(alone: RunningAppliance, joining: RunningAppliance) -> None:
+    pipeline_id, secret = alone.create_pipeline("boilers", BOILERS)
+    assert [_post(alone, pipeline_id, secret, n) for n in range(20)] == [202] * 20
+    settled(alone, pipeline_id, 20)
+    joining.start()
+    with joining.client() as there:
+        until(lambda: there.post(f"/in/{pipeline_id}").status_code == 401)
+    assert [_post(joining, pipeline_id, secret, n) for n in range(10, 30)] == [202] * 20
+    settled(joining, pipeline_id, 40)
+    assert sorted(stored(alone, pipeline_id)) == list(range(30))
+    told = ledger(joining, pipeline_id)
+    assert (told["received"], told["stored"], told["duplicate"]) == (40, 30, 10)
+
+
+def _post(node: RunningAppliance, pipeline_id: str, secret: str, number: int) -> int:
+    body = json.dumps({"n": number}).encode()
+    with node.client() as client:
+        headers = standard_headers(secret, f"msg_{number}", body)
+        return client.post(f"/in/{pipeline_id}", content=body, headers=headers).status_code
+
+
+@pytest.fixture
+def alone(tmp_path: Path, database_url: str) -> Iterator[RunningAppliance]:
+    node = RunningAppliance(tmp_path / "anna", environment={"DASH_DATABASE_URL": database_url})
+    (tmp_path / "anna").mkdir()
+    node.setup()
+    node.start()
+    yield node
+    node.stop()
+
+
+@pytest.fixture
+def joining(alone: RunningAppliance, tmp_path: Path, database_url: str) -> Iterator[RunningAppliance]:
+    """A second node that was never started."""
+    (tmp_path / "bert").mkdir()
+    node = RunningAppliance(tmp_path / "bert", environment={"DASH_DATABASE_URL": database_url})
+    node.data_dir.mkdir()
+    shutil.copy(alone.data_dir / "secret.key", node.data_dir)
+    node.token = alone.token
+    yield node
+    node.stop()
 
 
 @pytest.mark.slow

@@ -330,3 +330,15 @@ def test_repetitions_are_remembered_as_long_as_bronze_has_them(pair: Pair) -> No
     two.drop(PLAIN.pipeline_id)
     assert two.deliveries.repeated(PLAIN.pipeline_id, B, B + 9) == []
     assert _claims(two) == 0
+
+
+def test_what_was_stored_unclaimed_can_be_claimed_later(pair: Pair) -> None:
+    one, two = pair
+    one.commit(batch(PLAIN, 1, [row(n=1), row(n=2)]))
+    past = delivered(batch(PLAIN, 1, [row(n=1), row(n=2)]), ("x", 1), ("y", 1))
+    for _ in range(2):
+        two.deliveries.claim(PLAIN.pipeline_id, past.claims)
+    two.commit(delivered(batch(PLAIN, B + 1, [row(n=2), row(n=3)]), ("y", 1), ("z", 1)))
+    two.deliveries.claim(PLAIN.pipeline_id, delivered(batch(PLAIN, 1, [row(n=1)]), ("z", 1)).claims)
+    assert rows(one) == [(1, 1), (2, 2), (B + 2, 3)]
+    assert one.commit(delivered(batch(PLAIN, 3, [row(n=3)]), ("z", 1))).outcome == Outcome(stored=2, duplicate=1)

@@ -87,6 +87,12 @@ def take(cursor: Cursor, batch: Batch) -> Batch:
     return _without(batch, list(zip(firsts, lasts, strict=True)))
 
 
+def put(cursor: Cursor, pipeline_id: PipelineId, claims: pa.Table) -> None:
+    """Claim deliveries whose events are stored already; what somebody else has claimed stays his."""
+    if not _all_new(cursor, pipeline_id, claims):
+        _one_by_one(cursor, pipeline_id, claims)
+
+
 def _undecided(cursor: Cursor, pipeline_id: PipelineId, claims: pa.Table) -> tuple[pa.Table, dict[int, int]]:
     """Return the deliveries that are not decided for good, and of those that are what the repeated ones are stored as.
 

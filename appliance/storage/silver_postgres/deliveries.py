@@ -3,10 +3,13 @@
 from datetime import timedelta
 from typing import Final
 
+import pyarrow as pa
+
 from appliance.components.deliveries import REMEMBERED, Deliveries, Settled
 from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import Partition, base_of
+from appliance.storage.silver_postgres.claims import put
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
 
@@ -53,6 +56,10 @@ class PostgresDeliveries:
             return [(first, last) for first, last in cursor.execute(_REPEATED, own)]
 
         return self._database.read(f"looking for repeated deliveries of {pipeline_id}", _SECS, work)
+
+    def claim(self, pipeline_id: PipelineId, claims: pa.Table) -> None:
+        doing = f"claiming deliveries of {pipeline_id}"
+        self._database.write(doing, lambda cursor: put(cursor, pipeline_id, claims), pipeline_id)
 
     def settle(self, pipeline_id: PipelineId, settled: Settled) -> None:
         own = {

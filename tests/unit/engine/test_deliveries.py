@@ -2,12 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from appliance.components.bronze import BronzeLog
 from appliance.components.deliveries import CLAIM_SCHEMA
 from appliance.components.mapper import CompiledMapping, Mapped
 from appliance.components.silver import Batch, Progress, Table
@@ -15,10 +16,11 @@ from appliance.domain.event import Delivery, Envelope, Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.engine.batches import Course
-from appliance.engine.deliveries import claims_of
+from appliance.engine.deliveries import claim_past, claims_of
 from appliance.engine.read_ahead import Pace, Pile, ReadAhead
 from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.workers import Workers
+from appliance.errors import TransientError
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.holders import FakeHolders, holder
 from tests.fakes.refining import BOILERS, COLUMNS, Compiled, Numbers
@@ -146,3 +148,52 @@ async def test_what_is_refined_again_claims_as_it_did(nodes: int, expected: list
     batch = pile.batch()
     assert (batch.first_seq, batch.last_seq) == (1, 3)
     assert ([] if batch.claims is None else batch.claims["id"].to_pylist()) == list(map(name_of, expected))
+
+
+class Others(Shared):
+    """This log is that of partition 1; ``others`` are the logs of the nodes that answer."""
+
+    def __init__(self, others: dict[int, BronzeLog]) -> None:
+        super().__init__(3)
+        self.others = others
+
+    def last_seq(self, pipeline_id: PipelineId) -> int:
+        return (1 << 44) + super().last_seq(pipeline_id)
+
+    def partitions(self, pipeline_id: PipelineId) -> list[int]:
+        return [0, 1, 2]
+
+    def of(self, partition: int) -> BronzeLog:
+        if partition not in self.others:
+            raise TransientError(f"the node of partition {partition} does not answer")
+        return self.others[partition]
+
+
+class Claiming:
+    def __init__(self, refined: dict[int, int]) -> None:
+        self.deliveries, self.refined = self, refined
+        self.claimed: list[tuple[Any, ...]] = []
+
+    def partitions(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, dict[int, Progress]]:
+        return {BOILERS: {of: Progress(seq) for of, seq in self.refined.items()}}
+
+    def claim(self, pipeline_id: PipelineId, claims: pa.Table) -> None:
+        self.claimed += told(claims)
+
+
+async def test_what_the_others_refined_in_the_last_day_is_claimed_before_the_first_event() -> None:
+    first = await received(nodes=1)  # three events, at noon
+    late = Envelope(received_at=NOON + timedelta(hours=2), source="webhook", delivery_id="dl_4")
+    await first.append(BOILERS, Delivery(late, [b"4", b"5"]))
+    store: Any = Claiming({0: 4, 1: 1 << 44, 2: (2 << 44) + 9})
+    claim_past(store, Others({0: first}), BOILERS, lambda: NOON + timedelta(hours=24))
+    assert store.claimed == [(name_of(f"dl_{n}"), n, n, n) for n in (1, 2, 3)] + [(name_of("dl_4"), 4, 4, 4)]
+    store.claimed.clear()
+    claim_past(store, Others({0: first}), BOILERS, lambda: NOON + timedelta(hours=25))
+    assert store.claimed == [(name_of("dl_4"), 4, 4, 4)]
+
+
+async def test_a_lone_node_has_no_past_to_claim() -> None:
+    store: Any = Claiming({0: 3})
+    claim_past(store, await received(nodes=1), BOILERS)
+    assert store.claimed == []
