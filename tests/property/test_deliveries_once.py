@@ -171,4 +171,4 @@ def _connected(silver_connections: Connections) -> None:
 
 
 TestDeliveries = Deliveries.TestCase
-TestDeliveries.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestDeliveries.settings = settings(max_examples=12, stateful_step_count=20, deadline=None)
