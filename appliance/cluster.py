@@ -95,18 +95,21 @@ def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shar
     """
     known = identity.remembered(data_dir)
     given = plane.read_now(lambda tx: partitions.given(tx, node_id))
-    if given is None:
+    if not shared and (several := {known, given} - {None, ALONE}):
+        raise FatalError(
+            f"{data_dir} holds partition {several.pop()} of the events of several nodes, and there is no database with "
+            "them",
+            hint="set database.url again: a data directory of one node among several cannot go on alone",
+        )
+    if given is None and shared:
         given = plane.write_now(lambda tx: partitions.give(tx, node_id, known))
+    elif given is None:
+        given = plane.write_now(lambda tx: partitions.give_alone(tx, node_id))
     if known not in (None, given):
         raise FatalError(
             f"{data_dir} holds partition {known} of events, and the database has given partition {given} to its node",
             hint=f"the database, or the file '{identity.PARTITION_FILE}', is not the one of this directory; "
             f"put the right one back; if the database is right, write {given} into the file",
-        )
-    if given != ALONE and not shared:
-        raise FatalError(
-            f"{data_dir} holds partition {given} of the events of several nodes, and there is no database with them",
-            hint="set database.url again: a data directory of one node among several cannot go on alone",
         )
     if known is None and shared:
         identity.remember(data_dir, given)

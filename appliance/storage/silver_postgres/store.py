@@ -14,7 +14,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.partition import ALONE, Partition, base_of, partition_of
 from appliance.errors import FatalError, TransientError
-from appliance.storage.silver_postgres import gold, places, progress, schema, tables
+from appliance.storage.silver_postgres import claims, deliveries, gold, places, progress, schema, tables
 from appliance.storage.silver_postgres.amend import amend
 from appliance.storage.silver_postgres.commit import check_outcome, commit
 from appliance.storage.silver_postgres.connections import Connections, Cursor
@@ -87,6 +87,7 @@ class PostgresSilver:
         self.generations = PostgresGenerations(self._database, partition, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
+        self.deliveries = deliveries.PostgresDeliveries(self._database, clock, partition)
         self.upkeep = PostgresUpkeep(self._database, clock, partition, self._chunks)
         self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
@@ -131,9 +132,10 @@ class PostgresSilver:
 
         def work(cursor: Cursor, place: Place) -> Progress:
             places.check_free(table, place)
-            self._periods.make(cursor, table, place, batch.rows, self._clock())
-            with self._chunks.room(cursor, table.pipeline_id, place, batch.rows):
-                return commit(cursor, batch, place)
+            own = claims.take(cursor, batch)
+            self._periods.make(cursor, table, place, own.rows, self._clock())
+            with self._chunks.room(cursor, table.pipeline_id, place, own.rows):
+                return commit(cursor, own, place)
 
         try:
             done = self._prepared(table, how, work, "storing rows of")
@@ -167,6 +169,7 @@ class PostgresSilver:
         def work(cursor: Cursor) -> None:
             for number in places.numbers(cursor, pipeline_id):
                 tables.remove(cursor, pipeline_id, number)
+            deliveries.forget_all(cursor, pipeline_id)
             cursor.execute("DELETE FROM _pipelines WHERE pipeline_id = %(id)s", {"id": pipeline_id})
 
         self._database.write(f"removing the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
