@@ -68,6 +68,14 @@ class Holders(Protocol):
         a second ago."""
         ...
 
+    def given(self) -> int:
+        """Return how many partitions were ever given; as of about a second ago."""
+        ...
+
+    def held(self) -> list[int]:
+        """Return the partitions that are at a node, ascending; as of about a second ago."""
+        ...
+
 
 @runtime_checkable
 class Partitioned(Protocol):
@@ -85,6 +93,24 @@ class Partitioned(Protocol):
             NotFound: there is no such partition.
         """
         ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """What a BronzeLog among several knows of the others. Blocking; may raise TransientError."""
+
+    @property
+    def holders(self) -> Holders: ...
+
+
+def several(bronze: BronzeLog) -> bool:
+    """Return whether a delivery may have reached another node before: there are several, or have been; blocking."""
+    return isinstance(bronze, Shared) and bronze.holders.given() > 1
+
+
+def held(bronze: BronzeLog) -> tuple[int, ...]:
+    """Return the partitions at nodes, whose events may still be refined; blocking."""
+    return tuple(bronze.holders.held()) if isinstance(bronze, Shared) else ()
 
 
 def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:

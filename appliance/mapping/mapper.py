@@ -38,6 +38,7 @@ class Mapper:
         self._threads = threads
         self._memory_limit = memory_limit
         self._connection = sandbox.connect(threads, memory_limit)
+        sandbox.lend(self._connection)
         self._idle: list[Session] = []
         self._shapes = Shapes()
 
@@ -83,6 +84,7 @@ class Mapper:
             session.close()
             # An internal error leaves DuckDB unusable; the other pipelines go on with a new one.
             self._idle, self._connection = [], sandbox.connect(self._threads, self._memory_limit)
+            sandbox.lend(self._connection)
             told = f"mapping events from {frames[0].first_seq} on failed: {error}"
             raise FatalError(told, hint="change the mapping; if that does not help, report the message") from error
         self._idle.append(session)

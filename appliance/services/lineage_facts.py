@@ -87,6 +87,8 @@ def look_up(bronze: BronzeLog, silver: SilverStore, table: Table | None, place: 
     rows = _rows(silver, table, place)
     letters = _letters(silver, place)
     outcomes = _outcomes(bool(rows), bool(letters), span, fate, correction)
+    if len(outcomes) > 1 and silver.deliveries.repeated(place.pipeline_id, place.seq, place.seq):
+        outcomes = ("duplicate",)
     frames = log.read(place.pipeline_id, place.seq - 1, 1, 1) if len(outcomes) > 1 and event else []
     return Facts(
         place=place, fate=fate, told=told or (None if table else "the pipeline does not run: its rows are not shown"),

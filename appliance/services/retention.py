@@ -3,7 +3,7 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -12,8 +12,9 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from appliance.components.deliveries import Settled
 from appliance.components.feed import Reading, readings_of
-from appliance.components.partitions import logs_of
+from appliance.components.partitions import held, logs_of, several
 from appliance.components.silver import SilverStore
 from appliance.components.upkeep import Compacted
 from appliance.domain.clock import Clock, utc_now
@@ -40,6 +41,7 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import ReplayRow
 
 QUIET_EVENTS_PER_SEC: Final = 100.0
+UNDER_WAY: Final = timedelta(minutes=10)  # no request takes longer from its receipt until its events are durable
 _NOT_BEGUN: Final = (ReplayState.WAITING.value, ReplayState.REBUILDING.value)
 
 log = structlog.get_logger("retention")
@@ -111,6 +113,8 @@ class RetentionJob:
         silver = await run("upkeep", self._engine.silver, organisation_id)
         done = [await run("upkeep", self._tidy, silver, one, at) for one in kept]
         arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept if self.keeps_rows()]
+        if await run("upkeep", several, self._engine.bronze):
+            await run("upkeep", self._settle, silver, [one.pipeline_id for one in kept], at)
         compacted, postponed = None, None
         if self.keeps_rows():
             compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
@@ -179,6 +183,26 @@ class RetentionJob:
         refined = silver.partitions([pipeline_id]).get(pipeline_id, {}).values()
         standing = [Readers(refined=one.seq, downstream=_downstream(places, one.seq)) for one in refined]
         return sum(silver.upkeep.trim(table, before, trimmable_up_to(one)) for one in standing)
+
+    def _settle(self, silver: SilverStore, pipelines: Sequence[PipelineId], now: datetime) -> None:
+        """Say how far this node's events are refined, and forget claims of deliveries; blocking."""
+        bronze = self._engine.bronze
+        try:
+            for one in pipelines:
+                up_to = self._refined_up_to(silver, one, now) - UNDER_WAY
+                silver.deliveries.settle(one, Settled(up_to, bronze.upkeep.first_seq(one), held(bronze)))
+            forgotten = silver.deliveries.forget()
+        except DashError as error:
+            log.warning("retention.not_settled", error=str(error))
+            return
+        log.debug("retention.settled", pipelines=len(pipelines), forgotten=forgotten)
+
+    def _refined_up_to(self, silver: SilverStore, pipeline_id: PipelineId, now: datetime) -> datetime:
+        """Return when the oldest event was received that this node has not refined; ``now``: there is none."""
+        bronze = self._engine.bronze
+        last, refined = bronze.last_seq(pipeline_id), silver.progress(pipeline_id).seq
+        waiting = bronze.read(pipeline_id, refined, 1, 1) if refined < last else []
+        return min(now, datetime.fromtimestamp(waiting[0].received_us / 1e6, UTC)) if waiting else now
 
     def _places(self, kept: Kept) -> list[Reading | None]:
         """Return how far each reader has read the pipeline; None: it has not begun."""

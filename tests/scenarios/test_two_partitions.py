@@ -218,18 +218,22 @@ async def test_an_erasure_does_not_wait_for_a_node_that_is_forgotten(
     ]  # fmt: skip
 
 
-async def test_a_replay_is_of_one_nodes_events(api: Any, pair: Pair) -> None:
+async def test_a_replay_is_of_the_events_of_both(api: Any, pair: Pair) -> None:
     async def planned(**wish: Any) -> Any:
         return await api.post(f"/api/v1/pipelines/{pair.pipeline}/replays", json={"dry_run": True, **wish})
 
-    for wish in ({}, {"from": "now-1d"}, {"first_seq": TWO + 1}, {"to": "now-30m"}):
-        answer = await planned(**wish)
-        assert answer.status_code == 409, answer.text
-        assert f"{TWO + 1} to {TWO + 3}" in answer.json()["detail"]
-    plan = (await planned(**{"from": "now-30m"})).raise_for_status().json()
-    assert (plan["first_seq"], plan["last_seq"], plan["events"], plan["whole"]) == (1, 2, 2, False)
+    both, there, late = (1, TWO + 3, 5), (TWO + 1, TWO + 3, 3), (1, 2, 2)
+    for wish, expected in (
+        ({}, both), ({"from": "now-1d"}, both), ({"first_seq": TWO + 1}, there), ({"to": "now-30m"}, there),
+        ({"from": "now-30m"}, late), ({"first_seq": 2, "last_seq": TWO + 1}, (2, TWO + 1, 2)),
+    ):  # fmt: skip
+        plan = (await planned(**wish)).raise_for_status().json()
+        assert (plan["first_seq"], plan["last_seq"], plan["events"]) == expected, wish
+        assert plan["whole"] is (not wish)
+        assert (plan["expired"], plan["secs"] is None) == (0, False)
     answer = await planned(first_seq=TWO + 9)
     assert (answer.status_code, answer.json()["problems"][0]["pointer"]) == (422, "/first_seq")
+    assert f"it has 1 to 2 and {TWO + 1} to {TWO + 3}" in answer.json()["problems"][0]["message"]
 
 
 async def test_a_node_that_does_not_answer_is_named(scene: Any, api: Any, pair: Pair) -> None:

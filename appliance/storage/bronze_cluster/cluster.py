@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
-from appliance.components.partitions import Holder, Holders, Partitioned
+from appliance.components.partitions import Holder, Holders, Partitioned, Shared
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import Partition, partition_of, spoken
@@ -43,6 +43,11 @@ class ClusterBronze:
     def local(self) -> BronzeLog:
         """Return this node's own log."""
         return self._own.log
+
+    @property
+    def holders(self) -> Holders:
+        """Return what is known of who holds which partition."""
+        return self._holders
 
     def partitions(self, pipeline_id: PipelineId) -> list[int]:
         own = [] if self._own.partition is None else [self._own.partition]
@@ -165,4 +170,5 @@ class ClusterUpkeep:
 
 _: type[BronzeLog] = ClusterBronze
 _partitioned: type[Partitioned] = ClusterBronze
+_shared: type[Shared] = ClusterBronze
 _upkeep: type[LogUpkeep] = ClusterUpkeep

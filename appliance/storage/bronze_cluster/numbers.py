@@ -55,7 +55,8 @@ class Numbers:
         base = self._base
         withdrawn = tuple(seq + base for seq in one.withdrawn)
         damaged = None if one.damaged is None else self.noted(one.damaged)
-        return Frame(one.first_seq + base, one.count, one.received_us, one.lines, withdrawn, damaged)
+        of = (one.delivery_id, one.delivery_seq + base if one.delivery_id is not None else 0)
+        return Frame(one.first_seq + base, one.count, one.received_us, one.lines, withdrawn, damaged, *of)
 
     def event(self, one: StoredEvent) -> StoredEvent:
         return msgspec.structs.replace(one, seq=self.out(one.seq))

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId, OrganisationId, PipelineId
-from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
+from appliance.domain.partition import ALONE, MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
@@ -53,6 +53,18 @@ def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = ut
         )
     tx.add(PartitionRow(number=number, node_id=node_id, given_at=moment(tx, clock)))
     return partition(number)
+
+
+def give_alone(tx: Session, node_id: NodeId, clock: Clock = utc_now) -> Partition:
+    """Give the first partition to the only node there is, whoever had it.
+
+    Somebody had it if the control plane came here without the node's id, as from a backup or an archive.
+    """
+    if (former := tx.get(PartitionRow, ALONE)) is not None:
+        former.node_id = node_id
+    else:
+        tx.add(PartitionRow(number=ALONE, node_id=node_id, given_at=moment(tx, clock)))
+    return ALONE
 
 
 def holder(tx: Session, number: int) -> Holder | None:
@@ -139,6 +151,7 @@ class Book:
 
 class _Known(msgspec.Struct, frozen=True):
     at: float
+    given: int
     holders: dict[int, Holder]
     knowing: dict[PipelineId, set[int]]
 
@@ -158,6 +171,12 @@ class Directory:
         known = self._now()
         return sorted(known.knowing.get(pipeline_id, set()) & known.holders.keys())
 
+    def given(self) -> int:
+        return self._now().given
+
+    def held(self) -> list[int]:
+        return sorted(self._now().holders)
+
     def _now(self) -> _Known:
         with self._asking:
             if self._known is None or self._clock() - self._known.at >= FRESH_SECS:
@@ -165,10 +184,11 @@ class Directory:
             return self._known
 
     def _ask(self, tx: Session) -> _Known:
+        given = tx.scalar(select(func.count()).select_from(PartitionRow)) or 0
         knowing: dict[PipelineId, set[int]] = {}
         for one in published(tx):
             knowing.setdefault(one.pipeline_id, set()).add(one.partition)
-        return _Known(self._clock(), _holders(tx), knowing)
+        return _Known(self._clock(), given, _holders(tx), knowing)
 
 
 _: type[Holders] = Directory

@@ -11,7 +11,7 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.partition import Partition
 from appliance.engine.engine import Engine
-from appliance.engine.shares import Shares
+from appliance.engine.shares import Lags, Shares
 from appliance.engine.workers import Workers
 from appliance.errors import TransientError
 from appliance.storage.bronze_cluster import PartitionLog
@@ -134,3 +134,17 @@ async def test_what_was_refined_meanwhile_is_not_taken_back(node: Node) -> None:
     node.refiner.progress = Progress(BASE + 5, Outcome(stored=5))
     node.engine.counted(PIPE, Progress(BASE + 4), Progress(BASE))
     assert (node.refiner.again, node.refiner.progress.seq) == ([], BASE + 5)
+
+
+def test_how_long_events_of_other_nodes_wait() -> None:
+    def known(last: int, refined: int) -> dict[PipelineId, dict[int, Share]]:
+        return {PIPE: {1: Share(BASE + last, Progress(BASE + refined))}}
+
+    lags = Lags()
+    told = [
+        lags.longest(known(last, refined), now)
+        for now, last, refined in (
+            (10.0, 5, 5), (11.0, 9, 5), (12.5, 20, 8), (13.0, 20, 9), (14.0, 30, 9), (15.0, 30, 20), (16.0, 30, 30)
+        )
+    ]  # fmt: skip
+    assert told == [0.0, 0.0, 1.5, 0.0, 1.0, 0.0, 0.0]
