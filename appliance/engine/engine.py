@@ -44,7 +44,7 @@ from appliance.engine.turns import Turns, checkpoints_elsewhere
 from appliance.engine.upstream import Upstreams
 from appliance.engine.warming import warm
 from appliance.engine.workers import Workers
-from appliance.errors import Conflict, FatalError, NotFound
+from appliance.errors import FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -85,6 +85,7 @@ class Engine:
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
+        self.lag_elsewhere = 0.0  # seconds, of the one of them whose refining is furthest behind
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
         self.turns: Turns | None = None  # not None: other nodes may poll what this one polls now
 
@@ -137,7 +138,7 @@ class Engine:
         """
         compiled = self._parts.mapper.compile(pipeline.document.mapping)
         rollups = tuple(pipeline.document.rollups)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups)
+        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups, pipeline.era)
         return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
 
     def means_of(self, silver: SilverStore) -> Means:
@@ -182,7 +183,7 @@ class Engine:
         """Return what the appliance does beside replays."""
         stats = [run.stats() for run in self.runs() if run.error is None and not run.held]
         return Pressure(
-            lag_secs=max((one.lag_secs for one in stats), default=0.0),
+            lag_secs=max([self.lag_elsewhere, *(one.lag_secs for one in stats)]),
             received_per_sec=sum(one.rate_per_sec for one in stats),
             reading=self.workers.busy("read"),
             disk_slow=self._parts.disk is not None and self._parts.disk.slow,
@@ -275,15 +276,15 @@ class Engine:
         run = self._runs.get(pipeline_id)
         return State.FAILED if run is None or run.failed else meant
 
-    def settled_seq(self, pipeline_id: PipelineId) -> int:
-        """Return the last event that a replay may refine: of what nodes take turns to poll, what is stored already."""
-        last, run = self.bronze.last_seq(pipeline_id), self._runs.get(pipeline_id)
-        return last if self.turns is None or run is None or run.poller is None else min(last, run.refiner.progress.seq)
+    def takes_turns(self, pipeline_id: PipelineId) -> bool:
+        """Return whether several nodes take turns to poll for the pipeline."""
+        run = self._runs.get(pipeline_id)
+        return self.turns is not None and run is not None and run.poller is not None
 
-    def check_here(self, doing: str) -> None:
-        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
-        if self._lookout is not None:
-            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._lookout.told()}")
+    def settled_seq(self, pipeline_id: PipelineId) -> int:
+        """Return the last event here that a replay may refine: of what nodes take turns to poll, the last stored."""
+        last = self.bronze.last_seq(pipeline_id)
+        return min(last, self.run_of(pipeline_id).refiner.progress.seq) if self.takes_turns(pipeline_id) else last
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
         return self._stats(self.run_of(pipeline_id))

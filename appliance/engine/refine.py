@@ -12,12 +12,14 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapper
+from appliance.components.partitions import several
 from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import local_of, partition_of
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
+from appliance.engine.deliveries import claim_past, claims_of, shown
 from appliance.engine.tenure import Right, Tenure
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, FrozenError, TransientError
@@ -131,6 +133,8 @@ class Refiner:
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
+        if local_of(self.progress.seq) == 0:
+            await self._patiently(claim_past, self._means.silver, self._means.bronze, self.course.pipeline_id)
         if self.lag_events > 0:
             self.poke()
         else:
@@ -248,12 +252,16 @@ class Refiner:
             self._means.watch(course.pipeline_id, today)
             mapped = self._means.mapper.run(course.compiled, today, course.version)
             batch, rows = batch_of(course, mapped, today[0].received_us), mapped.rows
+            if several(self._means.bronze):
+                batch = msgspec.structs.replace(batch, claims=claims_of(course.pipeline_id, today, mapped.last_seq))
         else:
             rows = batch.rows
         try:
             progress = self._commit(batch, right)
         except Conflict:
             return self._means.silver.progress(course.pipeline_id)
+        if batch.claims is not None and progress.outcome.duplicate > self.progress.outcome.duplicate:
+            rows = shown(self._means.silver, batch, rows)
         whole = not frames or batch.last_seq == frames[-1].last_seq
         took = time.monotonic() - began
         return Commit(course.pipeline_id, progress, rows, batch.last_seq - after_seq, took, whole)

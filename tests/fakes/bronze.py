@@ -63,9 +63,9 @@ class MemoryBronzeLog:
                     max_events -= 1
                     max_bytes -= len(state[3] or b"null") + (1 if taken else 0)
                     if max_events < 0 or (max_bytes < 0 and (frames or taken)):
-                        return frames + _frame(taken, damaged)
+                        return frames + _frame(taken, damaged, entry.first_seq)
                     taken.append(state)
-                frames += _frame(taken, damaged)
+                frames += _frame(taken, damaged, entry.first_seq)
         return frames
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
@@ -128,14 +128,16 @@ class MemoryBronzeLog:
             yield seq, entry.envelope, damaged, line
 
 
-def _frame(states: list[_State], damaged: str | None) -> list[Frame]:
-    """Return the frame of ``states``; nothing where there are none."""
+def _frame(states: list[_State], damaged: str | None, first_seq: int) -> list[Frame]:
+    """Return the frame of ``states``, of the delivery that begins at ``first_seq``; nothing where there are none."""
     if not states:
         return []
     microseconds = round(states[0][1].received_at.timestamp() * 1_000_000)
     lines = b"\n".join(b"null" if line is None else line for *_, line in states)
     withdrawn = () if damaged else tuple(seq for seq, *_, line in states if line is None)
-    return [Frame(states[0][0], len(states), microseconds, lines, withdrawn, damaged)]
+    name = None if damaged else states[0][1].delivery_id
+    of = (name, first_seq if name is not None else 0)
+    return [Frame(states[0][0], len(states), microseconds, lines, withdrawn, damaged, *of)]
 
 
 def payload(number: int) -> bytes:

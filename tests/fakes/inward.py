@@ -39,7 +39,12 @@ class Inward:
     def read(self, pipeline_id: PipelineId, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
         frames = self.log.read(pipeline_id, self.base + after_seq, max_events, max_bytes)
         return [
-            replace(one, first_seq=self.local(one.first_seq), withdrawn=tuple(map(self.local, one.withdrawn)))
+            replace(
+                one,
+                first_seq=self.local(one.first_seq),
+                withdrawn=tuple(map(self.local, one.withdrawn)),
+                delivery_seq=self.local(one.delivery_seq) if one.delivery_id is not None else one.delivery_seq,
+            )
             for one in frames
         ]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, Quarantine, SegmentInfo
+from appliance.components.durable import sync_directory
 from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
@@ -22,7 +23,7 @@ from appliance.errors import FatalError, NotFound, TransientError
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
-from appliance.storage.bronze.disk import Disk, Sync, Write, sync_directory, write_all
+from appliance.storage.bronze.disk import Disk, Sync, Write, write_all
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
 from appliance.storage.bronze.keeper import Keeper
