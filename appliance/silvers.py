@@ -120,6 +120,7 @@ def _schemas(settings: Settings, access: Access, number: Partition) -> "Schemas"
             ),
             partition=number,
             timescale=timescale,
+            leases=access.schema,
         )
 
     return Schemas(open_schema, access.schema_of, writing, reading, standbys=standbys)

@@ -41,6 +41,10 @@ class RunningAppliance:
         return self._running.pid
 
     @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    @property
     def _running(self) -> "subprocess.Popen[str]":
         if self._child is None:
             raise RuntimeError("the appliance is not running")

@@ -72,8 +72,8 @@ class Upkeep(Protocol):
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         """Remove rows with ``_time`` < ``before`` and dead letters received before it; return how many rows.
 
-        Of events of this node's partition: what is left of others' is their nodes' to remove.
-        ``up_to``: only of events up to this one: what comes after it has not been read by everybody downstream yet.
+        ``up_to``: only of events up to this one of its partition, whichever node's that is: what comes after it has not
+        been read by everybody downstream yet. None: of all events of all partitions.
         The ledger does not change: spans count what is ``gone``. Rollups keep what they have counted.
         """
         ...

@@ -96,6 +96,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline as the engine runs it: the document of one version, with its secrets in clear.
 
     ``secrets``: signing secrets that the appliance keeps for it beside the document, newest first.
+    ``era``: of the rows that this version is refined into; replays that put others in use raise it.
     """
 
     id: PipelineId
@@ -104,3 +105,4 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     document: PipelineDocument
     secrets: tuple[str, ...] = ()
+    era: int = 0

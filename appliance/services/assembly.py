@@ -118,5 +118,5 @@ def assemble(parts: Parts) -> Services:
         retention=RetentionRules(plane, clock),
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
         jobs=Jobs(plane, erasures.bell, clock),
-        nodes=Nodes(plane, parts.node_id, Bell(), clock),
+        nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
     )

@@ -262,4 +262,5 @@ class Pipelines:
             state=State(row.state),
             document=self._definitions.unseal(version.definition),
             secrets=self._definitions.unseal_all(row.secrets),
+            era=row.era,
         )

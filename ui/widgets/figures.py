@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Final
 
+from appliance.domain.partition import spoken
 from appliance.domain.pipeline import State
 from appliance.domain.quantity import shown_size
 from ui.markup import node
@@ -21,6 +22,12 @@ def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> 
     """Draw an instant in the reader's own time zone. ``style``: ago, clock or date; None reads "never"."""
     text = "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
+
+
+def event_number(seq: int) -> str:
+    """Return the number of an event, thousands set apart: ``1,234``; of partition 2 ``2:1,234``."""
+    number, colon, local = spoken(seq).rpartition(":")
+    return f"{number}{colon}{int(local):,}"
 
 
 def short(number: float) -> str:

@@ -12,7 +12,7 @@ from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
-from appliance.domain.partition import Partition, base_of, bounds_of
+from appliance.domain.partition import MOST_PARTITIONS, Partition, base_of, bounds_of, first_of, partition
 from appliance.storage.silver_postgres import periods, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -29,6 +29,7 @@ from appliance.storage.silver_postgres.trim import trim
 from appliance.storage.sql.postgresql import quoted
 
 _MEASURING_SECS: Final = 60.0
+_ALL_EVENTS: Final = (1, bounds_of(partition(MOST_PARTITIONS - 1))[1])
 
 log = structlog.get_logger("silver")
 
@@ -41,7 +42,7 @@ class PostgresUpkeep:
         self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
-        first, last = bounds_of(self._partition)
+        events = _ALL_EVENTS if up_to is None else (first_of(up_to), up_to)
 
         def work(cursor: Cursor) -> int:
             place = places.enter(cursor, table, Lock.ALONE)
@@ -49,7 +50,7 @@ class PostgresUpkeep:
                 return 0
             if place.period is not None:
                 periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
-            return trim(cursor, table, place.number, before, (first, last if up_to is None else up_to))
+            return trim(cursor, table, place.number, before, events)
 
         return self._database.write(f"trimming the rows of {table.pipeline_id}", work, table.pipeline_id)
 
