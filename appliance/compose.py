@@ -17,7 +17,7 @@ from appliance import behind, catalog, examine
 from appliance.archiving import archiving
 from appliance.behind import Behind
 from appliance.choosing import Choosing
-from appliance.cluster import Events, Here, joined, outward, partition_here
+from appliance.cluster import Events, Here, joined, outward, partition_here, replaying
 from appliance.components.resources import Resources, Upstream
 from appliance.components.silver import Table
 from appliance.components.source import PullSource, PushSource
@@ -37,7 +37,6 @@ from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
-from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import Workers
 from appliance.errors import DashError, FatalError
@@ -124,6 +123,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
         source_of = partial(_source, outbound)
         parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, lookout=elsewhere)
         engine = Engine(parts)
+        engine.drifts.partition = number if elsewhere is None else None
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -144,7 +144,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
-                replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
+                replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
                 settings=_shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),

@@ -29,6 +29,7 @@ from appliance.placing import access_of
 from appliance.rooms import Shown, open_rooms
 from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
+from appliance.services.erasure_job import FORGET
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
@@ -113,10 +114,11 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     """Run what recurs and what was enqueued."""
     store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
+    retention.keeps_rows = member.keeps_rows
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
-    kinds.append(Recurring(ERASURE, None, erasures.job.run))
+    kinds += [Recurring(ERASURE, None, erasures.job.run), Recurring(FORGET, None, erasures.job.forget)]
     kinds.append(removing(it.engine))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)

@@ -95,6 +95,7 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         pipeline,
+        pipeline_storage,
         pipelines,
         records,
         settings,
@@ -106,7 +107,8 @@ def _add_pages(screens: "Screens") -> None:
     )
 
     pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
-    for page in (*pages, jobs, nodes, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
+    more = (pipeline_storage, pipelines, jobs, nodes, records, settings, setup, sign_in, storage, tokens, versions)
+    for page in (*pages, *more):
         page.register(screens)
 
 
