@@ -19,6 +19,7 @@ ALL = (
     "gold",
     "postgres_queries",
     "postgresql",
+    "deliveries",
     "timescale",
     "moving",
     "idle",

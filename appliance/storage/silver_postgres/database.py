@@ -22,6 +22,12 @@ End = Callable[[Connection], None]
 
 _LOCK_SECS: Final = 10.0
 _IDLE_SECS: Final = 60.0  # a node that stops in the middle keeps nobody waiting for longer
+# For the server's end of the connection: a node that is cut off in the middle of a COPY is not idle, and would hold its
+# locks for as long as the server's kernel waits for it, which is two hours.
+_HEARD: Final = (
+    "SET LOCAL tcp_keepalives_idle TO 5; SET LOCAL tcp_keepalives_interval TO 3; SET LOCAL tcp_keepalives_count TO 3;"
+    " SET LOCAL tcp_user_timeout TO 10000;"
+)
 _SNAPSHOT: Final = "ISOLATION LEVEL REPEATABLE READ"
 _TRIES: Final = 3
 
@@ -169,7 +175,7 @@ class Database:
             f"BEGIN {mode}; SET LOCAL search_path TO {quoted(self.schema)}; SET LOCAL timezone TO 'UTC';"
             " SET LOCAL DateStyle TO 'ISO'; SET LOCAL extra_float_digits TO 1;"
             f" SET LOCAL lock_timeout TO {int(_LOCK_SECS * 1000)};"
-            f" SET LOCAL idle_in_transaction_session_timeout TO {int(_IDLE_SECS * 1000)};"
+            f" SET LOCAL idle_in_transaction_session_timeout TO {int(_IDLE_SECS * 1000)}; {_HEARD}"
         )
 
     def _check(self, doing: str) -> None:
