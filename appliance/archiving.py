@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from appliance.domain.ids import NodeId
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Addressing, Settings
 
@@ -32,9 +33,11 @@ def archiving(settings: Settings, name: str | None = None) -> "Archiving | None"
     from appliance.storage.archive.opening import open_store
     from appliance.storage.bronze.archive.claim import identity
     from appliance.storage.bronze.archive.log_archive import Archiving
+    from appliance.storage.control.identity import known_node
 
-    who = identity(settings.server.data_dir / ARCHIVE_FILE, name or it.name)
-    return Archiving(store=open_store(it.url, _access(settings)), who=who, local_cache=it.local_cache, keep=it.keep)
+    who, node = identity(settings.server.data_dir / ARCHIVE_FILE, name or it.name), known_node(settings.server.data_dir)
+    store = open_store(it.url, _access(settings))
+    return Archiving(store=store, who=who, node=node, local_cache=it.local_cache, keep=it.keep)
 
 
 def archive_state(settings: Settings) -> "ArchiveState":
@@ -53,7 +56,11 @@ def restore(settings: Settings, name: str | None, pipelines: Sequence[str]) -> "
     if name is None and settings.archive.name is None and not (settings.server.data_dir / ARCHIVE_FILE).exists():
         hint = f"say --from NAME: the folder in {settings.archive.url} that holds its pipelines"
         raise ConfigError([Problem("--from", "it is not known under which name the lost machine archived", hint)])
+    from appliance.storage.control.identity import become
+
     with _archived_log(settings, name) as archive:
+        if (node := archive.node()) is not None:
+            become(settings.server.data_dir, NodeId(node))
         here = settings.server.data_dir / "bronze"
         for one in pipelines or [one for one in archive.pipelines() if not (here / one).exists()]:
             yield from archive.restoration(one).steps()
@@ -61,6 +68,9 @@ def restore(settings: Settings, name: str | None, pipelines: Sequence[str]) -> "
 
 def take_over(settings: Settings) -> str:
     """Archive under the name of this data directory, whoever did until now; return the place."""
+    from appliance.storage.control.identity import node_id
+
+    node_id(settings.server.data_dir)
     with _archived_log(settings) as archive:
         archive.take_over()
         return archive.place

@@ -2,14 +2,18 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance import __version__
 from appliance.components.bronze import BronzeLog
+from appliance.components.replays import ReplayBook
 from appliance.domain.ids import NodeId
 from appliance.domain.partition import ALONE, Partition
+from appliance.engine.engine import Engine
+from appliance.engine.replays import Replays
 from appliance.engine.workers import Workers
 from appliance.errors import FatalError
 from appliance.storage.bronze import FileBronzeLog
@@ -21,6 +25,7 @@ from appliance.storage.control.vault import KEY_FILE
 
 if TYPE_CHECKING:
     from appliance.api.internal import Internal
+    from appliance.engine.shared_replays import SharedReplays
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +60,36 @@ def joined(here: Here, plane: ControlPlane, workers: Workers, stack: AsyncExitSt
     # What a lone node has no use for, an HTTP client among it.
     from appliance.api.internal import Internal, Me
     from appliance.components.handshake import Seal, internal_key
-    from appliance.storage.bronze_cluster import ClusterBronze, Own, PartitionLog, RemoteLog
+    from appliance.storage.bronze_cluster import ClusterBronze, Own, RemoteLog
     from appliance.storage.bronze_cluster.caller import Caller
 
     seal = Seal(internal_key((here.data_dir / KEY_FILE).read_bytes().strip()))
     caller = Caller(seal)
     stack.callback(caller.close)
     keeps = not isinstance(here.log, NoLog)
-    own = here.log if here.partition == ALONE else PartitionLog(here.log, here.partition)
+    own = outward(here.log, here.partition)
     directory = Directory(plane)
     mine = Own(here.partition if keeps else None, own)
     everything = ClusterBronze(mine, directory, lambda holder: RemoteLog(holder, caller))
     room = Internal(Me(here.node_id, __version__), own if keeps else None, seal, partial(workers.run, "internal"))
     return Events(mine.partition, own, everything, room, directory)
+
+
+def outward(log: FileBronzeLog | NoLog, partition: Partition) -> BronzeLog:
+    """Return the log as it is numbered for everybody, where its node has ``partition``."""
+    from appliance.storage.bronze_cluster import PartitionLog
+
+    return log if partition == ALONE else PartitionLog(log, partition)
+
+
+def replaying(engine: Engine, undo_window: timedelta, book: ReplayBook, *, shared: bool) -> "Replays | SharedReplays":
+    """Return the replays of this node, which keep ``book``; ``shared``: other nodes may carry them out."""
+    own = Replays(engine, book, undo_window)
+    if not shared:
+        return own
+    from appliance.engine.shared_replays import SharedReplays
+
+    return SharedReplays(own, book)
 
 
 def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shared: bool) -> Partition:
@@ -80,18 +102,21 @@ def partition_here(plane: ControlPlane, node_id: NodeId, data_dir: Path, *, shar
     """
     known = identity.remembered(data_dir)
     given = plane.read_now(lambda tx: partitions.given(tx, node_id))
-    if given is None:
+    if not shared and (several := {known, given} - {None, ALONE}):
+        raise FatalError(
+            f"{data_dir} holds partition {several.pop()} of the events of several nodes, and there is no database with "
+            "them",
+            hint="set database.url again: a data directory of one node among several cannot go on alone",
+        )
+    if given is None and shared:
         given = plane.write_now(lambda tx: partitions.give(tx, node_id, known))
+    elif given is None:
+        given = plane.write_now(lambda tx: partitions.give_alone(tx, node_id))
     if known not in (None, given):
         raise FatalError(
             f"{data_dir} holds partition {known} of events, and the database has given partition {given} to its node",
             hint=f"the database, or the file '{identity.PARTITION_FILE}', is not the one of this directory; "
             f"put the right one back; if the database is right, write {given} into the file",
-        )
-    if given != ALONE and not shared:
-        raise FatalError(
-            f"{data_dir} holds partition {given} of the events of several nodes, and there is no database with them",
-            hint="set database.url again: a data directory of one node among several cannot go on alone",
         )
     if known is None and shared:
         identity.remember(data_dir, given)

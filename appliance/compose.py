@@ -17,7 +17,7 @@ from appliance import behind, catalog, examine
 from appliance.archiving import archiving
 from appliance.behind import Behind
 from appliance.choosing import Choosing
-from appliance.cluster import Events, Here, joined, partition_here
+from appliance.cluster import Events, Here, joined, outward, partition_here, replaying
 from appliance.components.resources import Resources, Upstream
 from appliance.components.silver import Table
 from appliance.components.source import PullSource, PushSource
@@ -37,7 +37,6 @@ from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
-from appliance.engine.replays import Replays
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import BESIDE_A_SERVER, SIZES, Workers
 from appliance.errors import DashError, FatalError
@@ -92,8 +91,11 @@ class Appliance:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Appliance]:
-    """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet."""
+async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> AsyncIterator[Appliance]:
+    """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet.
+
+    ``log_here``: this node's events, where they are open already; whoever opened them closes them.
+    """
     async with AsyncExitStack() as stack:
         shared = settings.database.url is not None
         workers = Workers(BESIDE_A_SERVER if shared else SIZES)
@@ -106,9 +108,10 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
             number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)
         silvers = open_silvers(settings, number)
         stack.callback(silvers.close)
-        bronze = _bronze(settings, raise_open_files())
-        stack.push_async_callback(bronze.close)
-        await asyncio.to_thread(bronze.open)
+        bronze = log_here or _bronze(settings, raise_open_files())
+        if log_here is None:
+            stack.push_async_callback(bronze.close)
+            await asyncio.to_thread(bronze.open)
         elsewhere = elsewhere_of(settings, bronze)
         here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
         events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
@@ -120,6 +123,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
         source_of = partial(_source, outbound)
         parts = EngineParts(events.all, silvers.of, source_of, mapper, workers, disk=disk, lookout=elsewhere)
         engine = Engine(parts)
+        engine.drifts.partition = number if elsewhere is None else None
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
@@ -140,7 +144,7 @@ async def opened(settings: Settings) -> AsyncIterator[Appliance]:
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
-                replaying=partial(Replays, engine, undo_window=settings.silver.undo_window),
+                replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
                 settings=_shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
@@ -194,7 +198,7 @@ def _bronze(settings: Settings, open_files: int) -> FileBronzeLog:
     )
 
 
-def _source(outbound: OutboundClient, pipeline: Pipeline, upstream: Upstream) -> PushSource | PullSource:
+def _source(outbound: OutboundClient, pipeline: Pipeline, upstream: Upstream | None = None) -> PushSource | PullSource:
     return catalog.make_source(
         pipeline.document.source,
         Resources(
@@ -224,10 +228,20 @@ def serve(
     """
     from appliance.life import end_tasks
     from appliance.serving import run  # what only a serving appliance needs takes a second to import
+    from appliance.waiting import Means, Start
 
     async def live() -> bool:
-        async with opened(settings) as it:
-            return await run(it, service, ready, partial(_reload, it, reread))
+        means = Means(
+            opened=partial(opened, settings),
+            log=lambda: _bronze(settings, raise_open_files()),
+            outward=outward,
+            disk=partial(_disk, settings),
+            source_of=partial(_source, OutboundClient([])),  # what is posted to sends nothing
+        )
+        async with AsyncExitStack() as stack:
+            start = Start(settings, service, ready, means)
+            it = await start.whole(stack)
+            return it is not None and await run(it, service, start, partial(_reload, it, reread))
 
     bound_arenas()
     share_allocator()

@@ -2,24 +2,18 @@
 
 import asyncio
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
-
-import structlog
+from typing import TYPE_CHECKING
 
 from appliance.components.bronze import BronzeLog
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.onlooker import Onlooker
-from appliance.errors import ConfigError, DashError, Problem
+from appliance.errors import ConfigError, Problem
 from appliance.services.live_dashboards import LiveDashboards
 from appliance.settings import NodeRole, Settings
 from appliance.storage.control.nodes import Nodes
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
-
-DRIFT_SECS: Final = 60.0  # as often as ingestors keep what they found
-
-log = structlog.get_logger("appliance")
 
 
 def elsewhere_of(settings: Settings, files: BronzeLog) -> Elsewhere | None:
@@ -48,13 +42,3 @@ async def start_looking(it: "Appliance", onlooker: Onlooker, stack: AsyncExitSta
     """Look once, then keep looking until ``stack`` is closed."""
     await onlooker.look()
     stack.callback(asyncio.create_task(onlooker.run(), name="onlooker").cancel)
-    stack.callback(asyncio.create_task(_read_drift(it), name="drift").cancel)
-
-
-async def _read_drift(it: "Appliance") -> None:
-    while True:
-        await asyncio.sleep(DRIFT_SECS)
-        try:
-            await it.services.drift.load()
-        except DashError as error:
-            log.warning("drift.not_read", error=str(error))

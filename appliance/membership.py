@@ -24,6 +24,7 @@ from appliance.engine.jobs import Station
 from appliance.engine.leases import LeaseKeeper
 from appliance.engine.onlooker import Onlooker
 from appliance.engine.relay import Relay
+from appliance.engine.turns import Turns
 from appliance.observe.load import Cores, resident_bytes
 from appliance.observe.node_metrics import BusNumbers
 from appliance.services.live_dashboards import LiveDashboards
@@ -32,12 +33,17 @@ from appliance.storage.control.nodes import BRONZE, Nodes
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
+    from appliance.engine.shared_replays import SharedReplays
     from appliance.storage.control.notify import NotifyBus
 
 BEAT_SECS: Final = 3.0  # gone after 10
 LONE_BEAT_SECS: Final = 30.0  # of one that is alone
 POLL: Final = "poll"  # lease of a pipeline's polling: ``poll:pl_…``
+REPLAY: Final = "replay"  # of carrying out a replay: ``replay:rp_…``
+UPKEEP: Final = "upkeep"  # lease of the upkeep of what nodes share
+ROWS: Final = f"{UPKEEP}:rows"
 CATCH_UP_SECS: Final = 30.0  # at the latest: usually a bell tells at once
+HAND_OVER_SECS: Final = 3.0  # less than leases last beyond a round
 SETTLE_SECS: Final = 0.2  # changes that follow one another are caught up with together
 
 
@@ -54,7 +60,11 @@ class Membership:
             role=it.settings.server.role.value,
             address=address,
             version=__version__,
-            offers=() if it.engine.looks else (BRONZE, POLL),
+            offers=()
+            if it.engine.looks
+            else (BRONZE, POLL, UPKEEP)
+            if access is None
+            else (BRONZE, POLL, UPKEEP, REPLAY),
             every_secs=LONE_BEAT_SECS if access is None else BEAT_SECS,
         )
         workers = it.engine.workers
@@ -70,31 +80,44 @@ class Membership:
         self._relay: Relay | None = None
         self._leases: LeaseKeeper | None = None
         self._news: CommitNews | None = None
+        self._replays: SharedReplays | None = None
         if access is not None:
             self._meet(access)
 
     def _meet(self, access: Access) -> None:
         """Prepare what only several nodes need."""
+        from appliance.engine.shared_replays import SharedReplays
         from appliance.storage.control.notify import NotifyBus
 
         it, services = self._it, self._it.services
         self._bus = NotifyBus(access)
         relay = self._relay = Relay(it.engine.hub, self._bus)
+        if isinstance(services.replays.running, SharedReplays):
+            self._replays = services.replays.running
         if not it.engine.looks:
-            self._share_polling()
+            self._share_work()
         bells = {"jobs": services.jobs.bell, "nodes": services.nodes.bell, "pipelines": services.pipelines.bell}
+        if self._replays is not None:
+            bells["replays"] = self._replays.bell
         for name, bell in bells.items():
             bell.others = partial(relay.ring, name)
             relay.on_ring(name, bell.set)
 
-    def _share_polling(self) -> None:
-        """Poll only what this node holds the lease of."""
+    def keeps_rows(self) -> bool:
+        """Return whether the upkeep of rows, which all nodes share, is for this node to do at present."""
+        return self._leases is None or self._leases.lease(ROWS) is not None
+
+    def _share_work(self) -> None:
+        """Poll, and keep rows, only as far as this node holds the lease."""
         it = self._it
         store = Leases(it.plane, self.card.id, self.card.life)
         leases = LeaseKeeper(store, self.card.life, it.engine.workers, self._wanted, self._changed)
         self._leases = leases
         it.engine.may_poll = lambda pipeline_id: leases.lease(_lease_of(pipeline_id)) is not None
+        it.engine.turns = Turns(it.engine.bronze, it.engine.workers, lambda one: leases.lease(_lease_of(one)))
         self.heart.changed.append(self._drain_leases)
+        if self._replays is not None:
+            self._replays.changed = leases.bell.set
 
     def show(self, dashboards: LiveDashboards, onlooker: Onlooker | None) -> None:
         """Have dashboards move when other nodes commit, and the others' when this one does.
@@ -121,6 +144,8 @@ class Membership:
         if self._leases is not None:
             stack.push_async_callback(self._leases.close)
             self._task(stack, "leases", self._leases.run())
+            if self._replays is not None:
+                self._task(stack, "replays", self._replays.run())
         if self._bus is not None and self._relay is not None:
             self._task(stack, "bus", self._bus.run())
             self._task(stack, "relay", self._relay.run())
@@ -178,18 +203,29 @@ class Membership:
         )
 
     def _wanted(self) -> list[str]:
-        """Return the leases there should be: one for each pipeline whose source is polled."""
-        return [_lease_of(run.pipeline.id) for run in self._it.engine.runs() if run.wants_polling]
+        """Return the leases there should be: of rows, and one for each pipeline that is polled and for each replay."""
+        replays = self._replays.wanted() if self._replays is not None else []
+        polled = [_lease_of(run.pipeline.id) for run in self._it.engine.runs() if run.wants_polling]
+        return [ROWS, *polled, *(f"{REPLAY}:{replay_id}" for replay_id in replays)]
 
     async def _changed(self, name: str, held: bool) -> None:
-        pipeline_id = PipelineId(name.partition(":")[2])
+        """Begin or end what a lease is for; a round of retention asks before each step whether it still keeps rows."""
+        kind, _, of = name.partition(":")
+        if kind == REPLAY and self._replays is not None:
+            if held:
+                self._replays.took(of)
+            else:
+                await self._replays.leave(of)
+            return
+        pipeline_id = PipelineId(of)
         run = next((one for one in self._it.engine.runs() if one.pipeline.id == pipeline_id), None)
         if run is None:
             return
         if held:
             run.poll()
-        else:
-            await run.leave_polling()
+        else:  # what is held still is let go of, and there is time to leave nothing behind
+            still = self._leases is not None and self._leases.lease(name) is not None
+            await run.leave_polling(HAND_OVER_SECS if still else 0.0)
 
     def _drain_leases(self, state: NodeState) -> None:
         if self._leases is not None:

@@ -1,7 +1,7 @@
 """The rooms on a node's port, by its role; those that it does not have say where to go."""
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from appliance import __version__
 from appliance.api.app import build_api
@@ -13,10 +13,14 @@ from appliance.observe.metrics import Metrics
 from appliance.server import App, Dispatcher, Goodbyes
 from appliance.services.live_dashboards import LiveDashboards
 from appliance.settings import NodeRole
+from appliance.settings.sections import Server
 from appliance.vitals import Vitals
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
+
+
+SCREENS: Final = "screens"  # what they may write to, in the data directory
 
 
 class Shown(NamedTuple):
@@ -25,6 +29,14 @@ class Shown(NamedTuple):
     metrics: Metrics
     dashboards: LiveDashboards
     vitals: Vitals
+
+
+def import_rooms(server: Server) -> None:
+    """Import what screens are made of, which takes seconds: in a thread, where events are received meanwhile."""
+    if server.role is not NodeRole.INGESTOR:
+        from ui.mount import import_screens
+
+        import_screens(server.data_dir / SCREENS)
 
 
 async def open_rooms(it: "Appliance", stack: AsyncExitStack, life: Life, shown: Shown) -> Dispatcher:
@@ -52,7 +64,7 @@ async def _screens(it: "Appliance", stack: AsyncExitStack) -> App:
         return NoScreens(server.base_url or "")
     from ui.mount import build_ui
 
-    scratch = server.data_dir / "screens"
+    scratch = server.data_dir / SCREENS
     screens = build_ui(it.services, storage_path=scratch, data_dir=server.data_dir, version=__version__)
     await stack.enter_async_context(screens.router.lifespan_context(screens))
     return Goodbyes(screens)

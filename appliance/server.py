@@ -12,6 +12,7 @@ from appliance.api.feed import PATH as FEED_PATH
 from appliance.api.ingest import PREFIX as INGEST_PREFIX
 from appliance.api.internal import PREFIX as INTERNAL_PREFIX
 from appliance.errors import TransientError
+from appliance.settings.sections import Server as ServerSettings
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -70,6 +71,15 @@ class Goodbyes:
         await self._app(scope, receive, tell if scope["type"] == "websocket" else send)
 
 
+class Entrance:
+    """What stands at the port: whichever room is behind it at the moment a request comes in."""
+
+    room: App
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.room(scope, receive, send)
+
+
 class Listener:
     """Accepts connections from ``start`` until ``stop``. The port was checked before: Granian would only trace back."""
 
@@ -87,7 +97,9 @@ class Listener:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._server.serve(), name="granian")
+        """Begin; a second call does nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._server.serve(), name="granian")
 
     async def accepts(self, within_secs: float) -> None:
         """Return once a connection is accepted.
@@ -111,6 +123,15 @@ class Listener:
         self._server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({self._task}, timeout=timeout_secs)
         self._task = None
+
+
+def url_of(server: ServerSettings) -> str:
+    """Return where people reach this node."""
+    return server.base_url or f"http://{bracketed(server.host)}:{server.port}"
+
+
+def bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 async def _connects(host: str, port: int) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
 from appliance.domain.clock import utc_now
@@ -14,6 +14,7 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
+from appliance.knowing import keep_doors
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -26,8 +27,9 @@ from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
 from appliance.rooms import Shown, open_rooms
-from appliance.server import Listener
+from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
+from appliance.services.erasure_job import FORGET
 from appliance.services.erasure_job import JOB as ERASURE
 from appliance.services.housekeeping import recurring, recurring_forgetting
 from appliance.services.live_dashboards import LiveDashboards
@@ -38,15 +40,16 @@ from appliance.storage.control.jobs import Jobs
 from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
 from appliance.vitals import EngineNumbers, Stores, Vitals
+from appliance.waiting import Start
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
 
 
 async def run(
-    it: "Appliance", service: ServiceManager, ready: Callable[[str], None], reload: Callable[[], Awaitable[None]]
+    it: "Appliance", service: ServiceManager, start: Start[Any], reload: Callable[[], Awaitable[None]]
 ) -> bool:
-    """Start every pipeline, open the port, and return after SIGTERM or SIGINT, when everything is drained.
+    """Start every pipeline, open the port if it is not yet, and return after SIGTERM or SIGINT, when all is drained.
 
     Return whether to start again.
     """
@@ -60,7 +63,6 @@ async def run(
         stack.push_async_callback(dashboards.close)
         it.engine.followers.append(_follower(dashboards, metrics))
         it.disk.look()
-        url = server.base_url or f"http://{_bracketed(server.host)}:{server.port}"
         member = Membership(it, access_of(it.settings), _reached_at(server.host, server.port))
         onlooker = onlooker_of(it, dashboards)
         member.show(dashboards, onlooker)
@@ -83,11 +85,12 @@ async def run(
             stack.callback(asyncio.create_task(letters.run(), name="letters").cancel)
         if it.database is not None:
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
+            await keep_doors(it, stack)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
         await life.live(
-            Listener(root, server.host, server.port),
-            url,
-            Callbacks(ready, reload, it.engine.receiver.drain),
+            start.listener(root),
+            url_of(server),
+            Callbacks(start.ready, reload, it.engine.receiver.drain),
             server.drain_timeout.total_seconds(),
         )
     return life.again
@@ -111,10 +114,11 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     """Run what recurs and what was enqueued."""
     store, erasures = Jobs(it.plane), it.services.erasures
     retention = RetentionJob(it.plane, it.engine, it.disk, it.settings.silver.compact_above / 100)
+    retention.keeps_rows = member.keeps_rows
     kinds = recurring(it.plane) + recurring_upkeep(retention, it.services.storage, it.settings.retention.every)
     kinds.append(recurring_saving(it.plane, it.engine.drifts))
     kinds.append(recurring_forgetting(it.services.replays.running))
-    kinds.append(Recurring(ERASURE, None, erasures.job.run))
+    kinds += [Recurring(ERASURE, None, erasures.job.run), Recurring(FORGET, None, erasures.job.forget)]
     kinds.append(removing(it.engine))
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
@@ -157,8 +161,4 @@ def _follower(dashboards: LiveDashboards, metrics: Metrics) -> Callable[[Commit]
 
 def _reached_at(host: str, port: int) -> str:
     """Return where other nodes reach this one: by its own name where it listens on every interface."""
-    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else _bracketed(host)}:{port}"  # noqa: S104
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return f"http://{socket.gethostname() if host in ('0.0.0.0', '::') else bracketed(host)}:{port}"  # noqa: S104

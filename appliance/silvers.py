@@ -84,6 +84,15 @@ def memory_of(settings: Settings) -> int:
     return silver_share(memory_bytes(), len(files(settings)))
 
 
+def forget_schema(settings: Settings, access: Access, organisation_id: OrganisationId) -> None:
+    """Remove an organisation's rows from a database that it has been moved out of; blocking."""
+    stores = _schemas(settings, access, ALONE)
+    try:
+        stores.of(organisation_id).leave()
+    finally:
+        stores.close()
+
+
 def _schemas(settings: Settings, access: Access, number: Partition) -> "Schemas":
     from appliance.storage.silver_postgres.connections import Connections
     from appliance.storage.silver_postgres.registry import Silvers as Schemas
@@ -111,6 +120,7 @@ def _schemas(settings: Settings, access: Access, number: Partition) -> "Schemas"
             ),
             partition=number,
             timescale=timescale,
+            leases=access.schema,
         )
 
     return Schemas(open_schema, access.schema_of, writing, reading, standbys=standbys)

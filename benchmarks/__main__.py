@@ -21,6 +21,7 @@ ALL = (
     "postgresql",
     "postgres_ingest",
     "two_ingestors",
+    "deliveries",
     "timescale",
     "moving",
     "idle",

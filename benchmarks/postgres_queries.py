@@ -1,7 +1,9 @@
 """Dashboards on PostgreSQL: questions of the TSBS kinds to 10 million rows, asked by several at once, through Gold.
 
-``python -m benchmarks.postgres_queries ROWS`` asks of so many rows. The yardstick is how many transactions that do
-nothing the same threads send over the same connections, just before each round.
+``python -m benchmarks.postgres_queries ROWS`` asks of so many rows. There are two yardsticks, each taken in the same
+round by the same number of threads: transactions that do nothing, over the same connections; and the statements with
+values that the store has sent for such questions, sent again by bare psycopg, each in a transaction of its own, to
+tuples.
 
 Source: the Time Series Benchmark Suite, https://github.com/timescale/tsbs, use case "devops"; its cpu table with three
 of ten measurements.
@@ -15,6 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from itertools import count
+from queue import Queue
+from typing import Any
 
 import duckdb
 import psycopg
@@ -33,7 +37,7 @@ from benchmarks.report import Figure, median, p95, spread
 from tests.postgres import postgres_server
 
 ROWS, HOSTS, COMMIT = 10_000_000, 100, 100_000
-ASKING, SECONDS, ROUNDS = 4, 5.0, 3
+ASKING, SECONDS, ROUNDS, RECORDED = 4, 3.0, 3, 50
 OF_ROWS = "high-cpu-1"  # rows as they are: no rollup has them
 EVERY = timedelta(seconds=10)  # a reading of each host
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,30 +75,36 @@ def figures(rows: int = ROWS) -> Iterator[Figure]:
         )
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")  # as autovacuum will have done a minute later
-        yield from _asked(silver, connections, rows)
+        yield from _asked(silver, connections, rows, url)
         silver.close()
         connections.close()
 
 
-def _asked(silver: PostgresSilver, connections: Connections, rows: int) -> Iterator[Figure]:
+def _asked(silver: PostgresSilver, connections: Connections, rows: int, url: str) -> Iterator[Figure]:
     end = START + rows // HOSTS * EVERY
     kinds = _kinds(end)
     mixes = {"all kinds that rollups answer": [kind for kind in kinds if kind != OF_ROWS], "all kinds": list(kinds)}
     rates: dict[str, list[float]] = {name: [] for name in (*mixes, *kinds)}
     took: dict[str, list[float]] = {kind: [] for kind in kinds}
+    bare: dict[str, list[float]] = {kind: [] for kind in kinds}
     for kind, ask in kinds.items():
         assert ask(silver, random.Random(0)).num_rows, f"{kind} answers nothing"
+    sent = {kind: _recorded(partial(ask, silver)) for kind, ask in kinds.items()}
     for _ in range(ROUNDS):
         nothing = _rate(partial(_nothing, connections), SECONDS / 2)[0]
         for kind in random.sample(list(kinds), len(kinds)):
             rate, millis = _rate(partial(kinds[kind], silver), SECONDS)
             rates[kind].append(rate / nothing)
             took[kind] += millis
+            bare[kind].append(rate / _bare_rate(url, sent[kind]))
         for name, mix in mixes.items():
             rate, _ = _rate(lambda chance, mix=mix: kinds[chance.choice(mix)](silver, chance), 2 * SECONDS)
             rates[name].append(rate)
     for kind, millis in took.items():
-        remark = f"median {median(millis):.1f}; {median(rates[kind]):.2f} of the rate of doing nothing"
+        remark = (
+            f"median {median(millis):.1f}; {median(rates[kind]):.2f} of the rate of doing nothing,"
+            f" {median(bare[kind]):.2f} of that of bare psycopg"
+        )
         yield Figure(
             f"postgres: {kind}, {ASKING} asking at once, p95", p95(millis), "ms", 50, at_least=False, remark=remark
         )
@@ -146,6 +156,45 @@ def _moment(chance: random.Random, end: datetime, hours: int) -> datetime:
 def _nothing(connections: Connections, _: random.Random) -> None:
     with connections.begun("doing nothing", "BEGIN READ ONLY") as connection:
         connection.execute("COMMIT")
+
+
+def _recorded(ask: Callable[[random.Random], object]) -> list[list[tuple[str, Any]]]:
+    """Return the statements with values that are sent for each of some questions."""
+    sent: list[list[tuple[str, Any]]] = []
+    execute = psycopg.Cursor.execute
+
+    def recording(self: Any, query: Any, params: Any = None, **options: Any) -> Any:
+        if params is not None:
+            sent[-1].append((query, params))
+        return execute(self, query, params, **options)
+
+    psycopg.Cursor.execute = recording  # type: ignore[method-assign]
+    try:
+        for seed in range(RECORDED):
+            sent.append([])
+            ask(random.Random(seed))
+    finally:
+        psycopg.Cursor.execute = execute  # type: ignore[method-assign]
+    return sent
+
+
+def _bare_rate(url: str, sent: list[list[tuple[str, Any]]]) -> float:
+    """Return how many questions a second are answered by their statements alone, in sessions with the same settings."""
+    options = "-c search_path=dash_bench -c timezone=UTC -c jit=off -c max_parallel_workers_per_gather=0"
+    connections: Queue[psycopg.Connection[Any]] = Queue()
+    for _ in range(ASKING):
+        connections.put(psycopg.connect(url, autocommit=True, prepare_threshold=None, options=options))
+
+    def ask(chance: random.Random) -> None:
+        connection = connections.get()
+        for query, params in chance.choice(sent):
+            connection.cursor(binary=True).execute(query, params).fetchall()
+        connections.put(connection)
+
+    rate, _ = _rate(ask, SECONDS)
+    while not connections.empty():
+        connections.get().close()
+    return rate
 
 
 def _rate(ask: Callable[[random.Random], object], seconds: float) -> tuple[float, list[float]]:

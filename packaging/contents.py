@@ -1,6 +1,8 @@
 """What goes into the bundle and what stays out, and why. Read by dash-appliance.spec; the smoke test proves it."""
 
+import re
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -25,18 +27,15 @@ HIDDEN = (
 # These find their own modules by name.
 WHOLE = ("sqlglot",)
 
-# Tools of development, parts of libraries for other uses, and servers that Granian replaces.
+# Parts of libraries for other uses, and servers that Granian replaces; what only development has stays out by itself.
 EXCLUDED = (
-    "IPython", "PIL", "_pytest", "aiohttp", "aiohttp_cors", "brotli", "docutils", "ensurepip", "faker", "grimp",
-    "httptools", "hypothesis", "idlelib", "importlinter", "lib2to3", "matplotlib", "mypy", "nicegui.testing", "numpy",
-    "pandas", "pip", "pkg_resources", "playwright", "plotly", "polars", "polyfactory", "psycopg2",
-    "pyarrow._flight",
-    "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait",
-    "pyarrow.flight", "pyarrow.orc", "pyarrow.tests", "pydoc_data", "pytest",
-    "pywebview", "redis", "rich", "rich_click",
-    "scipy", "setuptools", "sqlalchemy.dialects.mssql", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle",
-    "sqlalchemy.testing", "standardwebhooks", "test", "tkinter", "turtle", "turtledemo", "uv", "watchfiles", "webview",
-    "websockets", "wsproto",
+    "IPython", "PIL", "aiohttp", "aiohttp_cors", "attr", "attrs", "brotli", "docutils", "ensurepip", "faker",
+    "httptools", "idlelib", "lib2to3", "matplotlib", "nicegui.testing", "numpy", "pandas", "pkg_resources", "plotly",
+    "polars", "polyfactory", "psycopg2", "pyarrow._flight", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs",
+    "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait", "pyarrow.flight", "pyarrow.orc", "pyarrow.tests",
+    "pydoc_data", "pywebview", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
+    "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle", "sqlalchemy.testing", "test", "tkinter", "turtle",
+    "turtledemo", "watchfiles", "webview", "websockets", "wsproto",
 )  # fmt: skip
 
 # Shared libraries that only an excluded module loads. Wanted: arrow's compute, acero, dataset, substrait, parquet.
@@ -47,6 +46,19 @@ UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
 UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+
+
+def of_development() -> Iterator[str]:
+    """Yield installed packages that no user has: libraries would make use of some of them if they came along."""
+    locked = (ROOT / "packaging" / "requirements.txt").read_text()
+    wanted = {_normal(name) for name in re.findall(r"^([\w.-]+)==", locked, re.MULTILINE)}
+    for package, distributions in packages_distributions().items():
+        if wanted.isdisjoint(map(_normal, distributions)):
+            yield package
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def own_data() -> Iterator[tuple[str, str]]:

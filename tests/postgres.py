@@ -13,11 +13,15 @@ from pathlib import Path
 import psycopg
 
 OWNER = "dash"
+BIN = "DASH_TEST_POSTGRES_BIN"  # names the folder of another PostgreSQL's programs
 SETTINGS = {"listen_addresses": "", "fsync": "off", "max_connections": "200"}
 
 
 def programs() -> Path:
-    """Return the folder of ``initdb`` and ``pg_ctl``."""
+    """Return the folder of ``initdb`` and ``pg_ctl``; without a word of the environment the newest that is there."""
+    if named := os.environ.get(BIN):
+        assert (Path(named) / "initdb").exists(), f"{BIN} names {named!r}, and there is no initdb in it"
+        return Path(named)
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent

@@ -20,7 +20,7 @@ def promtool() -> str:
 
 
 def proxy(name: str) -> str:
-    """Return ``nginx`` or ``haproxy``."""
+    """Return ``nginx``, ``haproxy`` or ``pgbouncer``."""
     found = program(name)
     assert found, f"there is no {name}: run 'make tools'"
     return found

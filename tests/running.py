@@ -32,12 +32,17 @@ class RunningAppliance:
         self.url = ""
         self.start_secs = 0.0
         self._program = program
-        self.environment = {**os.environ, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DASH_TEST_")}
+        self.environment = {**inherited, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
         self._child: subprocess.Popen[str] | None = None
 
     @property
     def pid(self) -> int:
         return self._running.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
 
     @property
     def _running(self) -> "subprocess.Popen[str]":

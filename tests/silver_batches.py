@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 
+from appliance.components.deliveries import CLAIM_SCHEMA
 from appliance.components.letters import Amendment
 from appliance.components.silver import Batch, Column, Order, RecordQuery, SilverStore, Table
 from appliance.domain.ids import PipelineId
@@ -102,6 +104,20 @@ def amendment(of: Table, events: Mapping[int, Event], version: int = 2) -> Amend
     one_each = [batch(of, seq, [event]) for seq, event in sorted(events.items())]
     rows, letters = ([getattr(one, part) for one in one_each] for part in ("rows", "dead"))
     return Amendment(of, version, sorted(events), pa.concat_tables(rows), pa.concat_tables(letters))
+
+
+def delivered(of: Batch, *deliveries: tuple[str | None, int], at: datetime = START) -> Batch:
+    """Return ``of``, whose events came in these deliveries: the sender's id, and how many events."""
+    lines: list[tuple[bytes, int, int, int, datetime]] = []
+    seq = of.first_seq
+    for name, events in deliveries:
+        if name is not None:
+            lines.append((key(f"{of.table.pipeline_id}/{name}"), seq, seq, seq + events - 1, at))
+        seq += events
+    assert seq == of.last_seq + 1
+    columns = zip(*lines, strict=True) if lines else ([] for _ in CLAIM_SCHEMA)
+    claims = pa.Table.from_arrays([pa.array(one) for one in columns], CLAIM_SCHEMA.names).cast(CLAIM_SCHEMA)
+    return msgspec.structs.replace(of, claims=claims)
 
 
 DEAD = pa.schema(

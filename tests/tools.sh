@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Install from the distribution what the tests drive, each only where it is absent:
 # Chromium (screens), PostgreSQL (the control plane on its other database), promtool (metrics), nginx and HAProxy (front
-# doors), and small programs.
+# doors), PgBouncer (before a database), and small programs.
 # 'tools.sh bench' also installs wrk, the client of the benchmarks.
 set -euo pipefail
 
@@ -31,6 +31,7 @@ has faketime || missing+=(faketime)
 a_database || missing+=(postgresql)
 has nginx || missing+=(nginx)
 has haproxy || missing+=(haproxy)
+has pgbouncer || missing+=(pgbouncer)
 libpython || missing+=("libpython$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')")
 [ "${1:-}" != bench ] || has wrk || missing+=(wrk)
 # Ubuntu's package of that name only fetches a snap, which does not start in a container.
@@ -52,9 +53,9 @@ if [ ${#missing[@]} -gt 0 ]; then
         exit 1
     }
 fi
-if [[ " ${missing[*]} " =~ " nginx "|" haproxy " ]] && has systemctl; then
+if [[ " ${missing[*]} " =~ " nginx "|" haproxy "|" pgbouncer " ]] && has systemctl; then
     # The packages start a server each: the tests start their own.
-    as_root systemctl disable --now nginx haproxy >/dev/null 2>&1 || true
+    as_root systemctl disable --now nginx haproxy pgbouncer >/dev/null 2>&1 || true
 fi
 if ! a_browser; then
     say "Installing for the tests: Chromium through Playwright"

@@ -27,6 +27,9 @@ def document_of(view: PipelineView) -> dict[str, Any]:
         document["rate_limit"] = msgspec.to_builtins(view.rate_limit)
     if view.rollups:
         document["rollups"] = msgspec.to_builtins(view.rollups)
+    chunks = msgspec.to_builtins(view.chunks)
+    if chunks:
+        document["chunks"] = chunks
     return document
 
 

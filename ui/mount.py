@@ -27,13 +27,21 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+def import_screens(storage_path: Path) -> None:
+    """Import what screens are made of, from any thread: that takes seconds. ``storage_path``: as of ``build_ui``."""
+    os.environ["NICEGUI_STORAGE_PATH"] = str(storage_path)  # read while NiceGUI is imported
+    import ui.doors
+    import ui.screens
+    import ui.session  # noqa: F401
+
+
 def build_ui(services: "Services", *, storage_path: Path, data_dir: Path, version: str) -> "FastAPI":
     """Return the shell: an ASGI application for every path that is not the API's. Call once per process.
 
     Its lifespan is not run by the server: enter ``shell.router.lifespan_context(shell)``. ``storage_path``: a directory
     NiceGUI may write to (nothing of ours is kept there); ``data_dir``: what the set-up page shows.
     """
-    os.environ["NICEGUI_STORAGE_PATH"] = str(storage_path)  # read while NiceGUI is imported
+    import_screens(storage_path)
     from fastapi import FastAPI
 
     from ui.doors import add_doors
@@ -87,6 +95,7 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         pipeline,
+        pipeline_storage,
         pipelines,
         records,
         settings,
@@ -98,7 +107,8 @@ def _add_pages(screens: "Screens") -> None:
     )
 
     pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
-    for page in (*pages, jobs, nodes, pipelines, records, settings, setup, sign_in, storage, tokens, versions):
+    more = (pipeline_storage, pipelines, jobs, nodes, records, settings, setup, sign_in, storage, tokens, versions)
+    for page in (*pages, *more):
         page.register(screens)
 
 

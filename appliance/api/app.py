@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
+from appliance.api.controllers.chunks import ChunkController
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.drift import DriftController
 from appliance.api.controllers.erasures import ErasureController
@@ -45,6 +46,7 @@ CONTROLLERS: Final = (
     PipelineController,
     SecretController,
     VersionController,
+    ChunkController,
     DriftController,
     ReplayController,
     AllReplaysController,

@@ -10,7 +10,8 @@ from litestar import Request, Response
 from appliance.components import shape
 from appliance.components.lint import decode, lint, suggest
 from appliance.domain.access import Principal
-from appliance.errors import BadRequest, Invalid, Problem, UnsupportedMedia
+from appliance.domain.partition import understood
+from appliance.errors import BadRequest, Invalid, NotFound, Problem, UnsupportedMedia
 from appliance.services import Services
 
 T = TypeVar("T")
@@ -70,6 +71,14 @@ async def json_object(request: AnyRequest) -> dict[str, Any]:
 def _kind(value: Any) -> str:
     kinds = {list: "a list", str: "a string", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
+
+
+def event_number(text: str) -> int:
+    """Return the number of an event in a path, as people write it or whole. Raises NotFound: no event has it."""
+    try:
+        return understood(text)
+    except ValueError as error:
+        raise NotFound(str(error)) from error
 
 
 def read_parameters(request: AnyRequest, type_: type[T]) -> T:

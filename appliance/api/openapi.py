@@ -35,6 +35,12 @@ from appliance.services.views import PipelineView
 _SCHEMAS: Final = "#/components/schemas/{name}"
 _METHODS: Final = ("GET", "POST", "PUT", "DELETE")
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+):(\w+)\}")
+_EVENT: Final = {
+    "type": "string",
+    "description": "The number of an event: as in JSON, or as people write it, 1:42 being 42 in partition 1",
+    "pattern": r"^([0-9]{1,3}:)?[0-9]+$",
+    "examples": ["42", "1:42"],
+}
 _BODY_ERRORS: Final = (BadRequest, TooLarge, UnsupportedMedia)
 
 
@@ -160,7 +166,7 @@ def _parameters(route: Route, schema_of: dict[str, Any]) -> list[dict[str, Any]]
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "integer" if name in route.numbers else "string"},
+            "schema": _EVENT if name == "seq" else {"type": "integer" if name in route.numbers else "string"},
         }
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from appliance.cli.answer import located_settings, say_json
+from appliance.cli.database_clean import clean
 from appliance.cli.database_move import accept_loss, move, parsed
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
@@ -82,3 +83,4 @@ def _named(dsn: str | None, settings: Settings) -> Dsn:
 
 command.add_command(move)
 command.add_command(accept_loss)
+command.add_command(clean)

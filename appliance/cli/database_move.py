@@ -15,6 +15,7 @@ from appliance.settings import Settings
 from appliance.settings.chosen import choose_embedded
 
 EMBEDDED: Final = "embedded"
+_STANDS_STILL: Final = "nothing is received until it is done, and senders have to try again:"
 _NEXT: Final = {
     False: """next: set DASH_DATABASE_URL (or database.url) to that database, then start.
 The former files stay as they are; Dash will not start on them by mistake.""",
@@ -53,6 +54,9 @@ def move(target: str, as_json: bool, **options: Any) -> None:
         if options["dry_run"]:
             _say_plan(moving.plan(order), as_json=as_json)
             return
+        if not as_json:
+            rate = moving.RATES["back" if embedded else "there"]
+            click.echo(f"{_STANDS_STILL} about {duration(1_000_000 / rate)} for each million rows", err=True)
         shown = Shown(quiet=as_json)
         done = moving.carry_out(order, shown.rows, shown.control)
         if embedded:

@@ -28,7 +28,7 @@ def show(**options: Any) -> int:
     if options["as_json"]:
         say_json(items)
         return Exit.FINE
-    heads = ("ID", "NAME", "STATE", "ROLE", "EVENTS/S", "LAG", "CPU", "VERSION", "ADDRESS")
+    heads = ("ID", "NAME", "STATE", "ROLE", "PARTITION", "EVENTS/S", "LAG", "CPU", "VERSION", "ADDRESS")
     table(heads, [_row(one) for one in items], nothing="no node has said anything yet")
     return Exit.FINE
 
@@ -101,6 +101,7 @@ def _named(client: Client, wanted: str | None) -> dict[str, Any]:
 def _row(one: dict[str, Any]) -> tuple[str, ...]:
     load = one["load"]
     return (
-        one["id"], one["name"], one["state"], one["role"], f"{load['events_per_sec']:g}",
+        one["id"], one["name"], one["state"], one["role"], "-" if one["partition"] is None else str(one["partition"]),
+        f"{load['events_per_sec']:g}",
         f"{load['lag_events']} ({load['lag_secs']:.1f} s)", f"{load['cpu']:.2f}", one["version"], one["address"],
     )  # fmt: skip

@@ -7,6 +7,7 @@ import click
 
 from appliance.cli.answer import located_settings, say_json
 from appliance.cli.client import Client, connected, quoted, reaching
+from appliance.cli.event_number import EVENT
 from appliance.cli.exits import Exit, report
 from appliance.cli.main import located
 from appliance.cli.replay_progress import ENDS, Shown, duration, ending_of
@@ -25,8 +26,8 @@ _OF_ONE: Final = (*_DEEDS, "first_seq", "last_seq")
 )
 @click.option("--from", "start", metavar="TIME", help="Only events received from here on: RFC 3339, or such as now-1d.")
 @click.option("--to", "end", metavar="TIME", help="Only events received before.")
-@click.option("--first-seq", type=click.IntRange(min=1), help="Only events from this one on.")
-@click.option("--last-seq", type=click.IntRange(min=1), help="Only events up to this one.")
+@click.option("--first-seq", type=EVENT, help="Only events from this one on: 42, or 1:42 in partition 1.")
+@click.option("--last-seq", type=EVENT, help="Only events up to this one.")
 @click.option("--version", type=click.IntRange(min=1), help="A saved version of the pipeline [the one that runs].")
 @click.option("--resend", is_flag=True, help="Hand the new rows to downstream readers too, as new events.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen and change nothing.")

@@ -9,7 +9,7 @@ from appliance.components.bronze import BronzeLog
 from appliance.components.silver import Progress
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.ledger import Ledger
-from appliance.domain.partition import local_of, partition_of
+from appliance.domain.partition import local_of, partition_of, spoken
 from appliance.errors import NotFound
 
 
@@ -68,6 +68,14 @@ class Holders(Protocol):
         a second ago."""
         ...
 
+    def given(self) -> int:
+        """Return how many partitions were ever given; as of about a second ago."""
+        ...
+
+    def held(self) -> list[int]:
+        """Return the partitions that are at a node, ascending; as of about a second ago."""
+        ...
+
 
 @runtime_checkable
 class Partitioned(Protocol):
@@ -87,6 +95,24 @@ class Partitioned(Protocol):
         ...
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """What a BronzeLog among several knows of the others. Blocking; may raise TransientError."""
+
+    @property
+    def holders(self) -> Holders: ...
+
+
+def several(bronze: BronzeLog) -> bool:
+    """Return whether a delivery may have reached another node before: there are several, or have been; blocking."""
+    return isinstance(bronze, Shared) and bronze.holders.given() > 1
+
+
+def held(bronze: BronzeLog) -> tuple[int, ...]:
+    """Return the partitions at nodes, whose events may still be refined; blocking."""
+    return tuple(bronze.holders.held()) if isinstance(bronze, Shared) else ()
+
+
 def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:
     """Return the log that has, or would have, event ``seq``: its ``last_seq`` and ``first_seq`` are of that partition.
 
@@ -98,7 +124,7 @@ def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:
     try:
         return bronze.of(partition_of(seq))
     except ValueError as error:
-        raise NotFound(f"looking for event {seq} of {pipeline_id}: {error}") from error
+        raise NotFound(f"looking for event {spoken(seq)} of {pipeline_id}: {error}") from error
 
 
 def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import Pipeline
-from appliance.domain.replay import Replay
+from appliance.domain.replay import Replay, Told, Wish
 
 
 class ReplayBook(Protocol):
@@ -16,7 +16,12 @@ class ReplayBook(Protocol):
         ...
 
     async def save(self, replay: Replay) -> None:
-        """Remember the replay as it is now, durably. Raises NotFound: its pipeline has gone."""
+        """Remember the replay as it is now, durably.
+
+        Raises:
+            NotFound: its pipeline has gone.
+            Conflict: that does not follow from what is remembered; another node has carried it on.
+        """
         ...
 
     async def finish(self, replay: Replay, version: int | None, action: str) -> None:
@@ -38,6 +43,18 @@ class ReplayBook(Protocol):
         Raises:
             NotFound: there is no such pipeline or version.
         """
+        ...
+
+    async def ask(self, replay: Replay, wish: Wish | None) -> None:
+        """Remember what somebody wishes of it, for whoever carries it out; None: it was heard. Raises NotFound."""
+        ...
+
+    async def tell(self, replay: Replay, told: Told) -> None:
+        """Remember what is to be shown of it. Raises NotFound."""
+        ...
+
+    async def replay(self, replay: Replay) -> Replay:
+        """Return it as it is remembered now. Raises NotFound."""
         ...
 
     async def unfinished(self) -> list[Replay]:

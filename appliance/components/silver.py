@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pyarrow as pa
 
+from appliance.components.polls import Polled
+from appliance.domain.chunks import AS_INSTALLED, ChunkRules
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
 from appliance.domain.rollup import Rollup
 
 if TYPE_CHECKING:
+    from appliance.components.deliveries import Deliveries
     from appliance.components.feed import Feed
     from appliance.components.generations import Generations
     from appliance.components.letters import Letters
@@ -39,6 +42,8 @@ class Table(msgspec.Struct, frozen=True):
     keyed: bool = False
     generation: int | None = None  # None: the live one; else one that ``Generations`` gave (a shadow, or the former)
     rollups: tuple[Rollup, ...] = ()  # maintained by every commit to this table; a part of this table
+    era: int | None = None  # of the live one, as whoever writes knows it (``Generation.era``); None: whichever it is
+    chunks: ChunkRules = AS_INSTALLED  # how rows are cut, where the store can
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -49,6 +54,9 @@ class Batch(msgspec.Struct, frozen=True):
     256 characters), ``message`` string, ``problems`` string (JSON array of {reason, field, value, message}, all of
     them), ``received_at`` timestamp[us, UTC], ``version`` int32.
     ``outcome``: of these events, before keys are looked at (``duplicate`` is 0; the store moves events to it).
+    ``claims``: the deliveries that another node may have received too, as ``deliveries.CLAIM_SCHEMA``; None: there is
+    no other node.
+    ``polled``: only of a store that ``TakesTurns``.
     """
 
     table: Table
@@ -59,6 +67,8 @@ class Batch(msgspec.Struct, frozen=True):
     dead: pa.Table
     outcome: Outcome
     day: date = date(1970, 1, 1)
+    claims: pa.Table | None = None
+    polled: Polled | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -127,7 +137,8 @@ class SilverStore(Protocol):
     """Typed rows, dead letters and progress of one organisation's pipelines.
 
     What else the same store can do is asked of its parts: ``generations`` (replay), ``letters`` (dead letters as
-    objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space); ``look`` answers people.
+    objects), ``feed`` (rows for downstream readers), ``upkeep`` (retention, erasure, space), ``deliveries`` (what came
+    to several nodes); ``look`` answers people.
 
     What is about one partition, and names no event, is about that of the node whose store it is: partition 0, where
     there is one node. Of a partition that nothing was stored of, progress begins at ``base_of`` it.
@@ -152,6 +163,9 @@ class SilverStore(Protocol):
     @property
     def upkeep(self) -> "Upkeep": ...
 
+    @property
+    def deliveries(self) -> "Deliveries": ...
+
     def prepare(self, table: Table) -> None:
         """Create the pipeline's table and rollups, add the columns it lacks, widen those that may be (see below).
 
@@ -171,10 +185,13 @@ class SilverStore(Protocol):
         """Store rows, dead letters and progress in one transaction and return the new progress.
 
         ``batch.first_seq`` must be ``progress.seq + 1``. With ``table.keyed`` rows whose ``_key`` comes again replace
-        the earlier ones, within the batch too, and events left without rows move from stored to duplicate.
+        the earlier ones, within the batch too, and events left without rows move from stored to duplicate. A delivery
+        of ``claims`` that other events are stored as becomes duplicate, and stays so whatever is refined again; one
+        that is not belongs to these events from then on.
 
         Raises:
             Conflict: ``first_seq`` does not follow the stored progress (somebody else wrote); nothing was written.
+            TransientError: other rows were put in use since ``table.era``, or are about to be (``Generations.hold``).
         """
         ...
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 
@@ -71,8 +72,8 @@ class Upkeep(Protocol):
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         """Remove rows with ``_time`` < ``before`` and dead letters received before it; return how many rows.
 
-        Of events of this node's partition: what is left of others' is their nodes' to remove.
-        ``up_to``: only of events up to this one: what comes after it has not been read by everybody downstream yet.
+        ``up_to``: only of events up to this one of its partition, whichever node's that is: what comes after it has not
+        been read by everybody downstream yet. None: of all events of all partitions.
         The ledger does not change: spans count what is ``gone``. Rollups keep what they have counted.
         """
         ...
@@ -89,6 +90,10 @@ class Upkeep(Protocol):
 
         Rows stay what they are, for every reader. For every round of retention: what is not done by one is by the next.
         """
+        ...
+
+    def chunks(self, table: Table) -> RowsCut | None:
+        """Return how the live rows of a pipeline lie in chunks; None: this kind of store knows none."""
         ...
 
     def size(self) -> StoreSize:

@@ -106,21 +106,26 @@ class Drift(msgspec.Struct, kw_only=True):
             self._hold(path, types, sighting)
         self._miss(found, sighting)
 
-    def acknowledge(self, finding_id: str) -> bool:
-        """Make a finding part of the baseline; return whether there was one."""
-        finding = self.findings.pop(finding_id, None)
-        if finding is None:
-            return False
+    def note(self, finding: Finding) -> None:
+        """Make a finding part of the baseline; it may be another node's, of the same pipeline.
+
+        What has vanished there and not here stays expected here.
+        """
+        own = self.findings.pop(finding.id, None)
         if finding.kind is DriftKind.VANISHED:
-            for path in [path for path in self.known if path == finding.path or is_below(path, finding.path)]:
-                del self.known[path]
-                self.absent.pop(path, None)
-            return True
-        share = finding.count / max(1, finding.since)
-        for path, types in {finding.path: finding.after, **finding.below}.items():
-            known = self.known.setdefault(path, Known([], round(share * self.taught)))
-            known.types = sorted({*known.types, *types})
-        return True
+            if own is not None:
+                self._give_up(finding.path)
+            return
+        for one in (finding, own or finding):
+            share = one.count / max(1, one.since)
+            for path, types in {one.path: one.after, **one.below}.items():
+                known = self.known.setdefault(path, Known([], round(share * self.taught)))
+                known.types = sorted({*known.types, *types})
+
+    def _give_up(self, gone: str) -> None:
+        for path in [path for path in self.known if path == gone or is_below(path, gone)]:
+            del self.known[path]
+            self.absent.pop(path, None)
 
     def _learn(self, found: dict[str, set[str]]) -> None:
         self.taught += 1
@@ -135,7 +140,7 @@ class Drift(msgspec.Struct, kw_only=True):
         if known is None:
             self._note_new(path, types, sighting)
             return
-        strange = {kind for kind in types if not _fits(kind, known.types)}
+        strange = {kind for kind in types if not fits(kind, known.types)}
         if strange:
             self._note(DriftKind.TYPE_CHANGED, path, known.types, strange, sighting)
 
@@ -225,5 +230,6 @@ def _below_any(path: str, parent: str) -> str:
     return f"{parent}.*{path[len(member) :]}"
 
 
-def _fits(kind: str, known: list[str]) -> bool:
+def fits(kind: str, known: list[str]) -> bool:
+    """Return whether a value of this type is expected where values of ``known`` types are."""
     return kind in known or (kind == "integer" and "number" in known)

@@ -43,7 +43,8 @@ class PayloadCondition(msgspec.Struct, frozen=True):
 class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be erased of one pipeline. ``derived``: its events came from rows of another target.
 
-    ``searched``: the last event that was looked at, of each partition. ``rows``: in Silver, of all these events.
+    ``searched``: the last event that was looked at, of each partition that answered. ``rows``: in Silver, of all these
+    events.
     """
 
     pipeline_id: PipelineId
@@ -59,10 +60,18 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return count(self.ranges)
 
 
-class Erasure(msgspec.Struct, frozen=True, kw_only=True):
-    """``wanted``: what to look for, sealed; gone as soon as it is found. ``chosen_by``: rows, payload, seqs.
+class Awaited(msgspec.Struct, frozen=True):
+    """A node that keeps events and did not answer, as ``told``: what is at it is not erased yet."""
 
-    ``node_id``: the node whose events it is about, each node having its own; None: from when there was but one.
+    node_id: NodeId
+    name: str
+    told: str
+
+
+class Erasure(msgspec.Struct, frozen=True, kw_only=True):
+    """``wanted``: what to look for, sealed; gone when every node was searched. ``chosen_by``: rows, payload, seqs.
+
+    It is one over all nodes, whichever of them carries it out, and not done before none is waited for.
     """
 
     id: str
@@ -82,7 +91,7 @@ class Erasure(msgspec.Struct, frozen=True, kw_only=True):
     erased_at: datetime | None = None
     finished_at: datetime | None = None
     error: str | None = None  # why the last attempt failed; it is tried again
-    node_id: NodeId | None = None
+    waits_for: tuple[Awaited, ...] = ()
 
 
 def moved(erasure: Erasure, state: ErasureState, **changes: Any) -> Erasure:

@@ -53,6 +53,9 @@ class Frame(msgspec.Struct, frozen=True):
     ``withdrawn``: sequence numbers, ascending, of events that shall not be refined: dropped by hand or erased; they
     count as filtered, and their lines are ``null``. ``damaged``: why none of these events can be read; all lines are
     ``null``, and ``received_us`` is only about right.
+
+    ``delivery_id``: as in the envelope, unless the frame is damaged; with one, ``delivery_seq`` is the first event of
+    the delivery, which this may be the tail of.
     """
 
     first_seq: int
@@ -61,6 +64,8 @@ class Frame(msgspec.Struct, frozen=True):
     lines: bytes
     withdrawn: tuple[int, ...] = ()
     damaged: str | None = None
+    delivery_id: str | None = None
+    delivery_seq: int = 0
 
     @property
     def last_seq(self) -> int:

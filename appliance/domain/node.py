@@ -72,13 +72,17 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """A node as the others see it. ``seen_at``: its last heartbeat, by the clock of the database."""
+    """A node as the others see it. ``seen_at``: its last heartbeat, by the clock of the database.
+
+    ``partition``: of its events; None: it was given none, it keeps no events.
+    """
 
     card: Card
     state: NodeState
     started_at: datetime
     seen_at: datetime
     load: Load
+    partition: int | None = None
 
 
 def gone_after(every_secs: float) -> timedelta:

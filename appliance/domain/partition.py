@@ -4,6 +4,7 @@
 Partition 0 is the one of an installation with a single node: there ``seq`` and ``local`` are the same.
 """
 
+import re
 from typing import Final, NewType
 
 Partition = NewType("Partition", int)
@@ -14,6 +15,8 @@ MOST_PARTITIONS: Final = 1 << PARTITION_BITS
 MOST_LOCAL: Final = (1 << LOCAL_BITS) - 1  # at a million events a second: 200 days; at 10,000: 55 years
 
 ALONE: Final = Partition(0)
+
+_WRITTEN: Final = re.compile(r"(?:(\d{1,3}):)?(\d{1,16})")
 
 
 def partition(number: int) -> Partition:
@@ -65,3 +68,28 @@ def first_of(seq: int) -> int:
 def up_to(last_seq: int) -> range:
     """Return the numbers of the events of a partition up to ``last_seq``; empty where that is 'nothing yet'."""
     return range(first_of(last_seq), last_seq + 1)
+
+
+def spoken(seq: int) -> str:
+    """Return the number of an event as people read it out and type it: ``42``; of partition 1: ``1:42``.
+
+    Whole, it would have 14 digits, of which the partition and the number in it cannot be told. What no event can have
+    stays as it is.
+    """
+    number, local = seq >> LOCAL_BITS, seq & MOST_LOCAL
+    return f"{number}:{local}" if 0 < number < MOST_PARTITIONS else str(seq)
+
+
+def understood(text: str) -> int:
+    """Return the number of the event that ``text`` means: as ``spoken``, perhaps with commas; or whole, as in JSON.
+
+    Raises:
+        ValueError: it means none.
+    """
+    found = _WRITTEN.fullmatch(text.strip().replace(",", ""))
+    number, local = (int(one or 0) for one in found.groups()) if found else (0, 0)
+    if found is not None and found[1] is None:
+        number, local = divmod(local, 1 << LOCAL_BITS)
+    if not (0 <= number < MOST_PARTITIONS and 1 <= local <= MOST_LOCAL):
+        raise ValueError(f"{text[:50]!r} is no number of an event: these are written as 42, or 1:42 in partition 1")
+    return shifted(partition(number), local)

@@ -39,6 +39,40 @@ class Retention(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     bronze_size: Annotated[str, Meta(description="Beyond it the oldest raw events go")] | None = None
 
 
+class Chunks(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How rows are cut by time and laid in columns, where the database has TimescaleDB; elsewhere it does nothing.
+
+    What is left out is as the settings of the installation say (``silver.*``).
+    """
+
+    interval: Annotated[str, Meta(description="How much time a new chunk is for", examples=["6h"])] | None = None
+    compress_after: (
+        Annotated[
+            str,
+            Meta(description="How long after its end a chunk goes into columns, or `never`", examples=["3d"]),
+        ]
+        | None
+    ) = None
+    order_by: (
+        Annotated[
+            str,
+            Meta(
+                description="Field by which rows are put together in columns: what tells devices apart. Left out: "
+                "guessed from the rows",
+                examples=["device"],
+            ),
+        ]
+        | None
+    ) = None
+    views: (
+        Annotated[
+            bool,
+            Meta(description="Whether rollups are kept as continuous aggregates too, for other tools"),
+        ]
+        | None
+    ) = None
+
+
 class RateLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     events_per_sec: Annotated[float, Meta(gt=0, description="Sustained; a burst of one second's worth is allowed")]
 
@@ -55,12 +89,14 @@ class PipelineDocument(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     retention: Retention = Retention()
     rate_limit: RateLimit | None = None
     rollups: list[Rollup] = []
+    chunks: Chunks = Chunks()
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline as the engine runs it: the document of one version, with its secrets in clear.
 
     ``secrets``: signing secrets that the appliance keeps for it beside the document, newest first.
+    ``era``: of the rows that this version is refined into; replays that put others in use raise it.
     """
 
     id: PipelineId
@@ -69,3 +105,4 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     document: PipelineDocument
     secrets: tuple[str, ...] = ()
+    era: int = 0

@@ -89,6 +89,17 @@ def format_size(size: int) -> str:
     return f"{size} B"
 
 
+def shown_size(count: float) -> str:
+    """Return a number of bytes with three significant digits and its unit, for people: ``1.5 GiB``."""
+    amount, unit = abs(count), "B"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024 or unit == "TiB":
+            break
+        amount /= 1024
+    sign = "-" if count < 0 else ""
+    return f"{sign}{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{sign}{amount:.3g} {unit}"
+
+
 def _parts(text: str, factors: dict[str, int], words: dict[str, str], wanted: str) -> list[int]:
     """Return each part of ``text`` in the smallest unit; the decimals are exact, not floating point."""
     if not isinstance(text, str) or len(text) > 100:

@@ -40,10 +40,45 @@ TRANSITIONS: dict[ReplayState, frozenset[ReplayState]] = {
 UNFINISHED = frozenset({ReplayState.WAITING, ReplayState.REBUILDING, ReplayState.READY, ReplayState.SWAPPING})
 
 
+class Part(msgspec.Struct, frozen=True):
+    """The events of one partition that are refined again; ``last_seq`` None: from the first on with the log."""
+
+    first_seq: int
+    last_seq: int | None = None
+
+
+class Wish(Enum):
+    """What somebody asks of a replay that another node carries out."""
+
+    SWAP = "swap"
+    CANCEL = "cancel"
+    UNDO = "undo"
+
+
+class ReplayProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a replay is. ``rate_per_sec`` over the last ten seconds; ``secs_left`` None: not known yet."""
+
+    done_events: int
+    total_events: int
+    rate_per_sec: float
+    secs_left: float | None
+    throttled: bool  # held back at present, in favour of live traffic
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What the node that carries a replay out said of it last, for the others to show."""
+
+    progress: ReplayProgress | None = None
+    error: str | None = None
+
+
 class Replay(msgspec.Struct, frozen=True, kw_only=True):
     """``version``: refined by, and the pipeline's own once it is swapped in.
 
     ``first_seq``/``last_seq``: a range of events (both given, by ``splice``), or None: everything, and on with the log.
+    ``parts``: of each partition, ascending; of a whole replay known when it has begun.
+    ``era``: the pipeline's by what it did last, ``next_era``: by what it is about to do (``Generation.era``).
+    ``wish``, ``told``: see there; kept by the book beside what whoever carries it out saves.
     ``resend``: downstream readers are handed the new rows as well.
     ``former_version``: the pipeline's when the replay was asked for, and what undoing goes back to.
     ``identical``: of a whole replay by the version in use, whether it gave the rows there were; None: not compared.
@@ -72,10 +107,22 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     identical: bool | None = None
     fingerprint: str | None = None
     undoing: bool = False
+    parts: tuple[Part, ...] = ()
+    era: int = 0
+    next_era: int = 0
+    wish: Wish | None = None
+    told: Told | None = None
 
     @property
     def whole(self) -> bool:
         return self.first_seq is None
+
+    @property
+    def range(self) -> tuple[Part, ...]:
+        """Return the events it exchanges, by partition; of a whole replay nothing."""
+        if self.first_seq is None:
+            return ()
+        return self.parts or (Part(self.first_seq, self.last_seq),)
 
     @property
     def unfinished(self) -> bool:
@@ -90,13 +137,3 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
         if state not in TRANSITIONS[self.state]:
             raise Conflict(f"a replay that is {self.state.value!r} cannot become {state.value!r}: look at it again")
         return msgspec.structs.replace(self, state=state)
-
-
-class ReplayProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a replay is. ``rate_per_sec`` over the last ten seconds; ``secs_left`` None: not known yet."""
-
-    done_events: int
-    total_events: int
-    rate_per_sec: float
-    secs_left: float | None
-    throttled: bool  # held back at present, in favour of live traffic

@@ -1,5 +1,6 @@
 """How a running pipeline is doing, as screens, feed and API show it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -16,3 +17,11 @@ class LiveStats(msgspec.Struct, frozen=True, kw_only=True):
     last_received_at: datetime | None
     last_error: str | None  # why the source or the refining stands still; None when all is well
     ledger: Ledger
+
+    def beside(self, others: Iterable[Ledger]) -> "LiveStats":
+        """Return them together with what other nodes have of the pipeline."""
+        more = list(others)
+        ledger = sum(more, self.ledger)
+        return msgspec.structs.replace(
+            self, ledger=ledger, lag_events=self.lag_events + sum(one.pending for one in more)
+        )

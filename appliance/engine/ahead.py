@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 
 from appliance.components.silver import Batch
+from appliance.engine.tenure import Right
 from appliance.engine.workers import Workers
 
 KIND: Final = "ahead"
@@ -24,6 +25,7 @@ class Piece(NamedTuple):
     rows: pa.Table  # of the batch, or shown live only
     whole: bool  # all that was there when it was read
     begun: float  # monotonic; when it was read
+    right: Right | None = None  # to store it, as it was when it was read; None: nobody else has one
 
 
 class Ahead:

@@ -51,7 +51,8 @@ def _tail(frame: Frame, seq: int) -> Frame:
         return frame
     lines = frame.lines.split(b"\n", skip)[skip] if frame.lines else b""
     kept = tuple(one for one in frame.withdrawn if one > seq)
-    return Frame(seq + 1, frame.count - skip, frame.received_us, lines, kept, frame.damaged)
+    of = (frame.delivery_id, frame.delivery_seq)
+    return Frame(seq + 1, frame.count - skip, frame.received_us, lines, kept, frame.damaged, *of)
 
 
 def batch_of(course: Course, mapped: Mapped, received_us: int) -> Batch:

@@ -2,14 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from appliance.domain.drift import Drift, Sighting
+from appliance.domain.drift import Drift, Finding, Sighting
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import ALONE
 
 EVENTS_PER_SEC: Final = 100.0
 _MOST_BYTES: Final = 1 << 20  # of an event: a longer one is passed over
@@ -56,13 +57,12 @@ class Watcher:
         self.changed = False
         return self.state()
 
-    def acknowledge(self, finding_ids: Sequence[str] | None) -> list[str]:
-        """Make findings (None: all) part of the baseline; return those that there were."""
+    def note(self, findings: Iterable[Finding]) -> None:
+        """Make findings part of the baseline, which perhaps only other nodes have."""
         with self._lock:
-            wanted = list(self._drift.findings) if finding_ids is None else finding_ids
-            done = [one for one in wanted if self._drift.acknowledge(one)]
-        self.changed = self.changed or bool(done)
-        return done
+            for finding in findings:
+                self._drift.note(finding)
+        self.changed = True
 
     @property
     def findings(self) -> int:
@@ -70,9 +70,13 @@ class Watcher:
 
 
 class Drifts:
-    """The watchers of all pipelines of this process; they outlive a pipeline's versions."""
+    """The watchers of all pipelines of this process; they outlive a pipeline's versions.
+
+    ``partition``: of the events that are watched here; None: none are, other nodes watch.
+    """
 
     def __init__(self) -> None:
+        self.partition: int | None = ALONE
         self._watchers: dict[PipelineId, Watcher] = {}
 
     def offer(self, pipeline_id: PipelineId, frames: Sequence[Frame]) -> None:

@@ -14,10 +14,11 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapped, Mapper
-from appliance.components.partitions import Partitioned, Share, others_of
+from appliance.components.partitions import Share
 from appliance.components.resources import Upstream
 from appliance.components.silver import Progress, SilverStore, Table
 from appliance.components.source import PullSource, PushSource
+from appliance.domain.chunks import chunk_rules
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Frame
 from appliance.domain.ids import OrganisationId, PipelineId
@@ -25,7 +26,6 @@ from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import Pipeline, State
 from appliance.domain.stats import LiveStats
 from appliance.engine.batches import Course
-from appliance.engine.bucket import TokenBucket
 from appliance.engine.crowd import Crowd
 from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.drift import Drifts
@@ -34,16 +34,17 @@ from appliance.engine.hot_cache import HotCache
 from appliance.engine.looked_at import LookedAt
 from appliance.engine.payloads import numbers_payload, pipeline_topic, pipelines_topic, rows_payload
 from appliance.engine.poll import Poller
-from appliance.engine.receive import Door, Receiver
+from appliance.engine.receive import Receiver, door_of, pushed
 from appliance.engine.refine import Commit, Means, Refiner
 from appliance.engine.run import Run
 from appliance.engine.throttle import Pressure
 from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
+from appliance.engine.turns import Turns, checkpoints_elsewhere
 from appliance.engine.upstream import Upstreams
 from appliance.engine.warming import warm
 from appliance.engine.workers import Workers
-from appliance.errors import Conflict, FatalError, NotFound
+from appliance.errors import FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
@@ -84,7 +85,9 @@ class Engine:
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
+        self.lag_elsewhere = 0.0  # seconds, of the one of them whose refining is furthest behind
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
+        self.turns: Turns | None = None  # not None: other nodes may poll what this one polls now
 
     @property
     def looks(self) -> bool:
@@ -110,11 +113,13 @@ class Engine:
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
         await self.workers.run("control", self.bronze.last_seq, pipeline.id)  # that its log opens at all
         await self.workers.run("control", silver.prepare, course.table)
+        stands = None if self.turns is None else await self.workers.run("control", silver.progress, pipeline.id)
         async with self._changing:
             before = self._runs.get(pipeline.id)
             if before is not None:
                 await before.stop()
             run = self._make(pipeline, course, source, silver)
+            run.refiner.progress = stands or run.refiner.progress
             if before is not None:
                 run.refiner.progress, run.last_received_at = before.refiner.progress, before.last_received_at
             self._runs[pipeline.id] = run
@@ -133,7 +138,9 @@ class Engine:
         """
         compiled = self._parts.mapper.compile(pipeline.document.mapping)
         rollups = tuple(pipeline.document.rollups)
-        table = Table(pipeline.id, compiled.columns, compiled.keyed, generation, rollups)
+        chunks = chunk_rules(pipeline.document.chunks)
+        columns = compiled.columns
+        table = Table(pipeline.id, columns, compiled.keyed, generation, rollups, era=pipeline.era, chunks=chunks)
         return Course(pipeline.id, pipeline.version, compiled, table, pipeline.document.persist)
 
     def means_of(self, silver: SilverStore) -> Means:
@@ -178,50 +185,35 @@ class Engine:
         """Return what the appliance does beside replays."""
         stats = [run.stats() for run in self.runs() if run.error is None and not run.held]
         return Pressure(
-            lag_secs=max((one.lag_secs for one in stats), default=0.0),
+            lag_secs=max([self.lag_elsewhere, *(one.lag_secs for one in stats)]),
             received_per_sec=sum(one.rate_per_sec for one in stats),
             reading=self.workers.busy("read"),
             disk_slow=self._parts.disk is not None and self._parts.disk.slow,
         )
 
-    def _make(self, pipeline: Pipeline, course: Course, source: object, silver: SilverStore) -> Run:
-        refiner = Refiner(course, self.means_of(silver), self._committed)
+    def _make(self, pipeline: Pipeline, course: Course, source: PushSource | PullSource, silver: SilverStore) -> Run:
+        turn = None if self.turns is None or pushed(source) else self.turns.of(pipeline.id, silver)
+        refiner = Refiner(course, self.means_of(silver), self._committed, turn.tenure if turn else None)
         if self._lookout is not None:
             return LookedAt(pipeline, refiner, self._lookout, HotCache(course.table))
         poller = None
-        if not _pushed(source):
+        if not pushed(source):
             poller = Poller(
                 pipeline.id,
-                source,  # type: ignore[arg-type]  # whatever is not pushed is polled: catalog tests prove it
+                source,  # type: ignore[arg-type]  # whatever is not pushed is polled
                 bronze=self.bronze,
                 receiver=self.receiver,
                 clock=self._parts.clock,
             )
-            poller.elsewhere = self._checkpoints_elsewhere
+            poller.elsewhere = partial(checkpoints_elsewhere, self.bronze, self.workers)
+        if poller is not None and turn is not None:
+            poller.turn, turn.moved = turn, refiner.moved
         return Run(pipeline, refiner, poller, cache=HotCache(course.table), bronze=self.bronze)
 
-    async def _checkpoints_elsewhere(self, pipeline_id: PipelineId) -> list[dict[str, Any] | None]:
-        """Return the checkpoints of when other nodes polled the pipeline."""
-        bronze = self.bronze
-
-        def look() -> list[dict[str, Any] | None]:
-            return [log.checkpoint(pipeline_id) for log in others_of(bronze, pipeline_id)]
-
-        return await self.workers.run("feed", look) if isinstance(bronze, Partitioned) else []
-
-    def _open_door(self, run: Run, source: object) -> None:
-        document = run.pipeline.document
-        limit = TokenBucket(document.rate_limit.events_per_sec) if document.rate_limit else None
-        self.receiver.open(
-            run.pipeline.id,
-            Door(
-                source_type=str(document.source.get("type")),
-                source=source if _pushed(source) else None,  # type: ignore[arg-type]
-                limit=limit,
-                open=run.pipeline.state is not State.PAUSED,
-                told=[lambda events: run.arrived(self._parts.clock, events)],
-            ),
-        )
+    def _open_door(self, run: Run, source: PushSource | PullSource) -> None:
+        door = door_of(run.pipeline, source)
+        door.told.append(lambda events: run.arrived(self._parts.clock, events))
+        self.receiver.open(run.pipeline.id, door)
 
     async def stop_pipeline(self, pipeline_id: PipelineId) -> None:
         """Take no more events and end refining after its batch; unknown: nothing happens."""
@@ -277,21 +269,23 @@ class Engine:
         run = self._runs.get(pipeline_id)
         return State.FAILED if run is None or run.failed else meant
 
-    def check_here(self, doing: str) -> None:
-        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
-        if self._lookout is not None:
-            raise Conflict(f"{doing} is done on an ingestor, and this node is none: ask {self._lookout.told()}")
+    def takes_turns(self, pipeline_id: PipelineId) -> bool:
+        """Return whether several nodes take turns to poll for the pipeline."""
+        run = self._runs.get(pipeline_id)
+        return self.turns is not None and run is not None and run.poller is not None
+
+    def settled_seq(self, pipeline_id: PipelineId) -> int:
+        """Return the last event here that a replay may refine: of what nodes take turns to poll, the last stored."""
+        last = self.bronze.last_seq(pipeline_id)
+        return min(last, self.run_of(pipeline_id).refiner.progress.seq) if self.takes_turns(pipeline_id) else last
 
     def stats(self, pipeline_id: PipelineId) -> LiveStats:
         return self._stats(self.run_of(pipeline_id))
 
     def _stats(self, run: Run) -> LiveStats:
         """Return a pipeline's numbers over all nodes, those of others as they were about a second ago."""
-        stats = run.stats()
-        for share in self.elsewhere.get(run.pipeline.id, {}).values():
-            ledger, lag = stats.ledger + share.ledger, stats.lag_events + share.ledger.pending
-            stats = msgspec.structs.replace(stats, ledger=ledger, lag_events=lag)
-        return stats
+        shares = self.elsewhere.get(run.pipeline.id, {}).values()
+        return run.stats().beside(share.ledger for share in shares)
 
     def committed_elsewhere(self, pipeline_id: PipelineId) -> None:
         """Poke who reads a pipeline that another node has committed rows of."""
@@ -388,7 +382,3 @@ class Engine:
                 if run.pipeline.organisation_id == organisation_id
             ]
         )
-
-
-def _pushed(source: object) -> bool:
-    return hasattr(source, "admit")

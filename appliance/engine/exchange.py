@@ -1,26 +1,32 @@
 """Exchange: rebuilt rows take the place of those in use, and back again (decision 0013).
 
 What is about to be done is written into the book first, so that ``settle``, also after a crash at any moment, finds out
-what was done: it compares the book with what the row store says. Refining is held meanwhile, receiving is not.
+what was done: it compares the book with what the row store says. Refining is held meanwhile, receiving is not: here by
+ourselves, at other nodes by the row store. What they refine afterwards it takes from those only who know the new era.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from typing import Final
 
 import structlog
 from msgspec.structs import replace
 
-from appliance.components.generations import Generation
+from appliance.components.generations import Eras, Generation, Stretch
 from appliance.components.replays import ReplayBook
 from appliance.components.silver import SilverStore, Table
 from appliance.domain.clock import Clock
-from appliance.domain.partition import first_of
+from appliance.domain.partition import first_of, local_of, partition_of
 from appliance.domain.pipeline import Pipeline
 from appliance.domain.replay import Replay, ReplayState
 from appliance.engine.compared import Compared, number_of
 from appliance.engine.engine import Engine
-from appliance.engine.rebuild import Rebuilder
-from appliance.errors import Conflict
+from appliance.engine.rebuilding import Ends, Rebuilding
+from appliance.errors import Conflict, DashError
+
+HOLD_SECS: Final = 15.0  # other nodes refine again by then at the latest, also where this one dies meanwhile
 
 Save = Callable[[Replay], Awaitable[None]]
 
@@ -39,10 +45,11 @@ class Exchange:
         before = await self._book.pipeline(replay.pipeline_id)
         return replace(replay, identical=await self._compared.identical(replay, before, held=False))
 
-    async def bring_in(self, replay: Replay, rebuilder: Rebuilder, save: Save) -> None:
-        """Make what ``rebuilder`` has rebuilt the rows in use; ``save`` is told each state, SWAPPED at last.
+    async def bring_in(self, replay: Replay, rebuilding: Rebuilding, save: Save) -> None:
+        """Make what ``rebuilding`` has rebuilt the rows in use; ``save`` is told each state, SWAPPED at last.
 
         Raises:
+            TransientError: what came in meanwhile cannot be read now, or the rows in use have moved on; try again.
             NotFound: the pipeline has gone.
             Conflict: another pipeline has taken the name that this version gives it.
             Invalid, ConfigError: this version could not run.
@@ -50,17 +57,18 @@ class Exchange:
         async with self._book.turn():
             before = await self._book.pipeline(replay.pipeline_id)
             after = await self._version(replay, replay.version)
-            async with self._engine.held(replay.pipeline_id):
-                await rebuilder.run(replay.last_seq or self._engine.bronze.last_seq(replay.pipeline_id))
-                silver = await self._silver(replay)
+            silver = await self._silver(replay)
+            async with self._engine.held(replay.pipeline_id), self._held_elsewhere(silver, replay):
+                await rebuilding.run(await self._ends(silver, replay))
                 if replay.whole and replay.identical is None:
                     replay = replace(replay, identical=await self._compared.identical(replay, before, held=True))
                 live = await self._live(silver, replay)
                 replay = replace(replay, former_generation=live.number, former_version=before.version, error=None)
+                replay = replace(replay, next_era=max(live.era, before.era) + 1)
                 replay = replace(replay.to(ReplayState.SWAPPING), fingerprint=await self._fingerprint(silver, replay))
                 await save(replay)
                 log.info("replay.swapping", replay=replay.id, pipeline=replay.pipeline_id)
-                await self._change_over(silver, replay, (number_of(replay), live.number), (after, before))
+                await self._change_over(silver, replay, live, (after, before))
                 log.info("replay.exchanged", replay=replay.id, pipeline=replay.pipeline_id)
                 await save(await self.settle(replay, done=True))
         self._engine.rows_changed(replay.pipeline_id)
@@ -78,14 +86,14 @@ class Exchange:
             before = await self._book.pipeline(replay.pipeline_id)
             after = await self._version(replay, replay.former_version or before.version)
             async with self._engine.held(replay.pipeline_id):
-                live = (await self._live(silver, replay)).number
-                former = replay.former_generation
-                if former is None or live != (replay.generation if replay.whole else former):
+                live, former = await self._live(silver, replay), replay.former_generation
+                if former is None or live.number != (replay.generation if replay.whole else former):
                     raise Conflict("the rows of this replay were replaced by a later one: undo that one first")
                 replay = replace(replay, undoing=True, fingerprint=await self._fingerprint(silver, replay))
+                replay = replace(replay, next_era=max(live.era, before.era) + 1)
                 await self._book.save(replay)
                 log.info("replay.undoing", replay=replay.id, pipeline=replay.pipeline_id)
-                await self._change_over(silver, replay, (former, live), (after, before))
+                await self._change_over(silver, replay, live, (after, before))
                 log.info("replay.put_back", replay=replay.id, pipeline=replay.pipeline_id)
                 replay = await self.settle(replay, done=True)
         self._engine.rows_changed(replay.pipeline_id)
@@ -109,6 +117,8 @@ class Exchange:
             version = replay.version
         if replay is begun:
             return replay
+        if done and replay.whole:
+            replay = replace(replay, era=replay.next_era)
         if done and replay.resend and replay.state is ReplayState.SWAPPED:
             await self._hand_on(silver, replay)
         if done:
@@ -136,37 +146,75 @@ class Exchange:
         return pipeline
 
     async def _change_over(
-        self, silver: SilverStore, replay: Replay, numbers: tuple[int, int], pipelines: tuple[Pipeline, Pipeline]
+        self, silver: SilverStore, replay: Replay, live: Generation, pipelines: tuple[Pipeline, Pipeline]
     ) -> None:
-        """Make the first of ``numbers`` live instead of the second, and run the first of ``pipelines`` on it.
+        """Put the replay's generation in use instead of ``live``, or the former one again, and run the first of
+        ``pipelines`` on it.
 
         Of a range, exchange its rows; the pipeline goes on as it is.
         """
         if not replay.whole:
             await self._splice(silver, replay)
             return
-        (new, old), (after, before) = numbers, pipelines
-        swap = silver.generations.swap
-        await self._engine.workers.run("rebuild", swap, replay.pipeline_id, new)
+        after, before = pipelines
+        new = replay.former_generation if replay.undoing else replay.generation
+        eras, swap = Eras(live.era, replay.next_era), partial(silver.generations.swap, replay.pipeline_id)
+        await self._engine.workers.run("rebuild", partial(swap, new, eras, behind=replay.undoing))
         try:
-            await self._engine.start_pipeline(after)
+            await self._engine.start_pipeline(replace(after, era=replay.next_era))
         except Exception:
             # It must go on as it was: refining by the old version into the new rows would be wrong.
-            await self._engine.workers.run("rebuild", swap, replay.pipeline_id, old)
+            await self._engine.workers.run("rebuild", swap, live.number, Eras(replay.next_era, live.era))
             await self._engine.start_pipeline(before)
             raise
 
+    @asynccontextmanager
+    async def _held_elsewhere(self, silver: SilverStore, replay: Replay) -> AsyncIterator[None]:
+        """Keep other nodes from refining what a whole replay has yet to catch up with; the swap ends that.
+
+        However this node fares, they go on after a while.
+        """
+        run, hold = self._engine.workers.run, silver.generations.hold
+        if not replay.whole:
+            yield
+            return
+        await run("rebuild", hold, replay.pipeline_id, HOLD_SECS)
+        try:
+            yield
+        except BaseException:
+            try:
+                await run("rebuild", hold, replay.pipeline_id, 0.0)
+            except DashError as error:
+                log.warning("replay.not_released", replay=replay.id, error=str(error))
+            raise
+
+    async def _ends(self, silver: SilverStore, replay: Replay) -> Ends:
+        """Return what has to be rebuilt of each partition before the rows may be exchanged.
+
+        What this node has received, and what others have refined; the rest they refine by the new version.
+        """
+        if not replay.whole:
+            return {partition_of(part.first_seq): part.last_seq or part.first_seq for part in replay.range}
+        live = await self._live(silver, replay)
+        refined = {number: one.seq for number, one in live.partitions.items()}
+        own = self._engine.settled_seq(replay.pipeline_id)
+        return {**refined, partition_of(self._engine.bronze.last_seq(replay.pipeline_id)): own}
+
     async def _splice(self, silver: SilverStore, replay: Replay) -> None:
         table, splice = await self._compared.table(replay), silver.generations.splice
-        first, last = replay.first_seq, replay.last_seq
-        await self._engine.workers.run("rebuild", splice, table, number_of(replay), first, last)
+        (first, last), *elsewhere = [Stretch(part.first_seq, part.last_seq or part.first_seq) for part in replay.range]
+        await self._engine.workers.run("rebuild", splice, table, number_of(replay), first, last, elsewhere)
 
     async def _hand_on(self, silver: SilverStore, replay: Replay) -> None:
         """Hand the rows that were brought in to downstream readers, those that have read the former ones included."""
-        last = replay.last_seq or self._engine.bronze.last_seq(replay.pipeline_id)
-        first, live = replay.first_seq or first_of(last), Table(replay.pipeline_id, ())
-        rows = await self._engine.workers.run("rebuild", silver.feed.again, live, first, last)
-        log.info("replay.handed_on", replay=replay.id, pipeline=replay.pipeline_id, rows=rows)
+        stretches = [(part.first_seq, part.last_seq) for part in replay.range]
+        if replay.whole:
+            live = await self._live(silver, replay)
+            ends = [one.seq for one in (live.partitions or {0: live.progress}).values()]
+            stretches = [(first_of(last), last) for last in ends if local_of(last)]
+        again, table = silver.feed.again, Table(replay.pipeline_id, ())
+        rows = [await self._engine.workers.run("rebuild", again, table, *stretch) for stretch in stretches]
+        log.info("replay.handed_on", replay=replay.id, pipeline=replay.pipeline_id, rows=sum(rows))
 
     def _swapped(self, replay: Replay) -> Replay:
         now = self._clock()

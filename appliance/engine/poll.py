@@ -13,6 +13,7 @@ from appliance.domain.clock import Clock
 from appliance.domain.ids import PipelineId
 from appliance.domain.retry import Backoff
 from appliance.engine.receive import Receiver
+from appliance.engine.turns import Turn
 from appliance.errors import ConfigError, DashError, TransientError
 
 SLOW_RETRY_SECS = 300.0  # for what only a person can mend
@@ -31,7 +32,8 @@ class Poller:
     """Polls one source until cancelled; its checkpoint lives in Bronze, beside the events it stands behind.
 
     ``elsewhere``: asked once whenever polling begins here, for the checkpoints of when others polled this source, if it
-    can make something of them. Where one of them does not answer, polling waits for it.
+    can make something of them. Where one of them does not answer, polling waits for it. ``turn``: of this node among
+    several, to be had before anything is polled; None: this one polls alone, or by a checkpoint that nobody else knows.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Poller:
         self._backing_off = False
         self.elsewhere: Callable[[PipelineId], Awaitable[Checkpoints]] = _nowhere
         self._elsewhere: Checkpoints | None = None
+        self.turn: Turn | None = None
         self.error: str | None = None
 
     def poke(self) -> None:
@@ -54,6 +57,8 @@ class Poller:
     async def run(self) -> None:
         """Poll at once, then whenever the schedule says so or somebody pokes; returns only by cancellation."""
         self._elsewhere = None
+        if self.turn is not None:
+            self.turn.tenure.doubt()  # others may have polled since this was ended last
         while True:
             self._poked.clear()
             wait = await self._poll_once()
@@ -76,6 +81,7 @@ class Poller:
         began, self._backing_off = self._clock(), False
         try:
             self._receiver.check_room()  # before asking: what cannot be kept is not fetched
+            await self._take_turn()
             async for page in self._source.poll(await self._checkpoint()):
                 await self._keep(page)
         except ConfigError as error:
@@ -91,8 +97,13 @@ class Poller:
         self._backoff.worked()
         return self._until_due(began)
 
+    async def _take_turn(self) -> None:
+        """Go on from the place that the tenure began with; where nobody ever polled, from what can be found."""
+        if self.turn is not None and not await self.turn.begin(self._keep) and self._elsewhere is None:
+            self._elsewhere = ()
+
     async def _checkpoint(self) -> dict[str, Any] | None:
-        own = self._bronze.checkpoint(self._pipeline_id)
+        own = self._bronze.checkpoint(self._pipeline_id) or None  # an empty one: a tenure that began with nothing
         if not isinstance(self._source, Resumable):
             return own
         if self._elsewhere is None:
@@ -101,12 +112,16 @@ class Poller:
 
     async def _keep(self, page: Page) -> None:
         """Make a page durable. Cancelled, it still waits for that: the next poller has to know the checkpoint."""
+        page = page if self.turn is None else self.turn.named(page)
         storing = asyncio.ensure_future(self._receiver.pull(self._pipeline_id, page))
         try:
             await asyncio.shield(storing)
         except asyncio.CancelledError:
             await asyncio.gather(storing, return_exceptions=True)
             raise
+        finally:
+            if self.turn is not None and not page.payloads:
+                self.turn.moved()
 
     def _until_due(self, began: datetime) -> float:
         now = self._clock()

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import pyarrow as pa
+from msgspec.structs import replace
 
 from appliance.components.mapper import Mapped
+from appliance.components.partitions import several
 from appliance.components.silver import Batch
 from appliance.domain.event import Frame
 from appliance.domain.ledger import Outcome
 from appliance.engine.batches import DAY_US, Course, batch_of, one_day
+from appliance.engine.deliveries import claims_of, joined
 from appliance.engine.refine import Means
 
 PIECE_BYTES: Final = 8 << 20  # of lines: what one thread reads and maps at a time
@@ -33,6 +36,7 @@ class Taken(NamedTuple):
 
     mapped: Mapped
     received_us: int
+    claims: pa.Table | None
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ class Pace:
 class _Piece:
     frames: list[Frame]
     bytes: int
-    mapped: "asyncio.Task[Mapped]"
+    mapped: "asyncio.Task[tuple[Mapped, pa.Table | None]]"
 
 
 class ReadAhead:
@@ -71,13 +75,13 @@ class ReadAhead:
         if not self._pieces:
             return None
         piece = self._pieces.popleft()
-        mapped = await piece.mapped
+        mapped, claims = await piece.mapped
         self._pace.growth = max(0.1, mapped.rows.nbytes / max(1, piece.bytes))
         if mapped.last_seq < piece.frames[-1].last_seq:  # the mapper stopped early: the rest of it comes next
             self._pace.shrink(2)
             await self.close()
             self._read_to = mapped.last_seq
-        return Taken(mapped, piece.frames[0].received_us)
+        return Taken(mapped, piece.frames[0].received_us, claims)
 
     async def close(self) -> None:
         """Let what runs ahead come to its end, unused."""
@@ -109,8 +113,10 @@ class ReadAhead:
             raise Lost(f"event {self._read_to + 1} of {self._course.pipeline_id} has expired from Bronze")
         return frames
 
-    def _map(self, frames: list[Frame]) -> Mapped:
-        return self._means.mapper.run(self._course.compiled, frames, self._course.version)
+    def _map(self, frames: list[Frame]) -> tuple[Mapped, pa.Table | None]:
+        mapped = self._means.mapper.run(self._course.compiled, frames, self._course.version)
+        shared = several(self._means.bronze)
+        return mapped, claims_of(self._course.pipeline_id, frames, mapped.last_seq) if shared else None
 
 
 class Pile:
@@ -141,7 +147,8 @@ class Pile:
         The pile must not be empty.
         """
         parts, self._parts = self._parts, []
-        return batch_of(self._course, _joined([part.mapped for part in parts]), parts[0].received_us)
+        batch = batch_of(self._course, _joined([part.mapped for part in parts]), parts[0].received_us)
+        return replace(batch, claims=joined([part.claims for part in parts]))
 
 
 def _joined(parts: list[Mapped]) -> Mapped:

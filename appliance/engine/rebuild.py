@@ -12,6 +12,7 @@ from typing import TypeVar
 import structlog
 
 from appliance.components.silver import Progress
+from appliance.domain.partition import partition_of
 from appliance.engine.batches import Course
 from appliance.engine.read_ahead import Lost, Pace, Pile, ReadAhead
 from appliance.engine.refine import RETRY_SECS, Means
@@ -24,7 +25,7 @@ log = structlog.get_logger("replay")
 
 
 class Rebuilder:
-    """Refines into ``course.table``, a shadow. ``at`` is its progress.
+    """Refines into ``course.table``, a shadow, the events of one partition: that of ``at``, which is its progress.
 
     ``stop`` ends ``run`` after the commit under way. ``pressure`` tells what else goes on; ``told`` is called with the
     number of events of each commit.
@@ -36,7 +37,7 @@ class Rebuilder:
         self.course, self.at = course, Progress()
         self.error: str | None = None
         self.throttle = Throttle()
-        self.hurry = False  # no rest any more: refining waits for it
+        self.hurry = False  # no rest any more, and no patience: refining waits for it
         self._means, self._pressure, self._told = means, pressure, told
         self._stopping = asyncio.Event()
         self._pace = Pace()
@@ -54,6 +55,7 @@ class Rebuilder:
 
         Raises:
             Lost: it cannot be gone on with.
+            TransientError: in a ``hurry`` nothing is tried again here.
             FatalError: what is read, mapped or stored cannot be trusted; or the mapping is frozen and an event drifts.
         """
         tries = 0
@@ -66,7 +68,10 @@ class Rebuilder:
                     await self._flow(last_seq)
             except (Lost, FatalError):
                 raise
-            except Exception as error:  # noqa: BLE001 - the boundary of one replay: everything else goes on
+            except Exception as error:
+                if self.hurry and isinstance(error, TransientError):
+                    raise
+                # the boundary of one replay: everything else goes on
                 pause = max(getattr(error, "retry_after_secs", 0.0), pause)
                 self._say(error, tries)
             else:
@@ -90,7 +95,7 @@ class Rebuilder:
         pipeline_id, number = self.course.pipeline_id, self.course.table.generation
         for one in await self._run(self._means.silver.generations.all, pipeline_id):
             if one.number == number:
-                return one.progress
+                return one.of(partition_of(self.at.seq))
         raise Lost(f"generation {number} of {pipeline_id} is gone: the row store was begun anew")
 
     async def _flow(self, last_seq: int) -> None:

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeGuard
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.source import Admission, InboundRequest, Page, PushSource
+from appliance.components.source import Admission, InboundRequest, Page, PullSource, PushSource
 from appliance.domain.clock import Clock
 from appliance.domain.event import Delivery, Envelope, Receipt
 from appliance.domain.ids import PipelineId
+from appliance.domain.pipeline import Pipeline, State
 from appliance.engine.bucket import TokenBucket
 from appliance.engine.disk_guard import DiskGuard
 from appliance.errors import Conflict, NotFound, RateLimited, TransientError
@@ -132,6 +134,22 @@ class Receiver:
             for tell in door.told:
                 tell(receipt.count)
         return receipt
+
+
+def pushed(source: PushSource | PullSource) -> TypeGuard[PushSource]:
+    """Return whether it is posted to; whatever is not is polled: catalog tests prove it."""
+    return hasattr(source, "admit")
+
+
+def door_of(pipeline: Pipeline, source: PushSource | PullSource) -> Door:
+    """Return the door of ``pipeline``, whose source is ``source``."""
+    document = pipeline.document
+    return Door(
+        source_type=str(document.source.get("type")),
+        source=source if pushed(source) else None,
+        limit=TokenBucket(document.rate_limit.events_per_sec) if document.rate_limit else None,
+        open=pipeline.state is not State.PAUSED,
+    )
 
 
 def _keep_to_limit(door: Door, admission: Admission) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from appliance.components.bronze import BronzeLog
 from appliance.components.mapper import Mapper
+from appliance.components.partitions import several
 from appliance.components.silver import Batch, Progress, SilverStore
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
@@ -20,6 +21,8 @@ from appliance.domain.partition import local_of, partition_of
 from appliance.engine.ahead import Ahead, Piece
 from appliance.engine.batches import Course, batch_of, gap_batch, one_day
 from appliance.engine.crowd import MAX_EVENTS, Crowd
+from appliance.engine.deliveries import claim_past, claims_of, shown
+from appliance.engine.tenure import Right, Tenure
 from appliance.engine.workers import Workers
 from appliance.errors import Conflict, FatalError, FrozenError, TransientError
 
@@ -55,9 +58,14 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class Refiner:
-    """Refines one pipeline until ``stop``. ``poke`` says that Bronze has more."""
+    """Refines one pipeline until ``stop``. ``poke`` says that Bronze has more.
 
-    def __init__(self, course: Course, means: Means, told: Callable[[Commit], None]) -> None:
+    ``tenure``: what of its events this node may store, where several take turns at polling; None: all.
+    """
+
+    def __init__(
+        self, course: Course, means: Means, told: Callable[[Commit], None], tenure: Tenure | None = None
+    ) -> None:
         self.course = course
         self.progress = Progress()
         self.error: str | None = None
@@ -66,6 +74,8 @@ class Refiner:
         self.waiting_since: float | None = None  # monotonic; when the oldest event not yet refined was noticed
         self._means = means
         self._told = told
+        self._tenure = tenure
+        self._at_rest = asyncio.Event()  # all that was there is refined, and noted
         self._more = asyncio.Event()
         self._stopping = asyncio.Event()
         self._batch_events = MAX_EVENTS
@@ -80,9 +90,24 @@ class Refiner:
         return local_of(self._means.bronze.last_seq(self.course.pipeline_id)) - local_of(self.progress.seq)
 
     def poke(self) -> None:
+        self._at_rest.clear()
         if self.waiting_since is None:
             self.waiting_since = time.monotonic()
         self._more.set()
+
+    def moved(self) -> None:
+        """Say that the checkpoint of its source moved, and no event came."""
+        self._at_rest.clear()
+        self._more.set()
+
+    async def at_rest(self, secs: float) -> bool:
+        """Wait at most ``secs`` until all that was there is refined; return whether it is."""
+        try:
+            async with asyncio.timeout(secs):
+                await self._at_rest.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def stop(self) -> None:
         """End after the batch under way."""
@@ -111,16 +136,24 @@ class Refiner:
     async def run(self) -> None:
         """Refine whenever there is something; return after ``stop`` or a FatalError (see ``error``)."""
         self.progress = await self._patiently(self._means.silver.progress, self.course.pipeline_id) or self.progress
+        if local_of(self.progress.seq) == 0:
+            await self._patiently(claim_past, self._means.silver, self._means.bronze, self.course.pipeline_id)
         if self.lag_events > 0:
             self.poke()
         else:
             self.waiting_since = None
+        if self._tenure is not None:
+            self.moved()  # perhaps before a crash
         while not self._stopping.is_set():
             await self._more.wait()
             self._more.clear()
             with self._means.crowd.joined():
                 await self._refine_all()
             await self._ahead.settle()  # what changes while nothing is refined is not known to what was mapped before
+            if self._tenure is not None and self.lag_events <= 0:
+                await self._patiently(self._tenure.note, self.progress.seq)
+            if self.lag_events <= 0 and not self._more.is_set():
+                self._at_rest.set()
 
     async def _refine_all(self) -> None:
         """Refine batch by batch until nothing is left, or it cannot go on."""
@@ -215,16 +248,21 @@ class Refiner:
         if self._next_is_worth_it(piece):
             self._ahead.begin(partial(self._piece, course), batch.last_seq)
         try:
-            progress = self._means.silver.commit(batch)
+            progress = self._commit(batch, piece.right)
         except Conflict:
             return self._means.silver.progress(course.pipeline_id)
+        rows = piece.rows
+        if batch.claims is not None and progress.outcome.duplicate > self.progress.outcome.duplicate:
+            rows = shown(self._means.silver, batch, rows)
         took = time.monotonic() - piece.begun
-        return Commit(course.pipeline_id, progress, piece.rows, batch.last_seq - after_seq, took, piece.whole)
+        return Commit(course.pipeline_id, progress, rows, batch.last_seq - after_seq, took, piece.whole)
 
     def _piece(self, course: Course, after_seq: int) -> Piece:
         """Read and map what follows ``after_seq``."""
         begun, pieces, crowd = time.monotonic(), self._ahead.at_once, self._means.crowd
         most = min(self._batch_events, crowd.most_events // pieces)
+        right = None if self._tenure is None else self._tenure.right(after_seq)
+        most = most if right is None else right.most(after_seq, most)
         newest = self._means.bronze.last_seq(course.pipeline_id)
         frames = self._means.bronze.read(course.pipeline_id, after_seq, most, crowd.most_bytes // pieces)
         batch = self._gap(course, after_seq, frames)
@@ -233,9 +271,11 @@ class Refiner:
             self._means.watch(course.pipeline_id, today)
             mapped = self._means.mapper.run(course.compiled, today, course.version)
             batch, rows = batch_of(course, mapped, today[0].received_us), mapped.rows
+            if several(self._means.bronze):
+                batch = msgspec.structs.replace(batch, claims=claims_of(course.pipeline_id, today, mapped.last_seq))
         else:
             rows = batch.rows
-        return Piece(batch, rows, batch.last_seq >= newest, begun)
+        return Piece(batch, rows, batch.last_seq >= newest, begun, right)
 
     def _next_is_worth_it(self, piece: Piece) -> bool:
         """Return whether to map what follows at once: not what grows if it waits, nor while others want the core."""
@@ -243,6 +283,18 @@ class Refiner:
             return False
         waiting = self._means.bronze.last_seq(self.course.pipeline_id) - piece.batch.last_seq
         return waiting > piece.batch.last_seq - piece.batch.first_seq
+
+    def _commit(self, batch: Batch, right: Right | None) -> Progress:
+        tenure = self._tenure
+        if tenure is None or right is None or (polled := tenure.polled(right, batch.last_seq)) is None:
+            return self._means.silver.commit(batch)
+        try:
+            progress = self._means.silver.commit(msgspec.structs.replace(batch, polled=polled))
+        except Conflict:
+            tenure.doubt()
+            raise
+        tenure.stored(polled)
+        return progress
 
     def _gap(self, course: Course, after_seq: int, frames: Sequence[Frame]) -> Batch | None:
         """Return what stands for events that have expired since, or None: the next event is there."""

@@ -1,9 +1,10 @@
 """Replay: the life of one, from its beginning in a shadow to the exchange, or to its cancellation (decision 0013)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -12,13 +13,16 @@ from msgspec.structs import replace
 from appliance.components.replays import ReplayBook
 from appliance.components.silver import SilverStore
 from appliance.domain.clock import Clock
-from appliance.domain.partition import first_of
-from appliance.domain.replay import Replay, ReplayProgress, ReplayState
+from appliance.domain.partition import partition_of
+from appliance.domain.replay import Part, Replay, ReplayProgress, ReplayState
+from appliance.engine.by_receipt import ByReceipt
 from appliance.engine.engine import Engine
 from appliance.engine.exchange import Exchange
+from appliance.engine.extent import Extent
 from appliance.engine.meter import Meter
 from appliance.engine.read_ahead import Lost
 from appliance.engine.rebuild import Rebuilder
+from appliance.engine.rebuilding import Rebuilding
 from appliance.engine.refine import RETRY_SECS
 from appliance.errors import ConfigError, Conflict, DashError, FatalError, RequestError, TransientError
 
@@ -38,7 +42,7 @@ class Tools:
     exchange: Exchange
     clock: Clock
     changed: Callable[["Replaying"], None]
-    keep: Callable[[Replay], frozenset[int | None]]  # generations of its pipeline that others may still need
+    keep: Callable[[Replay], Awaitable[frozenset[int | None]]]  # generations of its pipeline that others may still need
 
 
 @dataclass(slots=True)
@@ -57,9 +61,8 @@ class Replaying:
         self.replay = replay
         self._tools = tools
         self._wishes = _Wishes()
-        self._rebuilder: Rebuilder | None = None
+        self._rebuilder: Rebuilding | None = None
         self._meter = Meter()
-        self._first_seq = replay.first_seq or first_of(self._end_seq)
         self._trouble: str | None = None
         self._failure: str | None = None
         self._lost = False
@@ -72,16 +75,20 @@ class Replaying:
 
     def progress(self) -> ReplayProgress:
         """Return how far it is; costs no I/O."""
-        total = max(0, self._end_seq - self._first_seq + 1)
-        at = self._rebuilder.at.seq if self._rebuilder else self._first_seq - 1
-        done = min(total, max(0, at - self._first_seq + 1))
+        total, done = 0, 0
+        extent = self._extent
+        for number, last in extent.ends.items():
+            first = extent.first_of(number)
+            at = self._rebuilder.at(number) if self._rebuilder else first - 1
+            total += max(0, last - first + 1)
+            done += max(0, min(at, last) - first + 1)
         rate = self._meter.rate()
         return ReplayProgress(
             done_events=done,
             total_events=total,
             rate_per_sec=round(rate, 1),
             secs_left=round((total - done) / rate, 1) if rate else (0.0 if done == total else None),
-            throttled=self._rebuilder is not None and self._rebuilder.throttle.throttled,
+            throttled=self._rebuilder is not None and self._rebuilder.throttled,
         )
 
     def cancel(self) -> None:
@@ -185,20 +192,20 @@ class Replaying:
         """Bring the shadow to where the log ends, or the range does."""
         await self._catch_up(await self._prepared())
 
-    async def _catch_up(self, rebuilder: Rebuilder) -> None:
+    async def _catch_up(self, rebuilder: Rebuilding) -> None:
         """Refine until so few events are left that refining may be held for them; of a range until none is."""
         while not self._ending:
-            await rebuilder.run(self._end_seq)
+            await rebuilder.run(await self._extent.readable(rebuilder))
             least, most = CLOSE_EVENTS
             close = min(most, max(least, int(rebuilder.per_sec * CLOSE_SECS))) if self.replay.whole else 0
-            if self._end_seq - rebuilder.at.seq <= close:
+            if rebuilder.left(await self._extent.readable(rebuilder)) <= close:
                 return
 
     @property
-    def _end_seq(self) -> int:
-        return self.replay.last_seq or self._tools.engine.bronze.last_seq(self.replay.pipeline_id)
+    def _extent(self) -> Extent:
+        return Extent(self._tools.engine, self.replay)
 
-    async def _prepared(self) -> Rebuilder:
+    async def _prepared(self) -> Rebuilding:
         """Return what refines into the shadow, which is made first where there is none."""
         engine, replay = self._tools.engine, self.replay
         pipeline = await self._tools.book.pipeline(replay.pipeline_id, replay.version)
@@ -209,53 +216,48 @@ class Replaying:
         mine = next((one for one in found if one.number == replay.generation), None)
         if mine is None:
             raise Lost(f"generation {replay.generation} is gone")
-        self._first_seq = mine.first_seq
+        if not replay.parts:  # begun before there were several
+            self._set(replace(replay, parts=replay.range or (Part(mine.first_seq),)))
         course = engine.course_of(pipeline, replay.generation)
         await engine.workers.run("rebuild", silver.prepare, course.table)
-        rebuilder = Rebuilder(course, engine.means_of(silver), engine.pressure, self._told)
-        rebuilder.at = mine.progress
-        self._rebuilder = rebuilder
-        return rebuilder
+        own = partition_of(engine.bronze.last_seq(replay.pipeline_id))
+        make = partial(Rebuilder, course, engine.means_of(silver), engine.pressure, self._told)
+        order = ByReceipt(engine.bronze, engine.workers, replay.pipeline_id) if course.table.keyed else None
+        self._rebuilder = Rebuilding(make, mine, own, order)
+        return self._rebuilder
 
     async def _begin(self, silver: SilverStore) -> Replay:
         """Make an empty shadow, as far back as Bronze reaches; remains of earlier ones go first."""
         engine, replay = self._tools.engine, self.replay
-        await self._tools.exchange.discard(replay, self._tools.keep(replay))
+        await self._tools.exchange.discard(replay, await self._tools.keep(replay))
         pipeline = await self._tools.book.pipeline(replay.pipeline_id, replay.version)
-        oldest = await engine.workers.run("rebuild", engine.bronze.upkeep.first_seq, replay.pipeline_id)
-        first = max(oldest, replay.first_seq or 1)
-        if replay.last_seq is not None and first > replay.last_seq:
-            raise Conflict(f"events {replay.first_seq} to {replay.last_seq} have expired from Bronze")
-        await self._until_live(silver, first - 1)
+        parts = await self._extent.parts(silver)
+        if replay.whole:
+            await self._until_live(silver, parts)
         table = engine.course_of(pipeline).table
-        begin = silver.generations.begin
-        shadow = await engine.workers.run("rebuild", lambda: begin(table, first, carry=replay.whole))
+        first, *elsewhere = [part.first_seq for part in parts]
+        begin = partial(silver.generations.begin, table, first, carry=replay.whole, elsewhere=elsewhere)
+        shadow = await engine.workers.run("rebuild", begin)
         state = self.replay if self.replay.state is ReplayState.REBUILDING else self.replay.to(ReplayState.REBUILDING)
         started = state.started_at or self._tools.clock()
-        range_from = None if replay.whole else first
-        await self._save(
-            replace(state, generation=shadow.generation, started_at=started, first_seq=range_from, error=None)
-        )
+        told = replace(state, generation=shadow.generation, started_at=started, parts=parts, error=None)
+        await self._save(told if replay.whole else replace(told, first_seq=first))
         log.info("replay.begun", replay=replay.id, pipeline=replay.pipeline_id, generation=shadow.generation)
         return self.replay
 
-    async def _until_live(self, silver: SilverStore, seq: int) -> None:
-        """Wait until the rows in use reach ``seq``: what Bronze no longer has is taken over from them."""
-        engine, pipeline_id = self._tools.engine, self.replay.pipeline_id
-        while self.replay.whole and not self._ending:
-            at = await engine.workers.run("rebuild", silver.progress, pipeline_id)
-            if at.seq >= seq:
-                self._trouble = None
+    async def _until_live(self, silver: SilverStore, parts: Iterable[Part]) -> None:
+        """Wait until the rows in use are refined far enough for ``parts``."""
+        while not self._ending:
+            self._trouble = await self._extent.behind(silver, parts)
+            if self._trouble is None:
                 return
-            self._trouble = f"waiting until the rows in use are refined up to event {seq}: they are at {at.seq}"
             await self._look_again(0.2)
 
     async def _until_told(self) -> None:
         """Follow the log until somebody says swap, or it ends."""
         rebuilder = self._rebuilder or await self._prepared()
         while not self._ending and not self.replay.swap:
-            if self._end_seq > rebuilder.at.seq:
-                await rebuilder.run(self._end_seq)
+            await rebuilder.run(await self._extent.readable(rebuilder))
             await self._look_again(FOLLOW_SECS)
 
     async def _look_again(self, secs: float) -> None:
@@ -267,14 +269,17 @@ class Replaying:
             return
         self._wishes.told.clear()
 
-    async def _bring_in(self, rebuilder: Rebuilder) -> None:
+    async def _bring_in(self, rebuilder: Rebuilding) -> None:
         """Exchange the rows; where the pipeline has moved on meanwhile, or Bronze is damaged, ask first."""
         if await self._moved_on() or await self._rotten():
             return
         self._set(await self._tools.exchange.compared(self.replay))
         await self._catch_up(rebuilder)
-        while not self._ending and not self.replay.whole and not self._refined_live():
-            await self._look_again(0.2)
+        if not self.replay.whole:
+            silver = await self._tools.engine.workers.run(
+                "control", self._tools.engine.silver, self.replay.organisation_id
+            )
+            await self._until_live(silver, self.replay.range)
         if self._ending:
             return
         self.exchanging = rebuilder.hurry = True
@@ -282,11 +287,6 @@ class Replaying:
             await self._tools.exchange.bring_in(self.replay, rebuilder, self._save)
         finally:
             self.exchanging = rebuilder.hurry = False
-
-    def _refined_live(self) -> bool:
-        """Return whether the rows in use reach as far as the range."""
-        run = self._tools.engine.run_of(self.replay.pipeline_id)
-        return run.refiner.progress.seq >= (self.replay.last_seq or 0)
 
     async def _moved_on(self) -> bool:
         """Return whether the pipeline has another version than when the replay was asked for, and nobody said swap."""
@@ -305,14 +305,12 @@ class Replaying:
 
     async def _rotten(self) -> bool:
         """Return whether events could not be read, whose rows Silver may be the last to have, and nobody said swap."""
-        replay, engine = self.replay, self._tools.engine
+        replay = self.replay
         if replay.state is ReplayState.READY:
             return False
-        found = await engine.workers.run("rebuild", engine.bronze.upkeep.quarantined, replay.pipeline_id)
-        within = [one for one in found if one.first_seq <= self._end_seq and one.last_seq >= self._first_seq]
-        if not within:
+        places = await self._extent.unreadable()
+        if places is None:
             return False
-        places = ", ".join(f"events {one.first_seq} to {one.last_seq} in {one.segment}" for one in within[:3])
         told = (
             f"Bronze cannot be read at {places}: swapped in, their rows become dead letters. Put a copy of the segment "
             "back and replay again, or swap it in all the same"
@@ -328,7 +326,7 @@ class Replaying:
         """Discard what was rebuilt and write the end down."""
         ended = replace(self.replay.to(state), finished_at=self._tools.clock(), error=error)
         try:
-            await self._tools.exchange.discard(self.replay, self._tools.keep(self.replay))
+            await self._tools.exchange.discard(self.replay, await self._tools.keep(self.replay))
         except DashError as trouble:
             log.warning("replay.not_discarded", replay=self.replay.id, error=str(trouble))  # goes with the next one
         try:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,18 +36,6 @@ class _Under:
     told: Replay | None = None
 
 
-@dataclass(slots=True)
-class _Kept:
-    """Former rows that undoing needs, by replay."""
-
-    replays: dict[str, Replay] = field(default_factory=dict)
-
-    def of(self, pipeline_id: PipelineId) -> list[Replay]:
-        """Return those of a pipeline, oldest first."""
-        mine = [one for one in self.replays.values() if one.pipeline_id == pipeline_id]
-        return sorted(mine, key=lambda one: (one.finished_at or one.created_at, one.id))
-
-
 class Replays:
     """Belongs to the event loop. ``recover`` comes before pipelines are started, ``resume`` after."""
 
@@ -57,7 +45,6 @@ class Replays:
         self._tools = Tools(engine, book, self._exchange, clock, self._changed, self._keep)
         self._under: dict[str, _Under] = {}
         self._slots: defaultdict[OrganisationId, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._kept = _Kept()
         self._chores: set[asyncio.Task[None]] = set()
         engine.leaving.append(self._leave)
 
@@ -71,7 +58,6 @@ class Replays:
 
     async def resume(self) -> None:
         """Go on with every replay that is not finished."""
-        self._kept.replays = {replay.id: replay for replay in await self._book.swapped()}
         for replay in await self._book.unfinished():
             log.info("replay.resumed", replay=replay.id, pipeline=replay.pipeline_id, state=replay.state.value)
             self.begin(replay)
@@ -109,10 +95,29 @@ class Replays:
         Raises:
             Conflict: too late, or not under way.
         """
-        under = self._found(replay)
-        under.way.cancel()
+        under = self.end(replay)
         if under.task is not None:
             await asyncio.wait({under.task}, timeout=PATIENCE_SECS)
+
+    def end(self, replay: Replay) -> "_Under":
+        """Begin to ``cancel`` it. Raises as that."""
+        under = self._found(replay)
+        under.way.cancel()
+        return under
+
+    def carries(self, replay_id: str) -> bool:
+        """Return whether the replay is under way in this process."""
+        return replay_id in self._under
+
+    async def leave(self, replay_id: str) -> None:
+        """End it after what is under way, to be gone on with by another node. Unknown: nothing happens."""
+        if (under := self._under.get(replay_id)) is not None:
+            under.way.close()
+            await self._end_of(under)
+
+    async def settle(self, replay: Replay) -> Replay:
+        """See ``Exchange.settle``."""
+        return await self._exchange.settle(replay)
 
     async def swap(self, replay: Replay) -> None:
         """Swap it in as soon as it is ready. Raises Conflict: it is not under way."""
@@ -124,23 +129,31 @@ class Replays:
         Raises:
             Conflict: the former rows are gone, or were replaced by a later replay.
         """
-        mine = self._kept.of(replay.pipeline_id)
-        if replay.unfinished:
-            raise Conflict(f"replay {replay.id!r} is {replay.state.value}: there is nothing to undo yet")
-        if replay.id not in self._kept.replays or replay.undo_until is None:
-            raise Conflict("the former rows are kept no more: replay with the former version instead")
-        if mine[-1].id != replay.id:
-            raise Conflict(f"replay {mine[-1].id!r} came later: undo that one first")
+        await self.check_undo(replay)
         undone = await self._exchange.undo(replay)
-        self._kept.replays.pop(replay.id, None)
         self._tell(undone, None)
         await self._clear(undone)
         return undone
 
+    async def check_undo(self, replay: Replay) -> None:
+        """Return if it can be undone as far as the book knows. Raises as ``undo``."""
+        mine = await self._kept(replay.pipeline_id)
+        if replay.unfinished:
+            raise Conflict(f"replay {replay.id!r} is {replay.state.value}: there is nothing to undo yet")
+        if replay.id not in {one.id for one in mine} or replay.undo_until is None:
+            raise Conflict("the former rows are kept no more: replay with the former version instead")
+        if mine[-1].id != replay.id:
+            raise Conflict(f"replay {mine[-1].id!r} came later: undo that one first")
+
+    async def _kept(self, pipeline_id: PipelineId) -> list[Replay]:
+        """Return the replays of a pipeline whose former rows are kept, whoever swapped them in, oldest first."""
+        mine = [one for one in await self._book.swapped() if one.pipeline_id == pipeline_id]
+        return sorted(mine, key=lambda one: (one.finished_at or one.created_at, one.id))
+
     async def forget(self, now: datetime | None = None) -> int:
         """Discard former rows that are kept no longer than ``now``; return how many replays that were."""
         until = now or self._clock()
-        over = [one for one in self._kept.replays.values() if one.undo_until and one.undo_until <= until]
+        over = [one for one in await self._book.swapped() if one.undo_until and one.undo_until <= until]
         for replay in over:
             await self._let_go(replay)
             await self._clear(replay)
@@ -170,11 +183,9 @@ class Replays:
             if under.task is not None and under.way.exchanging:
                 under.task.cancel()  # it waits for its turn, which whoever deletes the pipeline has
             await self._end_of(under)
-        for replay in self._kept.of(pipeline_id):
-            self._kept.replays.pop(replay.id, None)
 
     def _changed(self, way: Replaying) -> None:
-        """Tell who follows, at most twice a second, and every change of state at once; keep what undoing needs."""
+        """Tell who follows, at most twice a second, and every change of state at once."""
         replay = way.replay
         under = self._under.get(replay.id)
         if under is None:
@@ -188,46 +199,42 @@ class Replays:
         under.told = replay
 
     def _ended(self, replay: Replay) -> None:
-        if replay.undo_until is None:
-            return
-        earlier = self._kept.of(replay.pipeline_id) if replay.whole else []
-        self._kept.replays[replay.id] = replay
-        if earlier:
-            task = asyncio.create_task(self._supersede(earlier, replay), name=f"clear {replay.pipeline_id}")
+        if replay.undo_until is not None and replay.whole:
+            task = asyncio.create_task(self._supersede(replay), name=f"clear {replay.pipeline_id}")
             self._chores.add(task)
             task.add_done_callback(self._chores.discard)
 
-    async def _supersede(self, earlier: list[Replay], replay: Replay) -> None:
+    async def _supersede(self, replay: Replay) -> None:
         """Rows of before the former ones cannot be put back any more."""
         try:
+            earlier = [one for one in await self._kept(replay.pipeline_id) if one.id != replay.id]
             for one in earlier:
                 await self._let_go(one)
+            if not earlier:
+                return
         except DashError as error:  # their window ends by itself
             log.warning("replay.not_let_go", replay=replay.id, error=str(error))
         await self._clear(replay)
 
     async def _let_go(self, replay: Replay) -> None:
-        self._kept.replays.pop(replay.id, None)
         await self._book.save(replace(replay, undo_until=None))
 
     async def _clear(self, replay: Replay) -> None:
         """Discard the generations of the pipeline that nobody needs; what cannot go now goes with the next replay."""
         try:
-            await self._exchange.discard(replay, self._keep(replay))
+            await self._exchange.discard(replay, await self._keep(replay))
         except DashError as error:
             log.warning("replay.not_discarded", replay=replay.id, error=str(error))
 
-    def _keep(self, replay: Replay) -> frozenset[int | None]:
-        """Return the generations of the pipeline that other replays need: their shadows, and former rows."""
-        kept = [one.former_generation if one.whole else one.generation for one in self._kept.of(replay.pipeline_id)]
-        shadows = [
-            one.way.replay.generation
-            for one in self._under.values()
-            if one.way.replay.pipeline_id == replay.pipeline_id
-            and one.way.replay.unfinished
-            and one.way.replay.id != replay.id
-        ]
-        return frozenset([*kept, *shadows])
+    async def _keep(self, replay: Replay) -> frozenset[int | None]:
+        """Return the generations of the pipeline that other replays need: their shadows, and former rows.
+
+        Asked of the book, for other nodes replay too.
+        """
+        mine = await self._kept(replay.pipeline_id)
+        kept = [one.former_generation if one.whole else one.generation for one in mine]
+        others = [one for one in await self._book.unfinished() if one.id != replay.id]
+        return frozenset([*kept, *(one.generation for one in others if one.pipeline_id == replay.pipeline_id)])
 
     def _tell(self, replay: Replay, progress: ReplayProgress | None) -> None:
         topic = replay_topic(replay.pipeline_id)

@@ -50,12 +50,17 @@ class Run:
         if self.poller is not None and self.wants_polling and len(self._tasks) == 1:
             self._tasks.append(asyncio.create_task(self.poller.run(), name=f"poll {self.pipeline.id}"))
 
-    async def leave_polling(self) -> None:
-        """End polling; returns when the page under way is durable. Refining goes on."""
+    async def leave_polling(self, patience_secs: float = 0.0) -> None:
+        """End polling; returns when the page under way is durable. Refining goes on.
+
+        ``patience_secs``: wait so long at most until all that was polled is refined, so that nobody polls it again.
+        """
         polling, self._tasks[1:] = self._tasks[1:], []
         for task in polling:
             task.cancel()
         await asyncio.gather(*polling, return_exceptions=True)
+        if polling and patience_secs and not self.failed:
+            await self.refiner.at_rest(patience_secs)
 
     async def stop(self) -> None:
         """Stop polling at once and refining after its batch; a second call does nothing."""

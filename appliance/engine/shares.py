@@ -1,6 +1,7 @@
 """Shares: what this node has received is told to the others, and what they have received and refined is known here."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,6 +28,7 @@ class Shares:
     def __init__(self, engine: Engine, bronze: BronzeLog, own: Partition | None, book: ReceivedBook) -> None:
         self._engine, self._bronze, self._own, self._book = engine, bronze, own, book
         self._told: dict[PipelineId, Received] = {}
+        self._lags = Lags()
         self._trouble: str | None = None
 
     async def run(self) -> None:
@@ -50,6 +52,7 @@ class Shares:
             return
         self._trouble = None
         self._engine.elsewhere = known
+        self._engine.lag_elsewhere = self._lags.longest(known, time.monotonic())
         for pipeline_id, progress in stored.items():
             self._engine.counted(pipeline_id, before[pipeline_id], progress)
 
@@ -71,7 +74,9 @@ class Shares:
     def _ask(self, owners: Mapping[PipelineId, OrganisationId]) -> tuple[Known, dict[PipelineId, Progress]]:
         """Return the shares of others, and what is stored of this node's events in the same pipelines; blocking."""
         said: dict[OrganisationId, dict[PipelineId, dict[int, int]]] = {}
-        for one in self._book.published():
+        published = self._book.published()
+        self._told = {one.pipeline_id: one for one in published if one.partition == self._own}  # whoever removed some
+        for one in published:
             if one.pipeline_id in owners:
                 lasts = said.setdefault(owners[one.pipeline_id], {}).setdefault(one.pipeline_id, {})
                 lasts.update({one.partition: one.last_seq} if one.partition != self._own else {})
@@ -84,6 +89,29 @@ class Shares:
                 if self._own is not None:
                     stored[pipeline_id] = refined[pipeline_id].get(self._own, Progress(base_of(self._own)))
         return known, stored
+
+
+class Lags:
+    """How long other nodes' events wait to be refined, as it looks from here, to about a second."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[tuple[PipelineId, int], tuple[int, float]] = {}  # the last event then, and since when
+
+    def longest(self, known: Known, now: float) -> float:
+        """Return the seconds since which an event is known that is not refined yet; ``now``: of a monotonic clock."""
+        pending = {
+            (pipeline_id, number): share
+            for pipeline_id, shares in known.items()
+            for number, share in shares.items()
+            if share.refined.seq < share.last_seq
+        }
+        waiting = {}
+        for where, share in pending.items():
+            before = self._waiting.get(where)
+            noticed = before is not None and share.refined.seq < before[0]
+            waiting[where] = before if noticed and before else (share.last_seq, now)
+        self._waiting = waiting
+        return max((now - since for _, since in waiting.values()), default=0.0)
 
 
 def _shares(lasts: Mapping[int, int], refined: Mapping[int, Progress], own: int | None) -> dict[int, Share]:

@@ -12,6 +12,7 @@ from appliance.components.mapper import Mapped
 from appliance.domain.event import Frame
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import Mapping
+from appliance.domain.partition import spoken
 from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.answers import DAMAGED_WORDS, DEAD, DRIFT, FILTERED, ROW, SHAPE, STATE
@@ -37,6 +38,7 @@ class Mapper:
         self._threads = threads
         self._memory_limit = memory_limit
         self._connection = sandbox.connect(threads, memory_limit)
+        sandbox.lend(self._connection)
         self._idle: list[Session] = []
         self._shapes = Shapes()
 
@@ -82,6 +84,7 @@ class Mapper:
             session.close()
             # An internal error leaves DuckDB unusable; the other pipelines go on with a new one.
             self._idle, self._connection = [], sandbox.connect(self._threads, self._memory_limit)
+            sandbox.lend(self._connection)
             told = f"mapping events from {frames[0].first_seq} on failed: {error}"
             raise FatalError(told, hint="change the mapping; if that does not help, report the message") from error
         self._idle.append(session)
@@ -168,7 +171,7 @@ def _reason(told: pa.Table) -> str:
     problems = [problem for text in told.column("problems").to_pylist() for problem in msgspec.json.decode(text)]
     drift = next(problem["message"] for problem in problems if problem["reason"] == "contract")
     seq = told.column("seq")[0].as_py()
-    return f"event {seq} differs from the mapping and its contract is 'freeze': {drift}"
+    return f"event {spoken(seq)} differs from the mapping and its contract is 'freeze': {drift}"
 
 
 def _dead_letters(told: pa.Table, version: int) -> pa.Table:

@@ -4,6 +4,8 @@ import functools
 
 import duckdb
 
+_lent: list[duckdb.DuckDBPyConnection] = []  # at most one
+
 
 def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
     """Return a new locked in-memory database; its cursors are independent sessions of it, in UTC."""
@@ -24,8 +26,20 @@ def connect(threads: int, memory_limit: str) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def lend(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let ``result_types`` ask this database, which is there anyway: one more would cost 4 MB."""
+    _lent[:] = [connection]
+
+
+def _session() -> duckdb.DuckDBPyConnection:
+    try:
+        return _lent[0].cursor()
+    except (IndexError, duckdb.ConnectionException):  # none was lent, or its owner has closed it
+        return _own().cursor()
+
+
 @functools.cache
-def _binder() -> duckdb.DuckDBPyConnection:
+def _own() -> duckdb.DuckDBPyConnection:
     return connect(threads=1, memory_limit="64MB")
 
 
@@ -39,6 +53,6 @@ def result_types(selection: str, names: dict[str, str]) -> list[str]:
         duckdb.Error: DuckDB does not accept ``selection``.
     """
     columns = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in names.items()) or "1"
-    with _binder().cursor() as cursor:
+    with _session() as cursor:
         described = cursor.execute(f"DESCRIBE SELECT {selection} FROM (SELECT {columns})")  # noqa: S608 - checked
         return [str(row[1]) for row in described.fetchall()]

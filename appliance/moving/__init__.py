@@ -5,7 +5,21 @@ control plane is moved last, in one step (decision 0025).
 """
 
 from appliance.moving.control import Move, Place, move, name_of
-from appliance.moving.order import Moved, Order, Plan, carry_out, plan
+from appliance.moving.leftover import Leftover
+from appliance.moving.order import RATES, Moved, Order, Plan, carry_out, plan
 from appliance.moving.progress import Step
 
-__all__ = ["Move", "Moved", "Order", "Place", "Plan", "Step", "carry_out", "move", "name_of", "plan"]
+__all__ = [
+    "RATES",
+    "Leftover",
+    "Move",
+    "Moved",
+    "Order",
+    "Place",
+    "Plan",
+    "Step",
+    "carry_out",
+    "move",
+    "name_of",
+    "plan",
+]

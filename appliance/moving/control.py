@@ -1,6 +1,5 @@
 """Moves the control plane of a stopped appliance between the data directory and a database: what switches, last."""
 
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.components.durable import sync_directory
 from appliance.domain.database.access import Access
 from appliance.errors import ConfigError, Problem
 from appliance.placing import CONTROL_FILE, ELSEWHERE, is_set_up
@@ -105,21 +105,13 @@ def _put_in_place(target: Path, now: datetime, switch: Callable[[datetime], None
             if (former := target.with_name(target.name + ending)).exists():
                 former.rename(aside.with_name(aside.name + ending))
     target.with_name(PART).rename(target)
-    _sync(target.parent)
+    sync_directory(target.parent)
     return aside
 
 
 def _remove(path: Path) -> None:
     for ending in ("", "-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _there(source: Place) -> Place:

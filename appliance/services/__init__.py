@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
     from appliance.services.databases import Databases
@@ -47,6 +48,7 @@ class Services:
     tokens: "Tokens"
     organisations: "Organisations"
     pipelines: "Pipelines"
+    chunks: "PipelineChunks"
     versions: "Versions"
     replays: "Replays"
     records: "Records"

@@ -12,6 +12,7 @@ from appliance.domain.ids import NOWHERE, NodeId
 from appliance.engine.bells import Bell
 from appliance.services import Services
 from appliance.services.answers import Answers
+from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
 from appliance.services.databases import Chooser, Databases
@@ -98,6 +99,7 @@ def assemble(parts: Parts) -> Services:
         tokens=tokens,
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
+        chunks=PipelineChunks(plane, engine, pipelines, clock),
         versions=Versions(plane, definitions, pipelines, changes, engine),
         replays=Replays(plane, book, parts.replaying(book), engine, clock),
         records=Records(ownership, engine, parts.exporter, clock),
@@ -116,5 +118,5 @@ def assemble(parts: Parts) -> Services:
         retention=RetentionRules(plane, clock),
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
         jobs=Jobs(plane, erasures.bell, clock),
-        nodes=Nodes(plane, parts.node_id, Bell(), clock),
+        nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
     )

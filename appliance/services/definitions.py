@@ -12,6 +12,7 @@ from appliance.domain.quantity import parse_duration, parse_size
 from appliance.domain.retention import FOREVER
 from appliance.domain.rollup import Rollup
 from appliance.errors import Invalid, Problem
+from appliance.services.chunk_rules import chunk_problems
 from appliance.services.header_rules import header_problems, without_credentials
 from appliance.services.ports import Catalog
 from appliance.services.rollup_rules import rollup_problems
@@ -53,6 +54,7 @@ class Definitions:
             problems += self._check_mapping(mapping, "/mapping")
             if not any(problem.pointer.startswith(("/rollups", "/persist")) for problem in problems):
                 problems += _lint_rollups(document, mapping)
+            problems += chunk_problems(document.get("chunks"), mapping, "/chunks")
         return problems
 
     def _lint_source(self, source: Any) -> list[Problem]:

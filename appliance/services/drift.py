@@ -6,12 +6,12 @@ from typing import Final
 
 import msgspec
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.drift import LEARNING, Drift, DriftKind, Finding
+from appliance.domain.drift_merging import baseline_of, merged
 from appliance.domain.ids import PipelineId
 from appliance.domain.schedule import Every
 from appliance.engine.attempt import Attempt
@@ -19,10 +19,10 @@ from appliance.engine.drift import Drifts
 from appliance.engine.jobs import Recurring
 from appliance.errors import DashError, NotFound
 from appliance.services.ports import Engine
+from appliance.storage.control import drift as kept
 from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import DriftRow, PipelineRow
 
 SAVE_EVERY: Final = timedelta(minutes=1)
 
@@ -66,31 +66,31 @@ class DriftView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DriftFindings:
-    """Shows and acknowledges what the engine's watchers found; they are kept every minute and at the end."""
+    """Shows and acknowledges what the watchers of all nodes found; each keeps its own every minute and at the end."""
 
     def __init__(self, plane: ControlPlane, engine: Engine, clock: Clock = utc_now) -> None:
         self._plane, self._engine, self._clock = plane, engine, clock
 
     async def show(self, who: Principal, pipeline_id: PipelineId) -> DriftView:
-        """Return the baseline and the open findings, newest first. Raises NotFound."""
+        """Return the baseline and the open findings over all nodes, newest first. Raises NotFound.
+
+        Other nodes' are as they kept them last, a minute ago at most.
+        """
         require(who, Action.PIPELINE_READ)
-        await self._plane.read(lambda tx: store.find(tx, who.organisation_id, pipeline_id))
-        return _view(self._engine.drifts.of(pipeline_id).state())
+        return _view(await self._merged(who, pipeline_id))
 
     async def acknowledge(
         self, who: Principal, pipeline_id: PipelineId, finding_ids: Sequence[str] | None = None
     ) -> DriftView:
-        """Make findings (None: all) part of the baseline; one that is gone already is passed over.
+        """Make findings (None: all) part of the baseline of every node; one that is gone already is passed over.
 
         Raises:
             NotFound: no such pipeline; or none of the findings named was ever there.
-            Conflict: this node keeps no events.
         """
         require(who, Action.PIPELINE_WRITE)
-        await self._plane.read(lambda tx: store.find(tx, who.organisation_id, pipeline_id))
-        self._engine.check_here("acknowledging drift")
-        watcher = self._engine.drifts.of(pipeline_id)
-        done = watcher.acknowledge(finding_ids)
+        known = (await self._merged(who, pipeline_id)).findings
+        wanted = list(known) if finding_ids is None else finding_ids
+        done = [known[one] for one in wanted if one in known]
         if finding_ids and not done:
             raise NotFound(f"pipeline {pipeline_id!r} has no finding {finding_ids[0]!r}: look at its drift again")
         if done:
@@ -99,36 +99,63 @@ class DriftFindings:
                 who=who.name,
                 action="drift.acknowledge",
                 target=pipeline_id,
-                detail={"findings": done},
+                detail={"findings": [one.id for one in done]},
             )
-            await self._plane.write(lambda tx: self._keep(tx, deed, watcher.take()))
-        return _view(watcher.state())
+            await self._plane.write(lambda tx: self._note(tx, deed, done))
+        return _view(await self._merged(who, pipeline_id))
 
-    def _keep(self, tx: Session, deed: Deed, drift: Drift) -> None:
-        _put(tx, PipelineId(deed.target), drift, self._clock())
-        record(tx, deed, self._clock())
+    async def _merged(self, who: Principal, pipeline_id: PipelineId) -> Drift:
+        def ask(tx: Session) -> kept.Parts:
+            store.find(tx, who.organisation_id, pipeline_id)
+            return kept.of(tx, pipeline_id)
+
+        parts, drifts = await self._plane.read(ask), self._engine.drifts
+        if drifts.partition is not None:
+            parts[drifts.partition] = drifts.of(pipeline_id).state()
+        return merged(list(parts.values()))
+
+    def _note(self, tx: Session, deed: Deed, findings: Sequence[Finding]) -> None:
+        """Take note here and now, and have the others do so."""
+        pipeline_id, drifts, now = PipelineId(deed.target), self._engine.drifts, self._clock()
+        if (own := drifts.partition) is not None:
+            watcher = drifts.of(pipeline_id)
+            watcher.note([*kept.acknowledged(tx, own).get(pipeline_id, ()), *findings])
+            kept.put(tx, pipeline_id, own, watcher.take(), now)
+        kept.acknowledge(tx, pipeline_id, findings, own)
+        record(tx, deed, now)
 
     async def load(self) -> None:
-        """Hand what was kept to the engine: before pipelines are started, and again where other nodes keep it."""
-        rows = await self._plane.read(lambda tx: list(tx.scalars(select(DriftRow))))
-        for row in rows:
-            self._engine.drifts.restore(PipelineId(row.pipeline_id), _drift_of(row))
+        """Hand what was kept to the engine, before pipelines are started.
+
+        What this node has seen nothing of yet begins with what the others know.
+        """
+        drifts = self._engine.drifts
+        for pipeline_id, parts in (await self._plane.read(kept.everything)).items():
+            own = None if drifts.partition is None else parts.get(drifts.partition)
+            drifts.restore(pipeline_id, own if own is not None else baseline_of(list(parts.values())))
 
 
 def save(plane: ControlPlane, drifts: Drifts, clock: Clock = utc_now) -> None:
-    """Keep what changed since it was kept last; blocking."""
-    changed = {pipeline_id: watcher.take() for pipeline_id, watcher in drifts.all().items() if watcher.changed}
+    """Keep what changed since it was kept last, with what was acknowledged elsewhere; blocking."""
+    own, taken = drifts.partition, set[PipelineId]()
+    if own is None:
+        return
+    asked = plane.read_now(lambda tx: kept.acknowledged(tx, own))
+    if not asked and not any(watcher.changed for watcher in drifts.all().values()):
+        return
 
     def put(tx: Session) -> None:
-        for pipeline_id, drift in changed.items():
-            _put(tx, pipeline_id, drift, clock())
+        for pipeline_id, findings in kept.acknowledged(tx, own).items():
+            drifts.of(pipeline_id).note(findings)
+        for pipeline_id, watcher in drifts.all().items():
+            if watcher.changed:
+                taken.add(pipeline_id)
+                kept.put(tx, pipeline_id, own, watcher.take(), clock())
 
-    if not changed:
-        return
     try:
         plane.write_now(put)
     except DashError:
-        for pipeline_id in changed:
+        for pipeline_id in taken:
             drifts.of(pipeline_id).changed = True
         raise
 
@@ -150,24 +177,8 @@ def recurring_saving(plane: ControlPlane, drifts: Drifts) -> Recurring:
     return Recurring("drift.save", Every(SAVE_EVERY), work, per_node=True)
 
 
-def _put(tx: Session, pipeline_id: PipelineId, drift: Drift, now: datetime) -> None:
-    if tx.get(PipelineRow, pipeline_id) is None:
-        return  # deleted meanwhile
-    plain = msgspec.to_builtins(drift)
-    findings = {name: plain.pop(name) for name in ("findings", "absent")}
-    row = tx.get(DriftRow, pipeline_id)
-    if row is None:
-        tx.add(DriftRow(pipeline_id=pipeline_id, baseline=plain, findings=findings, updated_at=now))
-    else:
-        row.baseline, row.findings, row.updated_at = plain, findings, now
-
-
-def _drift_of(row: DriftRow) -> Drift:
-    return msgspec.convert({**row.baseline, **row.findings}, Drift)
-
-
 def _view(drift: Drift) -> DriftView:
-    newest = sorted(drift.findings.values(), key=lambda one: one.first.seq, reverse=True)
+    newest = sorted(drift.findings.values(), key=lambda one: one.first.at_us, reverse=True)
     return DriftView(
         learned=drift.learned,
         events=drift.events,

@@ -39,10 +39,6 @@ class ErasureRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     payload: Annotated[list[PayloadDocument], Meta(max_length=8, description="All of them hold")] = []
     seqs: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(max_length=MOST_SEQS)] = []
     dry_run: Annotated[bool, Meta(description="Only find and count")] = False
-    node: Annotated[
-        str | None,
-        Meta(description="Only the events that this node keeps; without it every node makes an erasure of its own"),
-    ] = None
 
 
 class ErasedPipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +52,19 @@ class ErasedPipeline(msgspec.Struct, frozen=True, kw_only=True):
     erased: bool
 
 
+class AwaitedNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that has its part of an erasure still before it. ``told``: what it is like to ask it."""
+
+    node: str
+    name: str
+    told: str
+
+
 class ErasureView(msgspec.Struct, frozen=True, kw_only=True):
-    """``notes``: what the search could not look at. ``error``: why the last attempt failed; it goes on by itself."""
+    """``notes``: what the search could not look at. ``error``: why the last attempt failed; it goes on by itself.
+
+    ``waits_for``: nodes that do not answer; it goes on when they are back, or forgotten.
+    """
 
     id: str
     state: ErasureState
@@ -68,7 +75,7 @@ class ErasureView(msgspec.Struct, frozen=True, kw_only=True):
     searched_events: int
     total_events: int
     notes: list[str]
-    node: str | None
+    waits_for: list[AwaitedNode]
     created_by: str
     created_at: datetime
     finished_at: datetime | None
@@ -152,7 +159,7 @@ def view_of(erasure: Erasure) -> ErasureView:
         searched_events=erasure.searched_events,
         total_events=erasure.total_events,
         notes=list(erasure.notes),
-        node=erasure.node_id,
+        waits_for=[AwaitedNode(node=one.node_id, name=one.name, told=one.told) for one in erasure.waits_for],
         created_by=erasure.created_by,
         created_at=erasure.created_at,
         finished_at=erasure.finished_at,

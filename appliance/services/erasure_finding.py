@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from appliance.components.partitions import logs_of
+from appliance.components.bronze import BronzeLog
+from appliance.components.partitions import Partitioned, log_with
 from appliance.components.silver import Aggregation, Condition, Measure, Order, RecordQuery, SilverStore, Table
 from appliance.domain.erasure import PayloadCondition, Range, members
 from appliance.domain.event import Frame
 from appliance.domain.ids import OrganisationId, PipelineId
+from appliance.domain.partition import Partition, base_of, partition_of
 from appliance.errors import NotFound
 from appliance.services.ports import Engine
 from appliance.services.row_reader import PAGE_ROWS, place_in
@@ -72,9 +74,21 @@ class Finding:
             frames.append(Frame(seq, 1, 0, payload.replace(b"\r", b" ").replace(b"\n", b" ")))
         return frames
 
-    def ends(self, pipeline_id: PipelineId) -> tuple[int, ...]:
-        """Return the newest event of each partition, ascending. Raises TransientError: a node does not answer."""
-        return tuple(log.last_seq(pipeline_id) for log in logs_of(self._engine.bronze, pipeline_id))
+    def own(self, pipeline_id: PipelineId) -> int:
+        """Return the partition of this node."""
+        return partition_of(self._engine.bronze.last_seq(pipeline_id))
+
+    def partitions(self, pipeline_id: PipelineId) -> list[int]:
+        """Return the partitions that are at a node and may have events of the pipeline, ascending."""
+        bronze = self._engine.bronze
+        return bronze.partitions(pipeline_id) if isinstance(bronze, Partitioned) else [self.own(pipeline_id)]
+
+    def end(self, pipeline_id: PipelineId, number: int) -> int:
+        """Return the newest event of a partition. Raises TransientError: its node does not answer."""
+        return self._log(pipeline_id, number).last_seq(pipeline_id)
+
+    def _log(self, pipeline_id: PipelineId, number: int) -> BronzeLog:
+        return log_with(self._engine.bronze, pipeline_id, base_of(Partition(number)))
 
     def rows(self, organisation_id: OrganisationId, pipeline_id: PipelineId, where: Sequence[Condition]) -> set[int]:
         """Return the events of the rows for which ``where`` holds. Raises Invalid, NotFound."""
@@ -101,10 +115,23 @@ class Finding:
         parts = (seqs[start : start + ALTERNATIVES] for start in range(0, len(seqs), ALTERNATIVES))
         return sum(_count(silver, table, part) for part in parts)
 
-    def segment_count(self, pipeline_id: PipelineId, ranges: Sequence[Range]) -> int:
-        """Return how many segments hold these events."""
-        held = [one for log in logs_of(self._engine.bronze, pipeline_id) for one in log.segments(pipeline_id)]
+    def segment_count(self, pipeline_id: PipelineId, number: int, ranges: Sequence[Range]) -> int:
+        """Return how many segments of a partition hold these events. Raises as ``end``."""
+        held = self._log(pipeline_id, number).segments(pipeline_id)
         return sum(any(first <= one.last_seq and last >= one.first_seq for first, last in ranges) for one in held)
+
+    def erase(self, pipeline_id: PipelineId, seqs: Sequence[int], reason: str, by: str) -> str:
+        """Erase events of one partition from its log; return why that cannot be, '' if it was done.
+
+        Raises:
+            TransientError: its node does not answer, or its disk or archive does not.
+        """
+        try:
+            log = log_with(self._engine.bronze, pipeline_id, seqs[0])
+        except NotFound as error:
+            return f"rows of {len(seqs)} events of {pipeline_id} are erased, and not the events themselves: {error}"
+        log.upkeep.erase(pipeline_id, seqs, reason, by)
+        return ""
 
 
 def _count(silver: SilverStore, table: Table, seqs: Sequence[int]) -> int:

@@ -1,18 +1,15 @@
 """Erasures: somebody's events are removed for good, from Bronze and from everything that was made of them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 from sqlalchemy.orm import Session
 
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.erasure import Erasure, ErasureState
-from appliance.domain.ids import NodeId, PipelineId, new_id
+from appliance.domain.ids import PipelineId, new_id
 from appliance.engine.bells import Bell
-from appliance.errors import Invalid, NotFound, Problem
 from appliance.services.erasure_documents import (
     ErasureRequest,
     ErasureView,
@@ -30,7 +27,6 @@ from appliance.services.views import Page
 from appliance.storage.control import erasures as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.jobs import enqueue
-from appliance.storage.control.nodes import keepers
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import Vault
 
@@ -53,12 +49,10 @@ class Erasures:
         self.bell = Bell()
 
     async def request(self, who: Principal, document: Any) -> ErasureView:
-        """Accept an erasure, or a dry run of one; it is done in the background.
-
-        Each node keeps events of its own: where there are several, each makes an erasure; the first is returned.
+        """Accept an erasure, or a dry run of one; it is done in the background, once for all nodes.
 
         Raises:
-            NotFound: a pipeline does not exist, or does not run; or there is no such node.
+            NotFound: a pipeline does not exist, or does not run.
             Invalid: with every problem.
         """
         require(who, Action.DATA_ERASE)
@@ -69,9 +63,9 @@ class Erasures:
             asked = conditions(wanted.where)
             await self._engine.workers.run("read", self._finding.check, who.organisation_id, pipeline_id, asked)
         erasure = self._new(who, request, pipelines, wanted)
-        accepted = await self._plane.write(lambda tx: self._accept_everywhere(tx, who, erasure, request))
+        await self._plane.write(lambda tx: self._accept(tx, who, erasure))
         self.bell.ring()
-        return view_of(accepted[0])
+        return view_of(erasure)
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[ErasureView]:
         """Return erasures and dry runs, newest first."""
@@ -103,23 +97,6 @@ class Erasures:
             wanted=self._vault.seal(msgspec.json.encode(wanted).decode()),
         )
 
-    def _accept_everywhere(
-        self, tx: Session, who: Principal, erasure: Erasure, request: ErasureRequest
-    ) -> Sequence[Erasure]:
-        """Accept one erasure for each node that keeps events, or for the one that is named."""
-        nodes = list(keepers(tx))
-        if request.node is not None:
-            if request.node not in nodes:
-                raise NotFound(f"there is no node {request.node!r} that keeps events")
-            nodes = [NodeId(request.node)]
-        elif request.seqs and len(nodes) > 1:
-            told = f"numbers are those of one node: name it; there are {', '.join(nodes)}"
-            raise Invalid([Problem("/node", told)])
-        accepted = [replace(erasure, id=new_id("er"), node_id=node_id) for node_id in nodes] or [erasure]
-        for one in accepted:
-            self._accept(tx, who, one)
-        return accepted
-
     def _accept(self, tx: Session, who: Principal, erasure: Erasure) -> None:
         store.save(tx, erasure)
         detail = {
@@ -134,4 +111,4 @@ class Erasures:
             detail=detail,
         )
         record(tx, deed, erasure.created_at)
-        enqueue(tx, job_for(erasure, "request"), erasure.created_at)
+        enqueue(tx, job_for(tx, erasure, "request"), erasure.created_at)

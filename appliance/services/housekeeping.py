@@ -14,12 +14,15 @@ from appliance.engine.attempt import Attempt
 from appliance.engine.jobs import Recurring
 from appliance.services.answers import KEPT
 from appliance.services.ports import Replaying
+from appliance.storage.control.nodes import forget_idle
+from appliance.storage.control.partitions import forget_deleted
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import IdempotencyRow, JobRow, SessionRow
 
 TIDY_EVERY: Final = timedelta(hours=1)
 FORGET_EVERY: Final = timedelta(minutes=10)
 JOBS_KEPT: Final = timedelta(days=30)
+IDLE_NODES_KEPT: Final = timedelta(days=30)  # of those that keep no events; the others wait for a person
 
 
 def recurring(plane: ControlPlane, clock: Clock = utc_now) -> list[Recurring]:
@@ -42,9 +45,12 @@ def recurring_forgetting(replays: Replaying) -> Recurring:
 
 
 def forget_expired(tx: Session, clock: Clock) -> None:
-    """Delete sessions that have ended, answers nobody may ask for again, and jobs done long ago."""
+    """Delete sessions that have ended, answers nobody may ask for again, jobs done long ago, and what is known of nodes
+    and pipelines that are no more."""
     now = clock()
     tx.execute(delete(SessionRow).where(SessionRow.expires_at <= now))
     tx.execute(delete(IdempotencyRow).where(IdempotencyRow.created_at <= now - KEPT))
     over = [state.value for state in ENDED]
     tx.execute(delete(JobRow).where(JobRow.state.in_(over), JobRow.finished_at <= now - JOBS_KEPT))
+    forget_idle(tx, now - IDLE_NODES_KEPT)
+    forget_deleted(tx)

@@ -14,6 +14,7 @@ from appliance.components.silver import DeadLetterQuery
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import spoken
 from appliance.domain.replay import ReplayState
 from appliance.errors import Conflict, Invalid, Problem
 from appliance.services.dead_letters import dead_letters_of
@@ -109,7 +110,7 @@ class DeadLetters:
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 event = None
             if not isinstance(event, dict):
-                told = f"event {seq} is no JSON object and cannot be patched"
+                told = f"event {spoken(seq)} is no JSON object and cannot be patched"
                 raise Invalid([Problem("/patch", told, "choose others, or give its whole payload")])
             merged[seq] = msgspec.json.encode(merge_patch(event, patch))
         return merged

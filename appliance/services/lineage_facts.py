@@ -13,7 +13,7 @@ from appliance.components.rows import encode_rows
 from appliance.components.silver import Condition, DeadLetterQuery, Order, RecordQuery, SilverStore, Table
 from appliance.domain.event import Frame, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import local_of, up_to
+from appliance.domain.partition import local_of, spoken, up_to
 from appliance.errors import NotFound
 from appliance.services.dead_letters import dead_letters_of
 from appliance.services.lineage_views import Fate
@@ -79,7 +79,7 @@ def look_up(bronze: BronzeLog, silver: SilverStore, table: Table | None, place: 
     last = log.last_seq(place.pipeline_id)
     if place.seq not in up_to(last):
         received = f"it has received {local_of(last)}"
-        raise NotFound(f"pipeline {place.pipeline_id!r} has no event {place.seq}: {received}")
+        raise NotFound(f"pipeline {place.pipeline_id!r} has no event {spoken(place.seq)}: {received}")
     event, fate, told = _event(log, place)
     correction = log.upkeep.correction(place.pipeline_id, place.seq)
     spans = silver.generations.spans(place.pipeline_id)
@@ -87,6 +87,8 @@ def look_up(bronze: BronzeLog, silver: SilverStore, table: Table | None, place: 
     rows = _rows(silver, table, place)
     letters = _letters(silver, place)
     outcomes = _outcomes(bool(rows), bool(letters), span, fate, correction)
+    if len(outcomes) > 1 and silver.deliveries.repeated(place.pipeline_id, place.seq, place.seq):
+        outcomes = ("duplicate",)
     frames = log.read(place.pipeline_id, place.seq - 1, 1, 1) if len(outcomes) > 1 and event else []
     return Facts(
         place=place, fate=fate, told=told or (None if table else "the pipeline does not run: its rows are not shown"),

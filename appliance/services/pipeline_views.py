@@ -32,6 +32,7 @@ def pipeline_view(saved: Saved, definitions: Definitions, engine: Engine) -> Pip
         retention=document.retention,
         rate_limit=document.rate_limit,
         rollups=document.rollups,
+        chunks=document.chunks,
         ingest_url=f"{definitions.base_url}/in/{pipeline_id}" if definitions.is_pushed(document.source) else None,
         created_at=row.created_at,
         updated_at=row.updated_at,

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
-from appliance.domain.pipeline import Pipeline, State
+from appliance.domain.pipeline import Pipeline, PipelineDocument, State
 from appliance.errors import Conflict, DashError, FatalError, Problem
 from appliance.services.definitions import Definitions
 from appliance.services.paging import bounded, cursor_of, place_of
@@ -25,6 +25,7 @@ from appliance.storage.control import pipelines as store
 from appliance.storage.control.plane import ControlPlane
 
 MOST_SECRETS: Final = 5
+Change = Callable[[PipelineDocument], PipelineDocument]
 
 log = structlog.get_logger("pipelines")
 
@@ -99,6 +100,25 @@ class Pipelines:
             after = replace(before, document=decoded, version=number, secrets=secrets)
             await self._changes.swap(who, before, after, "pipeline.replace", note)
         return await self.get(who, pipeline_id)
+
+    async def adjust(
+        self,
+        who: Principal,
+        pipeline_id: PipelineId,
+        change: Callable[[PipelineDocument], PipelineDocument],
+        action: str,
+    ) -> None:
+        """Run a new version that ``change`` makes of the document that runs; the same: nothing happens.
+
+        Whoever asks has judged what it changes. Raises NotFound.
+        """
+        require(who, Action.PIPELINE_WRITE)
+        async with self._changes.turn():
+            before = self._present(await self._find(who, pipeline_id))
+            document = change(before.document)
+            if document != before.document:
+                number = await self._plane.read(lambda tx: store.next_version(tx, pipeline_id))
+                await self._changes.swap(who, before, replace(before, document=document, version=number), action)
 
     async def delete(self, who: Principal, pipeline_id: PipelineId) -> None:
         """Stop the pipeline and remove it with its events and rows. Raises NotFound."""
@@ -242,4 +262,5 @@ class Pipelines:
             state=State(row.state),
             document=self._definitions.unseal(version.definition),
             secrets=self._definitions.unseal_all(row.secrets),
+            era=row.era,
         )

@@ -98,10 +98,6 @@ class Engine(Protocol):
         """Return the pipeline's table. Raises NotFound."""
         ...
 
-    def check_here(self, doing: str) -> None:
-        """Return if this node keeps events. Raises Conflict: ``doing`` ("replaying") is done on a node that does."""
-        ...
-
     def erased(self, pipeline_id: PipelineId, seqs: Collection[int], progress: "Progress | None" = None) -> None:
         """Show rows of these events no longer among the newest, and the ledger as it is without them."""
         ...

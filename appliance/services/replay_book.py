@@ -8,7 +8,7 @@ from appliance.components.replays import ReplayBook
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.pipeline import Pipeline, State
-from appliance.domain.replay import UNFINISHED, Replay, ReplayState
+from appliance.domain.replay import UNFINISHED, Replay, ReplayState, Told, Wish
 from appliance.errors import NotFound
 from appliance.services.definitions import Definitions
 from appliance.services.pipeline_changes import PipelineChanges
@@ -36,6 +36,12 @@ class ControlBook:
     async def save(self, replay: Replay) -> None:
         await self._plane.write(lambda tx: store.save(tx, replay))
 
+    async def ask(self, replay: Replay, wish: Wish | None) -> None:
+        await self._plane.write(lambda tx: store.ask(tx, replay, wish))
+
+    async def tell(self, replay: Replay, told: Told) -> None:
+        await self._plane.write(lambda tx: store.tell(tx, replay, told))
+
     async def finish(self, replay: Replay, version: int | None, action: str) -> None:
         def work(tx: Session) -> None:
             store.save(tx, replay)
@@ -53,12 +59,16 @@ class ControlBook:
             record(tx, deed, self._clock())
 
         await self._plane.write(work)
+        self._changes.bell.ring()  # other nodes run that version too
 
     async def check_version(self, pipeline_id: PipelineId, version: int) -> None:
         await self._plane.read(lambda tx: self._checked(tx, pipeline_id, version))
 
     async def pipeline(self, pipeline_id: PipelineId, version: int | None = None) -> Pipeline:
         return await self._plane.read(lambda tx: self._pipeline(tx, pipeline_id, version))
+
+    async def replay(self, replay: Replay) -> Replay:
+        return await self._plane.read(lambda tx: store.find(tx, replay.organisation_id, replay.id))
 
     async def unfinished(self) -> list[Replay]:
         return await self._plane.read(lambda tx: store.in_states(tx, UNFINISHED))
@@ -85,6 +95,7 @@ class ControlBook:
             state=State(row.state),
             document=self._definitions.unseal(saved.definition),
             secrets=self._definitions.unseal_all(row.secrets),
+            era=row.era,
         )
 
 

@@ -13,9 +13,9 @@ from appliance.domain.access import Action, Principal, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import PipelineId, new_id
 from appliance.domain.mapping import FieldType
-from appliance.domain.partition import first_of, partition_of
+from appliance.domain.partition import local_of
 from appliance.domain.pipeline import Pipeline
-from appliance.domain.replay import Replay, ReplayState
+from appliance.domain.replay import Part, Replay, ReplayState
 from appliance.errors import Conflict, DashError, Invalid, Problem
 from appliance.services.moments import parse_moment
 from appliance.services.paging import bounded, cursor_of, place_of
@@ -40,13 +40,20 @@ class _Wish(NamedTuple):
     before: Pipeline
     after: Pipeline
     whole: bool
-    first_seq: int
-    last_seq: int
+    spans: Sequence[range]  # of each partition, ascending; at least one, which may be empty
     expired: int
 
     @property
     def events(self) -> int:
-        return max(0, self.last_seq - self.first_seq + 1)
+        return sum(len(span) for span in self.spans)
+
+    @property
+    def first_seq(self) -> int:
+        return self.spans[0].start
+
+    @property
+    def last_seq(self) -> int:
+        return self.spans[-1].stop - 1
 
 
 class Replays:
@@ -93,6 +100,7 @@ class Replays:
             created_at=self._clock(),
             first_seq=None if wish.whole else wish.first_seq,
             last_seq=None if wish.whole else wish.last_seq,
+            parts=() if wish.whole else tuple(Part(span.start, span.stop - 1) for span in wish.spans),
             swap=request.swap,
             resend=request.resend,
             former_version=wish.before.version,
@@ -157,34 +165,33 @@ class Replays:
         await self._plane.read(lambda tx: pipeline_store.find(tx, who.organisation_id, pipeline_id))
         if problems := _problems(request):
             raise Invalid(problems)
-        self._engine.check_here("replaying")
         before = await self.book.pipeline(pipeline_id)
         after = await self.book.pipeline(pipeline_id, request.version)
-        span = await self._engine.workers.run("read", self._span, pipeline_id, request)
+        span = await self._engine.workers.run("read", self._spans, pipeline_id, request)
         wish = _Wish(before, after, *span)
         if not wish.whole:
             _check_range(wish)
         return wish
 
-    def _span(self, pipeline_id: PipelineId, request: ReplayRequest) -> tuple[bool, int, int, int]:
-        """Return whether it is everything, the first and last event, and how many earlier ones have expired."""
-        bronze, now = self._engine.bronze, self._clock()
+    def _spans(self, pipeline_id: PipelineId, request: ReplayRequest) -> tuple[bool, Sequence[range], int]:
+        """Return whether it is everything, its events by partition, and how many earlier ones have expired."""
+        now, logs = self._clock(), logs_of(self._engine.bronze, pipeline_id)
         whole = all(one is None for one in (request.start, request.end, request.first_seq, request.last_seq))
-        oldest, newest = bronze.upkeep.first_seq(pipeline_id), bronze.last_seq(pipeline_id)
-        spans = [events_in(log, pipeline_id, request, now) for log in logs_of(bronze, pipeline_id)]
-        _check_one_partition(newest, [span for span in spans if span])
-        span = next((span for span in spans if span), range(oldest, newest + 1))
-        if not whole and not any(spans):
-            held = f"it has {oldest} to {newest}" if oldest <= newest else "it has none"
-            told = f"Bronze holds no events there: {held}"
+        held = [range(log.upkeep.first_seq(pipeline_id), log.last_seq(pipeline_id) + 1) for log in logs]
+        spans = [span for log in logs if (span := events_in(log, pipeline_id, request, now))]
+        if not whole and not spans:
+            there = " and ".join(f"{one.start} to {one.stop - 1}" for one in held if one)
+            told = f"Bronze holds no events there: it has {there or 'none'}"
             raise Invalid([Problem("/from" if request.start is not None else "/first_seq", told)])
-        return whole, span.start, span.stop - 1, oldest - first_of(newest) if whole else 0
+        expired = sum(local_of(one.start - 1) for one in held) if whole else 0
+        return whole, spans or held[:1] or [range(1, 1)], expired
 
     async def _tried(self, wish: _Wish) -> float | None:
         """Map some of the events and return about how many seconds all of them take."""
         if not wish.events:
             return 0.0
-        after = wish.first_seq - 1 + max(0, wish.events - TRIED_EVENTS) // 2
+        most = max(wish.spans, key=len)
+        after = most.start - 1 + max(0, len(most) - TRIED_EVENTS) // 2
         frames = await self._engine.workers.run(
             "read", self._engine.bronze.read, wish.before.id, after, TRIED_EVENTS, TRIED_BYTES
         )
@@ -201,9 +208,7 @@ class Replays:
     async def _asked(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         """Return a replay of which ``who`` may ask something."""
         require(who, Action.PIPELINE_WRITE)
-        replay = await self._find(who, pipeline_id, replay_id)
-        self._engine.check_here("replaying")
-        return replay
+        return await self._find(who, pipeline_id, replay_id)
 
     async def _find(self, who: Principal, pipeline_id: PipelineId, replay_id: str) -> Replay:
         return await self._plane.read(lambda tx: store.find(tx, who.organisation_id, replay_id, pipeline_id))
@@ -229,17 +234,6 @@ def events_in(log: BronzeLog, pipeline_id: PipelineId, request: ReplayRequest, n
     if request.end is not None:
         last = min(last, seq_at(pipeline_id, parse_moment(request.end, now)) - 1)
     return range(first, last + 1)
-
-
-def _check_one_partition(newest: int, spans: Sequence[range]) -> None:
-    """Return if all events that are meant are of this node's partition. Raises Conflict: it cannot replay others."""
-    here = partition_of(newest)
-    if any(partition_of(span.start) != here for span in spans):
-        there = ", ".join(f"{span.start} to {span.stop - 1}" for span in spans)
-        raise Conflict(
-            f"these are events of several nodes, or of another one ({there}): ask each of these nodes for a replay of "
-            "its own, by 'first_seq' and 'last_seq'"
-        )
 
 
 def _problems(request: ReplayRequest) -> list[Problem]:

@@ -2,8 +2,8 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -12,13 +12,14 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from appliance.components.deliveries import Settled
 from appliance.components.feed import Reading, readings_of
-from appliance.components.partitions import logs_of
+from appliance.components.partitions import held, logs_of, several
 from appliance.components.silver import SilverStore
 from appliance.components.upkeep import Compacted
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
-from appliance.domain.partition import partition_of
+from appliance.domain.partition import partition_of, spoken
 from appliance.domain.pipeline import Retention, State
 from appliance.domain.replay import ReplayState
 from appliance.domain.retention import (
@@ -40,6 +41,7 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import ReplayRow
 
 QUIET_EVENTS_PER_SEC: Final = 100.0
+UNDER_WAY: Final = timedelta(minutes=10)  # no request takes longer from its receipt until its events are durable
 _NOT_BEGUN: Final = (ReplayState.WAITING.value, ReplayState.REBUILDING.value)
 
 log = structlog.get_logger("retention")
@@ -71,6 +73,7 @@ class RetentionJob:
         self._plane, self._engine, self._disk = plane, engine, disk
         self._above, self._clock = compact_above, clock
         self._wanted: dict[OrganisationId, datetime] = {}  # since when compaction waits for a quiet moment
+        self.keeps_rows: Callable[[], bool] = lambda: True  # whether the rows that nodes share are for this one to keep
         self.freed_bytes = 0  # since the start, for the metrics
         self.removed_events = 0
         self.removed_rows = 0
@@ -109,8 +112,12 @@ class RetentionJob:
         run, began, at = self._engine.workers.run, time.monotonic(), self._clock()
         silver = await run("upkeep", self._engine.silver, organisation_id)
         done = [await run("upkeep", self._tidy, silver, one, at) for one in kept]
-        arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept]
-        compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
+        arranged = [await run("upkeep", self._arranged, silver, one, at) for one in kept if self.keeps_rows()]
+        if await run("upkeep", several, self._engine.bronze):
+            await run("upkeep", self._settle, silver, [one.pipeline_id for one in kept], at)
+        compacted, postponed = None, None
+        if self.keeps_rows():
+            compacted, postponed = await self._compact(organisation_id, silver, [one.pipeline_id for one in kept])
         return Round(
             at=at,
             took_secs=round(time.monotonic() - began, 3),
@@ -137,13 +144,13 @@ class RetentionJob:
         wanted, rows = kept.bounds, 0
         if wanted == Bounds():
             return PipelineRound(pipeline_id=kept.pipeline_id)
-        reading = self._readers(silver, kept)
-        if wanted.silver_age is not None:
-            table = self._engine.table(kept.pipeline_id)
-            rows = silver.upkeep.trim(table, now - wanted.silver_age, trimmable_up_to(reading))
+        places = self._places(kept)
+        if wanted.silver_age is not None and self.keeps_rows():
+            rows = self._trimmed(silver, kept.pipeline_id, places, now - wanted.silver_age)
         before = None if wanted.bronze_age is None else now - wanted.bronze_age
         if before is None and wanted.bronze_bytes is None:
             return PipelineRound(pipeline_id=kept.pipeline_id, rows=rows)
+        reading = self._readers(silver, kept, places)
         last = expirable_up_to(reading)
         upkeep = self._engine.bronze.upkeep
         gone = upkeep.expire(kept.pipeline_id, before=before, keep_bytes=wanted.bronze_bytes, up_to=last)
@@ -166,16 +173,50 @@ class RetentionJob:
             log.warning("retention.not_arranged", pipeline=kept.pipeline_id, error=str(error))
             return 0
 
-    def _readers(self, silver: SilverStore, kept: Kept) -> Readers:
-        generations = silver.generations.all(kept.pipeline_id)
+    def _trimmed(
+        self, silver: SilverStore, pipeline_id: PipelineId, places: Sequence[Reading | None], before: datetime
+    ) -> int:
+        """Remove old rows of all nodes' events, which whoever reads them has read; return how many."""
+        table = self._engine.table(pipeline_id)
+        if not places:  # all at once: whole tables and chunks of rows are dropped, whoever's they are
+            return silver.upkeep.trim(table, before)
+        refined = silver.partitions([pipeline_id]).get(pipeline_id, {}).values()
+        standing = [Readers(refined=one.seq, downstream=_downstream(places, one.seq)) for one in refined]
+        return sum(silver.upkeep.trim(table, before, trimmable_up_to(one)) for one in standing)
+
+    def _settle(self, silver: SilverStore, pipelines: Sequence[PipelineId], now: datetime) -> None:
+        """Say how far this node's events are refined, and forget claims of deliveries; blocking."""
         bronze = self._engine.bronze
-        places = [readings_of(logs_of(bronze, reader), reader) for reader in kept.readers]
+        try:
+            for one in pipelines:
+                up_to = self._refined_up_to(silver, one, now) - UNDER_WAY
+                silver.deliveries.settle(one, Settled(up_to, bronze.upkeep.first_seq(one), held(bronze)))
+            forgotten = silver.deliveries.forget()
+        except DashError as error:
+            log.warning("retention.not_settled", error=str(error))
+            return
+        log.debug("retention.settled", pipelines=len(pipelines), forgotten=forgotten)
+
+    def _refined_up_to(self, silver: SilverStore, pipeline_id: PipelineId, now: datetime) -> datetime:
+        """Return when the oldest event was received that this node has not refined; ``now``: there is none."""
+        bronze = self._engine.bronze
+        last, refined = bronze.last_seq(pipeline_id), silver.progress(pipeline_id).seq
+        waiting = bronze.read(pipeline_id, refined, 1, 1) if refined < last else []
+        return min(now, datetime.fromtimestamp(waiting[0].received_us / 1e6, UTC)) if waiting else now
+
+    def _places(self, kept: Kept) -> list[Reading | None]:
+        """Return how far each reader has read the pipeline; None: it has not begun."""
+        bronze = self._engine.bronze
+        return [readings_of(logs_of(bronze, reader), reader).get(kept.pipeline_id) for reader in kept.readers]
+
+    def _readers(self, silver: SilverStore, kept: Kept, places: Sequence[Reading | None]) -> Readers:
+        generations = silver.generations.all(kept.pipeline_id)
         refined = next((one.progress.seq for one in generations if one.live), 0)
         return Readers(
             refined=refined,
             others=tuple(one.progress.seq for one in generations if not one.live),
             waiting=kept.waiting,
-            downstream=tuple(read_up_to(place.get(kept.pipeline_id), refined) for place in places),
+            downstream=_downstream(places, refined),
         )
 
     def _held_back(self, kept: Kept, reading: Readers, before: datetime | None) -> str | None:
@@ -185,10 +226,10 @@ class RetentionJob:
             return None
         for reader, place in zip(kept.readers, reading.downstream, strict=True):
             if place <= last:
-                return f"pipeline {reader!r} has read the rows up to event {place}"
+                return f"pipeline {reader!r} has read the rows up to event {spoken(place)}"
         if last < reading.refined:
-            return f"a replay, or its way back, needs the events from {last + 1} on"
-        return f"the pipeline is refined up to event {last}"
+            return f"a replay, or its way back, needs the events from {spoken(last + 1)} on"
+        return f"the pipeline is refined up to event {spoken(last)}"
 
     async def _compact(
         self, organisation_id: OrganisationId, silver: SilverStore, pipelines: Sequence[PipelineId]
@@ -223,6 +264,10 @@ class RetentionJob:
 def read_up_to(reading: Reading | None, refined: int) -> int:
     """Return the last event of the partition of ``refined`` that a reader has read; none: the one before its first."""
     return (reading or Reading()).place.up_to(partition_of(refined))
+
+
+def _downstream(places: Sequence[Reading | None], refined: int) -> tuple[int, ...]:
+    return tuple(read_up_to(place, refined) for place in places)
 
 
 def _given_back(compacted: Compacted | None) -> int:

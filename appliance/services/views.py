@@ -10,7 +10,7 @@ from appliance.domain.access import Principal, Role
 from appliance.domain.differences import Change
 from appliance.domain.ids import DashboardId, OrganisationId, PipelineId, TokenId, UserId
 from appliance.domain.mapping import Mapping
-from appliance.domain.pipeline import RateLimit, Retention, State
+from appliance.domain.pipeline import Chunks, RateLimit, Retention, State
 from appliance.domain.rollup import Rollup
 from appliance.domain.stats import LiveStats
 from appliance.errors import Problem
@@ -114,6 +114,7 @@ class PipelineView(msgspec.Struct, frozen=True, kw_only=True):
     retention: Retention
     rate_limit: RateLimit | None
     rollups: list[Rollup]
+    chunks: Chunks
     ingest_url: str | None  # webhook only; without server.base_url a path below this appliance's address: /in/<id>
     created_at: datetime
     updated_at: datetime

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from appliance.components.durable import sync_directory
 from appliance.domain.database.dsn import Dsn
 
 CHOSEN_FILE: Final = "chosen.toml"
@@ -22,7 +23,7 @@ def choose_database(data_dir: Path, dsn: Dsn) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.rename(data_dir / CHOSEN_FILE)
-    _sync(data_dir)
+    sync_directory(data_dir)
 
 
 def choose_embedded(data_dir: Path) -> bool:
@@ -30,18 +31,10 @@ def choose_embedded(data_dir: Path) -> bool:
     if not (data_dir / CHOSEN_FILE).exists():
         return False
     (data_dir / CHOSEN_FILE).unlink()
-    _sync(data_dir)
+    sync_directory(data_dir)
     return True
 
 
 def _quoted(text: str) -> str:
     """Return a basic string of TOML; what a URL may not hold is percent-encoded, so these two are all."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

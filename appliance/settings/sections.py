@@ -188,14 +188,15 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
         timedelta,
         setting(
             "With TimescaleDB: how much time one chunk of rows is for; best some millions of rows. It counts for "
-            "chunks to come.",
+            "chunks to come, of pipelines that say nothing else.",
             least="1h", most="365d",
         ),
     ] = timedelta(days=1)  # fmt: skip
     compress_after: Annotated[
         timedelta | None,
         setting(
-            "With TimescaleDB: how long after its end a chunk is put into the columnstore. Empty: never.",
+            "With TimescaleDB: how long after its end a chunk is put into the columnstore. Empty: never. A pipeline "
+            "may say otherwise.",
             least="1h", most="3650d",
         ),
     ] = timedelta(days=7)  # fmt: skip
@@ -203,7 +204,7 @@ class Silver(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         setting(
             "With TimescaleDB: whether rollups are kept as continuous aggregates too, for tools that ask the database "
-            "directly. Dash does not read them.",
+            "directly. Dash does not read them. A pipeline may say otherwise.",
         ),
     ] = False  # fmt: skip
 

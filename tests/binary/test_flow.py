@@ -78,8 +78,8 @@ def test_no_secret_reached_the_log(seen: dict[str, Any]) -> None:
 def test_figures(seen: dict[str, Any]) -> None:
     """The figures are in artefacts/binary.json; the promises (2.5 s, 180 MiB, 2 %) are measured in benchmarks/.
 
-    A machine that others share moves by half: what is noticed here is a leap.
+    Memory does not depend on who else uses the machine; of the others only a leap is noticed here.
     """
     assert seen["ready_secs"] <= 5
-    assert seen["idle_rss_mib"] <= 200
+    assert seen["idle_rss_mib"] <= 180
     assert seen["idle_cpu_percent"] <= 5

@@ -39,6 +39,15 @@ async def test_reads_frames_with_their_time(log: BronzeLog) -> None:
     assert log.read(PIPE, 0, *ALL) == [Frame(1, 2, NOON_US, b'{"a":1}\n{"b":2}')]
 
 
+async def test_frames_tell_of_which_delivery_they_are(log: BronzeLog) -> None:
+    await log.append(PIPE, delivery(b"1"))
+    await log.append(PIPE, delivery(b"2", b"3", b"4", delivery_id="dl_1"))
+    told = [(one.first_seq, one.count, one.delivery_id, one.delivery_seq) for one in log.read(PIPE, 0, *ALL)]
+    assert told == [(1, 1, None, 0), (2, 3, "dl_1", 2)]
+    (tail,) = log.read(PIPE, 2, 1, 1 << 30)
+    assert (tail.first_seq, tail.count, tail.delivery_id, tail.delivery_seq) == (3, 1, "dl_1", 2)
+
+
 async def test_reads_on_after_a_number_in_the_middle_of_a_delivery(log: BronzeLog) -> None:
     await log.append(PIPE, delivery(b"1", b"2", b"3"))
     await log.append(PIPE, delivery(b"4", b"5"))

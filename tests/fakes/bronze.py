@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from itertools import groupby, pairwise
 from typing import Any
 
+from msgspec.structs import replace
+
 from appliance.components.bronze import BronzeLog, Finding, SegmentInfo
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Envelope, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
@@ -60,9 +63,9 @@ class MemoryBronzeLog:
                     max_events -= 1
                     max_bytes -= len(state[3] or b"null") + (1 if taken else 0)
                     if max_events < 0 or (max_bytes < 0 and (frames or taken)):
-                        return frames + _frame(taken, damaged)
+                        return frames + _frame(taken, damaged, entry.first_seq)
                     taken.append(state)
-                frames += _frame(taken, damaged)
+                frames += _frame(taken, damaged, entry.first_seq)
         return frames
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
@@ -75,6 +78,16 @@ class MemoryBronzeLog:
             line += 1 + len(entry.payloads)
         why = "it has expired" if 0 < seq <= self.last_seq(pipeline_id) else "there is no such event"
         raise NotFound(f"looking for event {seq} of {pipeline_id}: {why}")
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        found, checkpoint = PageEnd(0, None, polled=False) if seq == 0 else None, None
+        for entry in self.upkeep.held(pipeline_id):
+            if found is not None and entry.payloads and entry.first_seq > found.last_seq:
+                break
+            checkpoint = checkpoint if entry.envelope.checkpoint is None else entry.envelope.checkpoint
+            if entry.first_seq <= seq <= entry.last_seq:
+                found = PageEnd(entry.last_seq, None, entry.envelope.checkpoint is not None)
+        return found and replace(found, checkpoint=json.dumps(checkpoint) if checkpoint is not None else None)
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         entries = self.upkeep.held(pipeline_id)
@@ -115,14 +128,16 @@ class MemoryBronzeLog:
             yield seq, entry.envelope, damaged, line
 
 
-def _frame(states: list[_State], damaged: str | None) -> list[Frame]:
-    """Return the frame of ``states``; nothing where there are none."""
+def _frame(states: list[_State], damaged: str | None, first_seq: int) -> list[Frame]:
+    """Return the frame of ``states``, of the delivery that begins at ``first_seq``; nothing where there are none."""
     if not states:
         return []
     microseconds = round(states[0][1].received_at.timestamp() * 1_000_000)
     lines = b"\n".join(b"null" if line is None else line for *_, line in states)
     withdrawn = () if damaged else tuple(seq for seq, *_, line in states if line is None)
-    return [Frame(states[0][0], len(states), microseconds, lines, withdrawn, damaged)]
+    name = None if damaged else states[0][1].delivery_id
+    of = (name, first_seq if name is not None else 0)
+    return [Frame(states[0][0], len(states), microseconds, lines, withdrawn, damaged, *of)]
 
 
 def payload(number: int) -> bytes:
@@ -131,3 +146,4 @@ def payload(number: int) -> bytes:
 
 
 _: type[BronzeLog] = MemoryBronzeLog
+_pages: type[PageLog] = MemoryBronzeLog

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 
@@ -38,13 +39,23 @@ class Inward:
     def read(self, pipeline_id: PipelineId, after_seq: int, max_events: int, max_bytes: int) -> list[Frame]:
         frames = self.log.read(pipeline_id, self.base + after_seq, max_events, max_bytes)
         return [
-            replace(one, first_seq=self.local(one.first_seq), withdrawn=tuple(map(self.local, one.withdrawn)))
+            replace(
+                one,
+                first_seq=self.local(one.first_seq),
+                withdrawn=tuple(map(self.local, one.withdrawn)),
+                delivery_seq=self.local(one.delivery_seq) if one.delivery_id is not None else one.delivery_seq,
+            )
             for one in frames
         ]
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
         found = self.log.event(pipeline_id, self.base + seq)
         return replace(found, seq=self.local(found.seq))
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        assert isinstance(self.log, PageLog)
+        found = self.log.page(pipeline_id, self.base + seq)
+        return None if found is None else replace(found, last_seq=self.local(found.last_seq))
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         return [

@@ -2,12 +2,13 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.postgres import PostgresServer
-from tests.running import RunningAppliance
+from tests.running import CHECKOUT, RunningAppliance
 
 
 @pytest.fixture(scope="session")
@@ -19,10 +20,20 @@ def postgresql(postgres: PostgresServer) -> str:
 @pytest.fixture
 def pair(tmp_path: Path, database_url: str) -> Iterator[tuple[RunningAppliance, RunningAppliance]]:
     """Two nodes of one installation: the same database and the same key, each with a data directory of its own."""
+    with two_nodes(tmp_path, database_url) as nodes:
+        yield nodes
+
+
+@contextmanager
+def two_nodes(
+    folder: Path, database_url: str, program: tuple[str, ...] = CHECKOUT
+) -> Iterator[tuple[RunningAppliance, RunningAppliance]]:
+    """Set two nodes of one installation up and let them run ``program``."""
     nodes = []
     for name in ("anna", "bert"):
-        (tmp_path / name).mkdir()
-        nodes.append(RunningAppliance(tmp_path / name, environment={"DASH_DATABASE_URL": database_url}))
+        (folder / name).mkdir()
+        environment = {"DASH_DATABASE_URL": database_url}
+        nodes.append(RunningAppliance(folder / name, program=program, environment=environment))
     anna, bert = nodes
     anna.setup()
     bert.data_dir.mkdir()

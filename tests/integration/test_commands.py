@@ -211,6 +211,8 @@ def test_jobs_and_nodes_by_command(one: RunningAppliance) -> None:
     assert one.run("jobs", "retry", jobs[0]["id"], *reach).stdout == f"{jobs[0]['id']}: ready\n"
     assert one.run("jobs", "list", "--kind", "no.such", *reach).stdout == "there are no such jobs\n"
     [node] = json.loads(one.run("node", "list", "--json", *reach).stdout)
+    heads, told = (line.split() for line in one.run("node", "list", *reach).stdout.splitlines())
+    assert (heads[4], told[4], node["partition"]) == ("PARTITION", "0", 0)
     assert one.run("node", "drain", *reach).stdout == f"{node['name']}: draining\n"
     assert httpx.get(f"{one.url}/readyz", trust_env=False).json()["parts"]["node"]["ready"] is False
     assert one.run("node", "resume", node["id"], *reach).stdout == f"{node['name']}: running\n"

@@ -147,6 +147,10 @@ def stored(nodes: Nodes, pipe: Pipe) -> tuple[int, int]:
     return int(row["numbers"]), int(row["rows"])
 
 
+def duplicates(nodes: Nodes, pipe: Pipe) -> int:
+    return nodes.web.ledger(pipe.id)["duplicate"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_goes_where(nodes: Nodes, pipe: Pipe, tmp_path: Path, kind: str) -> None:
@@ -155,7 +159,7 @@ def test_what_goes_where(nodes: Nodes, pipe: Pipe, tmp_path: Path, kind: str) ->
             body = b'{"number": 1}'
             headers = standard_headers(pipe.secret, "msg_1", body)
             answers = [client.post(f"/in/{pipe.id}", content=body, headers=headers) for _ in range(3)]
-            assert [one.status_code for one in answers] == [202, 200, 200]  # the same node each time
+            assert [one.status_code for one in answers] == [202, 202, 200]  # in turn: each has it once
             assert client.post(f"/in/{pipe.id}", content=b"x" * (10 << 20) + b"x").status_code == 413
             page = client.get("/sign-in")
             assert (page.status_code, "Dash" in page.text) == (200, True)
@@ -201,19 +205,19 @@ def test_an_ingestor_killed_under_load(nodes: Nodes, pipe: Pipe, tmp_path: Path,
         senders = Senders(door, pipe)
         with senders.at_work():
             until(lambda: len(senders.acknowledged) > 100)
-            first, second = sorted(nodes.ingestors, key=lambda node: -received(node, pipe))
-            assert received(second, pipe) == 0  # one pipeline, one node
+            first, second = nodes.ingestors
+            until(lambda: min(received(node, pipe) for node in nodes.ingestors) > 20)
+            before = received(second, pipe)
             first.kill()
             stood = len(senders.acknowledged)
             took = until(lambda: len(senders.acknowledged) > stood + SENDERS)
-            until(lambda: received(second, pipe) > 50)
+            until(lambda: received(second, pipe) > before + 50)
             first.start("--port", first.url.rpartition(":")[2])
         until(lambda: stored(nodes, pipe)[0] == len(senders.acknowledged))
     numbers, rows = stored(nodes, pipe)
     unknown = senders.unanswered + len(senders.refused)
-    print(f"{kind}: acknowledged again after {took:.1f} s, {unknown} sent again, {rows - numbers} stored twice")
-    assert numbers == len(set(senders.acknowledged))
-    assert rows - numbers <= unknown
+    print(f"{kind}: acknowledged again after {took:.1f} s, {unknown} sent again, {duplicates(nodes, pipe)} taken twice")
+    assert (numbers, rows) == (len(set(senders.acknowledged)),) * 2
 
 
 @pytest.mark.slow

@@ -178,6 +178,33 @@ def test_all_are_counted_again_as_they_were(
     assert parts == [(Part.COUNTED.value,)]
 
 
+def test_counts_of_a_group_lie_together_in_the_order_of_time(
+    database: Database, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a chart of one group reads a few pages, wherever its counts come from."""
+    monkeypatch.setattr(gold_piles, "_SMALL", 1)
+    monkeypatch.setattr(gold_piles, "_LOOKS", 1)
+    finest = golds_of(TABLE, 1)[0]
+
+    def lie_together() -> bool:
+        lying = connection.execute(f"SELECT string, _time FROM {quoted(finest.main.name)} ORDER BY ctid").fetchall()
+        assert len(lying) > 8
+        return lying == sorted(lying, key=lambda one: (one[0] is None, *one))
+
+    rows = database.rows(80)
+    copy_into(connection, ROWS, rows)
+    count_here(connection.cursor(), finest, rows, 1)
+    assert lie_together()
+    count_here(connection.cursor(), finest, rows, 1)
+    assert not lie_together()  # there are two of each
+    gold_piles.merge_piles(connection.cursor(), finest, "gold_pl_1.1.", 1)
+    connection.execute(f"VACUUM FULL {quoted(finest.main.name)}")  # what was taken out has left room in front
+    assert lie_together()
+    gold.rebuild(connection.cursor(), TABLE, 1)
+    connection.execute(f"VACUUM FULL {quoted(finest.main.name)}")
+    assert lie_together()
+
+
 def test_piles_are_merged_by_one_and_by_nobody_while_rows_are_taken_out(
     database: Database, connection: psycopg.Connection[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

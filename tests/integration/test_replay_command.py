@@ -79,7 +79,7 @@ def test_without_swap_it_waits_until_it_is_told(commands: Commands) -> None:
 
 
 def test_a_range_of_events_and_resending_are_asked_for(commands: Commands) -> None:
-    told = commands.replay("numbers", "--first-seq", "2", "--last-seq", "3", "--dry-run")
+    told = commands.replay("numbers", "--first-seq", "2", "--last-seq", "0:3", "--dry-run")
     assert told.stdout.startswith("numbers: 2 events by version 1"), told.stderr
     done = commands.replay("numbers", "--resend", "--first-seq", "3", "--json")
     replay = json.loads(done.stdout)
@@ -158,6 +158,7 @@ def test_interrupted_it_leaves_the_replay_running_and_says_how_to_look() -> None
         (("numbers", "--from", "yesterday"), 1, "/from: expected a time"),
         (("numbers", "--version", "9"), 1, "has no version 9"),
         (("numbers", "--first-seq", "9"), 1, "/first_seq"),
+        (("numbers", "--first-seq", "1:x"), 2, "written as 42, or 1:42 in partition 1"),
         (("numbers", "--swap", "--cancel"), 2, "--swap and --cancel exclude each other"),
         (("numbers", "--undo", "--from", "now-1d"), 2, "--undo and --from exclude each other"),
         (("numbers", "--dry-run", "--watch"), 2, "--watch and --dry-run exclude each other"),

@@ -158,14 +158,16 @@ def test_rows_and_numbers_come_live(pair: Pair, ingestor: httpx.Client) -> None:
             devices += [row["device"] for row in json.loads(feed.recv(timeout=5))["rows"]]
 
 
-def test_what_needs_events_says_where_it_is_done(pair: Pair, ingestor: httpx.Client, web: httpx.Client) -> None:
+def test_what_needs_events_is_done_where_they_are(pair: Pair, ingestor: httpx.Client, web: httpx.Client) -> None:
     pipeline_id = created(pair, ingestor, "asked")
     until(lambda: live(web, pipeline_id)["ledger"]["stored"] == 1)
     base = f"/api/v1/pipelines/{pipeline_id}"
-    answer = web.post(f"{base}/replays", json={})
+    replay = web.post(f"{base}/replays", json={}).raise_for_status().json()
+    until(lambda: web.get(f"{base}/replays/{replay['id']}").json()["state"] == "swapped")
+    assert web.post(f"{base}/replays/{replay['id']}/undo").raise_for_status().json()["state"] == "undone"
+    answer = web.post(f"{base}/drift/acknowledge", json={})
     assert answer.status_code == 409, answer.text
     assert f"at {pair.ingestor.url}" in answer.json()["detail"]
-    assert ingestor.post(f"{base}/replays", json={"dry_run": True}).status_code in (200, 202)
     lineage = web.get(f"{base}/records/1/lineage").raise_for_status().json()  # from the ingestor's disk
     assert lineage["event"]["payload"] == {"device": "first"}
     preview = web.post("/api/v1/mappings/preview", json={"pipeline": pipeline_id, "mapping": MAPPING})

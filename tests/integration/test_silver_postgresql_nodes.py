@@ -308,7 +308,7 @@ def read_all(store: PostgresSilver, place: FeedPlace, limit: int) -> tuple[list[
         place = after
 
 
-def test_a_node_trims_rows_of_its_own_partition(silver_connections: Connections) -> None:
+def test_rows_of_all_nodes_are_trimmed_by_any_or_those_of_one(silver_connections: Connections) -> None:
     here, there = (PostgresSilver(silver_connections, "dash_org_trimmed", partition=Partition(part)) for part in (0, 1))
     base = base_of(Partition(1))
     here.commit(batch(COUNTED, 1, [row(n=1), row(n=2), dead()]))
@@ -316,9 +316,11 @@ def test_a_node_trims_rows_of_its_own_partition(silver_connections: Connections)
     later = datetime(2030, 1, 1, tzinfo=UTC)
     assert there.upkeep.trim(COUNTED, later, up_to=base + 1) == 1
     assert sorted(rows_in(here, COUNTED, "n")) == [(1,), (2,), (4,)]
-    assert here.upkeep.trim(COUNTED, later) == 2
+    assert there.upkeep.trim(COUNTED, later, up_to=2) == 2
     assert rows_in(here, COUNTED, "n") == [(4,)]
     assert [(one.stored, one.gone) for one in here.generations.spans(COUNTED.pipeline_id)] == [(2, 2), (2, 1)]
+    assert here.upkeep.trim(COUNTED, later) == 1
+    assert [(one.stored, one.gone) for one in here.generations.spans(COUNTED.pipeline_id)] == [(2, 2), (2, 2)]
     assert [store.recount(COUNTED) for store in (here, there)] == [Outcome(stored=2, dead=1)] * 2
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from appliance.components.silver import Aggregation, Measure
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import Partition, base_of
 from appliance.storage.silver_postgres.connections import Connections
+from appliance.storage.silver_postgres.occupied import measure
 from appliance.storage.silver_postgres.store import PostgresSilver
 from tests.silver_batches import KEYED, PLAIN, Event, amendment, batch, dead, number, row, rows_in
 
@@ -87,6 +89,18 @@ def test_a_partition_with_events_not_read_downstream_stays(opened: Opened) -> No
     assert "20260901" not in opened.rows_by_partition()
 
 
+def test_a_partition_with_rows_of_several_nodes_is_dropped_as_a_whole(opened: Opened) -> None:
+    other = PostgresSilver(opened.connections, SCHEMA, clock=lambda: opened.now, partition=Partition(3))
+    opened.silver.commit(batch(PLAIN, 1, [row(n=1, _time=at(80)), row(n=2, _time=at(0))]))
+    other.commit(batch(PLAIN, base_of(Partition(3)) + 1, [row(n=3, _time=at(80)), row(n=4, _time=at(0))]))
+    assert other.upkeep.trim(PLAIN, at(10), up_to=2) == 1  # those of one node alone leave a table that is half empty
+    assert opened.rows_by_partition()["20260901"] == 1
+    opened.silver.commit(batch(PLAIN, 3, [row(n=5, _time=at(80))]))
+    assert other.upkeep.trim(PLAIN, at(10)) == 2
+    assert "20260901" not in opened.rows_by_partition()
+    assert [span.gone for span in opened.silver.generations.spans(ID)] == [2, 1]
+
+
 def test_a_partition_that_somebody_reads_stays_without_its_rows(opened: Opened) -> None:
     opened.silver.commit(batch(PLAIN, 1, [row(n=1, _time=at(80)), row(n=2, _time=at(0))]))
     with opened.aside.transaction():
@@ -94,6 +108,15 @@ def test_a_partition_that_somebody_reads_stays_without_its_rows(opened: Opened) 
         assert opened.silver.upkeep.trim(PLAIN, at(10)) == 1
     assert opened.rows_by_partition()["20260901"] == 0
     assert opened.silver.recount(PLAIN) == Outcome(stored=2)
+
+
+def test_what_is_dropped_while_somebody_measures_has_no_size(opened: Opened) -> None:
+    opened.silver.commit(batch(PLAIN, 1, [row(n=1, _time=at(80)), row(n=2, _time=at(0))]))
+    with opened.aside.transaction():
+        opened.aside.execute(f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL search_path TO {SCHEMA}")
+        before = measure(opened.aside.cursor()).file_bytes  # what it sees from now on is as of this moment
+        assert opened.silver.upkeep.trim(PLAIN, at(10)) == 1
+        assert 0 < measure(opened.aside.cursor()).file_bytes < before
 
 
 def test_a_row_that_comes_late_is_kept_though_its_partition_is_gone(opened: Opened) -> None:

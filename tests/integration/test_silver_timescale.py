@@ -382,6 +382,7 @@ def test_a_role_that_may_do_nothing_else_is_enough(stores: Stores, url: str, sql
         store.upkeep.erase(of, [30])
         assert store.upkeep.trim(of, START + DAY) == 24
         assert store.upkeep.size().chunking is not None
+        assert len(store.upkeep.chunks(of).chunks) == 2  # of three, retention dropped one
         store.upkeep.compact()
         store.drop(of.pipeline_id)
     finally:

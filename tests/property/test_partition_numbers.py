@@ -16,6 +16,8 @@ from appliance.domain.partition import (
     partition,
     partition_of,
     shifted,
+    spoken,
+    understood,
 )
 
 PARTITIONS = st.integers(0, 255).map(Partition)
@@ -73,3 +75,24 @@ def test_bounds() -> None:
     assert base_of(Partition(3)) == 52_776_558_133_248
     with pytest.raises(ValueError, match="from 0 to 255, not 256"):
         partition(256)
+
+
+@given(PARTITIONS, LOCALS.filter(bool))
+def test_what_people_say_is_understood(number: Partition, local: int) -> None:
+    seq = shifted(number, local)
+    assert understood(spoken(seq)) == understood(f" {number}:{local:,} ") == understood(str(seq)) == seq
+
+
+def test_numbers_are_said_with_their_partition_unless_it_is_the_first() -> None:
+    two = 35_184_372_088_832  # 2 · 2^44
+    assert [spoken(seq) for seq in (0, 42, two + 42, two, 255 * two // 2 + 1)] == ["0", "42", "2:42", "2:0", "255:1"]
+    assert spoken(256 * two // 2) == "4503599627370496"  # no event's, and shown as it is
+    assert understood("2:1,234") == two + 1_234
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "1:0", "256:1", "-1", "1:", ":1", "1:2:3", "x", "1.5", "1:17592186044416", "4503599627370496"]
+)
+def test_what_is_no_number_of_an_event_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="written as 42, or 1:42 in partition 1"):
+        understood(text)

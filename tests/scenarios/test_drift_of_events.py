@@ -10,9 +10,10 @@ from sqlalchemy import select
 
 from appliance.components.source import InboundRequest
 from appliance.domain.clock import utc_now
-from appliance.domain.drift import LEARNING
+from appliance.domain.drift import LEARNING, Sighting
 from appliance.domain.ids import PipelineId
 from appliance.services import drift
+from appliance.storage.control import drift as kept
 from appliance.storage.control.tables import DriftRow, PipelineRow
 from tests.scenarios.conftest import until
 
@@ -60,6 +61,32 @@ async def test_drift_is_found_shown_and_acknowledged(scene: Any, api: Any) -> No
     assert [entry["detail"] for entry in audit if entry["action"] == "drift.acknowledge"] == [
         {"findings": ["type_changed:$.device"]}, {"findings": ["new_field:$.fw"]},
     ]  # fmt: skip
+
+
+async def test_drift_is_that_of_all_nodes_and_noted_at_all(scene: Any, api: Any) -> None:
+    pipeline_id = PipelineId(await taught(scene))
+    path = f"/api/v1/pipelines/{pipeline_id}/drift"
+    other = scene.it.engine.drifts.of(pipeline_id).state()
+    seq = 2 * 17_592_186_044_416  # of partition 2
+    other.observe({"device": "a", "temp_c": 20.5, "fw": 1}, Sighting(seq + 1, 1_000_000))
+    await scene.it.plane.write(lambda tx: kept.put(tx, pipeline_id, 2, other, utc_now()))
+    await scene.receive(pipeline_id, b'{"device": "a", "temp_c": 20.5, "fw": 1}')
+    [found] = (await api.get(path)).json()["findings"]
+    assert (found["id"], found["count"], found["first_seq"], found["last_seq"]) == ("new_field:$.fw", 2, seq + 1, 2)
+    noted = (await api.post(f"{path}/acknowledge", json={"findings": ["new_field:$.fw"]})).raise_for_status().json()
+    assert noted["findings"] == (await api.get(path)).json()["findings"] == []
+    told = await scene.it.plane.read(lambda tx: [kept.acknowledged(tx, partition) for partition in (0, 2)])
+    assert [[one.id for one in each.get(pipeline_id, ())] for each in told] == [[], ["new_field:$.fw"]]
+
+
+async def test_a_node_that_has_seen_nothing_begins_with_what_others_know(scene: Any) -> None:
+    pipeline_id, drifts = PipelineId(await taught(scene)), scene.it.engine.drifts
+    other = drifts.of(pipeline_id).state()
+    await scene.it.plane.write(lambda tx: kept.put(tx, pipeline_id, 2, other, utc_now()))
+    drifts.forget(pipeline_id)
+    await scene.it.services.drift.load()
+    begun = drifts.of(pipeline_id).state()
+    assert (begun.learned, begun.events, sorted(begun.known)) == (True, 0, ["$", "$.device", "$.temp_c"])
 
 
 async def test_drift_survives_a_restart_and_goes_with_its_pipeline(scene: Any, api: Any) -> None:

@@ -110,6 +110,23 @@ async def test_a_round_removes_what_is_old_and_nothing_else(scene: Any, api: Any
     assert "expired" in gone.json()["detail"]
 
 
+async def test_rows_that_another_node_keeps_are_left_to_it_and_events_are_not(scene: Any, api: Any) -> None:
+    old = utc_now() - 100 * DAY
+    pipeline_id = await scene.boilers(retention={"bronze": "60d", "silver": "30d"})
+    await receive_at(scene, pipeline_id, 99 * DAY, f'{{"device": "b1", "ts": "{old.isoformat()}"}}'.encode())
+    await scene.closed_segments(pipeline_id)
+    keeper, keeps = job(scene), False
+    keeper.keeps_rows = lambda: keeps
+    await keeper.run(Attempt())
+    assert (keeper.removed_rows, keeper.removed_events) == (0, 1)
+    assert [one["device"] for one in (await api.get(f"/api/v1/pipelines/{pipeline_id}/records")).json()["items"]] == [
+        "b1"
+    ]
+    keeps = True
+    await keeper.run(Attempt())
+    assert (keeper.removed_rows, keeper.removed_events) == (1, 1)
+
+
 async def test_a_pipeline_says_otherwise_than_its_organisation(scene: Any, api: Any) -> None:
     await api.put(f"/api/v1/organisations/{scene.admin.organisation_id}/retention", json={"silver": "30d"})
     ordinary = await scene.boilers()

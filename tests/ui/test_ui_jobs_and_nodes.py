@@ -73,6 +73,7 @@ def test_a_node_is_drained_and_taken_back(signed_in: Opens, appliance: RunningAp
     page.wait_for_selector("html[data-ready]")
     row = page.locator("tbody tr")
     expect(row).to_contain_text("(this one)")
+    expect(row.locator("[data-label=Partition]")).to_have_text("0")
     expect(row).to_contain_text("running")
     shoot(page, "nodes-wide")
     row.get_by_role("button", name="Drain").click()

@@ -16,6 +16,7 @@ SCREENS = {
     "mapping": "/pipelines/{orders}/mapping",
     "records": "/pipelines/{host}/records",
     "settings": "/pipelines/{orders}/settings",
+    "pipeline-storage": "/pipelines/{host}/storage",
     "dead-letters": "/pipelines/{orders}/dead-letters",
     "ledger": "/pipelines/{host}/ledger",
     "dashboards": "/dashboards",

@@ -81,6 +81,20 @@ def test_from_a_new_pipeline_to_a_record_on_screen(signed_in: Opens) -> None:
         page.get_by_role("link", name="CSV").click()
     assert "68.5" in download.value.path().read_text()
 
+    number = page.get_by_label("Event number")
+    for text in ("1", "0:1"):
+        number.fill(text)
+        number.press("Enter")
+        expect(page.locator("#raw-event")).to_contain_text('"temp_f": 68.5', timeout=15_000)
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).not_to_be_visible()
+    number.fill("one")
+    number.press("Enter")
+    expect(page.get_by_text("'one' is no number of an event")).to_be_visible(timeout=15_000)
+    module = page.locator("link[rel=modulepreload][href$='format.js']").get_attribute("href")
+    written = "async (path) => { const it = await import(path); return [7, 17592186045650].map(it.eventNumber); }"
+    assert page.evaluate(written, module) == ["7", "1:1234"]  # 2^44 + 1234
+
 
 def test_the_overview_balances_and_inserts_the_secret(appliance: RunningAppliance, signed_in: Opens) -> None:
     page = signed_in("/pipelines")

@@ -46,7 +46,7 @@ def test_every_screen_opens(opened: Opens, pair: Pair, viewport: dict[str, int],
     sign_in(page)
     expect(page.get_by_text("ingestor", exact=True).first).to_be_visible()
     expect(page.get_by_text("web", exact=True).first).to_be_visible()
-    below = ("", "/records", "/dead-letters", "/mapping", "/versions", "/ledger", "/settings")
+    below = ("", "/records", "/dead-letters", "/mapping", "/versions", "/ledger", "/storage", "/settings")
     paths = [f"/pipelines/{pipeline_id}{one}" for one in below]
     paths += ["/pipelines", f"/dashboards/{dashboard_id}", "/jobs", "/storage", "/erasures", "/tokens", "/nodes"]
     for path in paths:

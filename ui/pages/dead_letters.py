@@ -18,7 +18,7 @@ from ui.session import Visit
 from ui.widgets.card import card
 from ui.widgets.dialog import dialog
 from ui.widgets.empty import notice
-from ui.widgets.figures import moment
+from ui.widgets.figures import event_number, moment
 from ui.widgets.letter_actions import LetterActions
 from ui.widgets.pipeline_frame import pipeline_frame
 
@@ -147,7 +147,7 @@ def _row(
     with node("tr"):
         if actions is not None:
             with node("td", css="pick"):
-                box = node("input", type="checkbox", aria_label=f"Choose event {letter.seq:,}")
+                box = node("input", type="checkbox", aria_label=f"Choose event {event_number(letter.seq)}")
                 on_value(box, partial(actions.choose, letter.seq), checked=True)
         with node("td", css="first", data_label="Received"):
             moment(letter.received_at, "clock")
@@ -162,7 +162,7 @@ def _row(
                 node("span", f"and {more} more problem{'' if more == 1 else 's'}", "sub")
         with node("td", css="num", data_label="Event"):
             with node("button", css="btn ghost small", type="button", title="Show the event") as shown:
-                node("span", f"{letter.seq:,}")
+                node("span", event_number(letter.seq))
                 icon("search")
             on(shown, "click", opened)
 

@@ -133,7 +133,8 @@ def _row(one: ErasureView, names: dict[str, str]) -> Element:
             where = ", ".join(names.get(each.pipeline_id, each.pipeline_id) for each in one.pipelines)
             if where:
                 node("span", f"in {where}", "sub")
-            for told in (*one.notes, *([one.error] if one.error else [])):
+            waits = [f"waits for {each.name}, which has its part to do: {each.told}" for each in one.waits_for]
+            for told in (*waits, *one.notes, *([one.error] if one.error else [])):
                 node("span", told, "sub")
         if one.searched_events < one.total_events:
             node("td", f"{one.searched_events:,} of {one.total_events:,} searched", "num", data_label="Events")

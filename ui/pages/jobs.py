@@ -40,6 +40,7 @@ _NAMES: Final = {
     "control.tidy": "Forget what has expired",
     "drift.save": "Keep what events look like",
     "erasure.run": "Erase somebody's data",
+    "erasure.forget": "Drop what was erased from memory",
     "replay.forget": "Discard former rows",
     "retention.round": "Round of retention",
     "storage.sample": "Measure storage",

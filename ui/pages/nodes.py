@@ -21,8 +21,8 @@ from ui.widgets.head import page_head
 
 LOOK_SECS: Final = 3.0
 _LOOKS: Final = {NodeState.RUNNING: "ok", NodeState.DRAINING: "warn", NodeState.GONE: "bad"}
-_COLUMNS: Final = ("Node", "State", "Role", "Events/s", "Lag", "CPU", "Memory", "Jobs", "Since", "")
-_NUMBERS: Final = ("Events/s", "Lag", "CPU", "Memory", "Jobs")
+_COLUMNS: Final = ("Node", "State", "Role", "Partition", "Events/s", "Lag", "CPU", "Memory", "Jobs", "Since", "")
+_NUMBERS: Final = ("Partition", "Events/s", "Lag", "CPU", "Memory", "Jobs")
 
 
 def register(screens: Screens) -> None:
@@ -85,6 +85,7 @@ class Board:
             with node("td", css="corner"):
                 node("span", one.state.value, f"badge plain {_LOOKS[one.state]}")
             node("td", one.role, data_label="Role")
+            node("td", "–" if one.partition is None else str(one.partition), "num", data_label="Partition")
             for label, told in (
                 ("Events/s", short(load.events_per_sec)),
                 ("Lag", f"{load.lag_events:,}" + (f" ({load.lag_secs:.1f} s)" if load.lag_events else "")),
@@ -120,9 +121,10 @@ class Board:
         toast(self._visit.client, f"{one.name} takes its part again")
 
     async def _forget(self, who: Principal, one: NodeView) -> None:
-        await self._visit.services.nodes.forget(who, one.id)
+        given_up = await self._visit.services.nodes.forget(who, one.id)
         await self.draw()
-        toast(self._visit.client, f"{one.name} is forgotten; events on its disk are not touched")
+        lost = f", and {given_up:,} of them, which nobody has refined, are given up" if given_up else ""
+        toast(self._visit.client, f"{one.name} is forgotten; events on its disk are not touched{lost}")
 
 
 _TITLES: Final = {

@@ -9,6 +9,8 @@ from nicegui.events import GenericEventArguments
 
 from appliance.domain.access import Principal
 from appliance.domain.ids import PipelineId
+from appliance.domain.partition import understood
+from appliance.errors import NotFound
 from appliance.services.views import PipelineView
 from ui.frame import Place
 from ui.markup import icon, node
@@ -40,10 +42,31 @@ def register(screens: Screens) -> None:
         start = datetime.now(UTC) - RANGES[chosen] if chosen in RANGES else None
         with card("Records", tight=True) as (head, _):
             with head, node("div", css="row"):
+                _finder(visit, view, (box, body))
                 _ranges(view, chosen)
                 _exports(view, start)
             holder = _range(view, start) if start else _live(view)
             opens_events(visit, view.id, holder, box, body)
+
+
+def _finder(visit: Visit, view: PipelineView, place: tuple[Element, Element]) -> None:
+    """Draw a field that shows the event whose number is typed into it."""
+    field = node("input", css="input", type="search", placeholder="Event number", aria_label="Event number")
+    field.style("width:9rem")
+
+    def entered(event: GenericEventArguments) -> object:
+        text = str(event.args)
+
+        async def open_event(who: Principal) -> None:
+            try:
+                seq = understood(text)
+            except ValueError as error:
+                raise NotFound(str(error)) from error
+            await show_event(visit, who, view.id, seq, place)
+
+        return visit.act(open_event)(event)
+
+    field.on("keydown.enter", entered, js_handler="(e) => emit(e.target.value)")
 
 
 def _ranges(view: PipelineView, chosen: str) -> None:

@@ -8,6 +8,10 @@ from ui.widgets.form import password_field
 
 GIB = 2**30
 LITTLE = 10 * GIB
+_LATER = (
+    "It can be moved to a PostgreSQL later by 'dash-appliance database move'. Dash is stopped for it, and receives "
+    "nothing meanwhile: about 30 s for each million rows."
+)
 
 
 class Disk(NamedTuple):
@@ -71,6 +75,7 @@ def _embedded(disk: Disk) -> None:
         ):
             node("dt", term)
             node("dd", text)
+    node("p", _LATER, "small faint")
 
 
 def _postgresql() -> None:

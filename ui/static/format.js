@@ -8,6 +8,12 @@ export function integer(value) {
   return value === null || value === undefined ? NONE : whole.format(value);
 }
 
+/** Number of an event as people say it: 42; of partition 1 it is 1:42. */
+export function eventNumber(seq) {
+  const partition = Math.floor(seq / 2 ** 44);
+  return partition ? `${partition}:${seq % 2 ** 44}` : String(seq);
+}
+
 /** Three significant digits, thousands by k, M, G. */
 export function short(value) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;

@@ -1,6 +1,6 @@
 // The table of recent records: the newest first, redrawn at most four times a second.
 import { feed } from "./feed.js";
-import { clock, NONE } from "./format.js";
+import { clock, eventNumber, NONE } from "./format.js";
 import { define, h, paced } from "./live.js";
 
 const KEEP = 100;
@@ -15,6 +15,7 @@ export function columnsOf(rows) {
 /** One cell, by what the value is. */
 export function cell(value, name) {
   if (value === null || value === undefined) return h("td", { class: "null" }, NONE);
+  if (name === "_seq") return h("td", { class: "num" }, eventNumber(value));
   if (typeof value === "number") return h("td", { class: "num" }, Number.isInteger(value) ? String(value) : String(+value.toPrecision(9)));
   if (typeof value === "boolean") return h("td", {}, String(value));
   if (typeof value === "string" && (name === "_time" || ISO.test(value))) {

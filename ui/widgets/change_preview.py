@@ -17,6 +17,7 @@ from ui.markup import button, icon, node, on, on_value
 from ui.session import Visit
 from ui.toast import go
 from ui.widgets.dialog import dialog, show
+from ui.widgets.figures import event_number
 from ui.widgets.form import select_field
 from ui.widgets.problem_list import problem_list
 
@@ -150,7 +151,7 @@ def _rows(label: str, rows: Rows) -> None:
 
 def _row(one: ChangedRow) -> None:
     with node("div", css="change"):
-        node("code", f"event {one.seq:,}" + (f" · {', '.join(one.columns)}" if one.columns else ""))
+        node("code", f"event {event_number(one.seq)}" + (f" · {', '.join(one.columns)}" if one.columns else ""))
         if one.before is not None:
             node("pre", _text(one.before, one.columns), "before")
         if one.after is not None:

@@ -18,7 +18,7 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
         with head:
             node("span", f"{chunking.version}, {chunking.edition} edition", "badge plain")
         with node("div", css="card-body"), node("div", css="stack tight"):
-            node("p", told(chunking), "muted")
+            node("p", f"{told(chunking)} A pipeline may say otherwise, on its page Storage.", "muted")
             for note in chunking.notes:
                 node("p", note, "sub")
             if chunking.views:
@@ -38,7 +38,7 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
                     node("th", label, "" if label == "Pipeline" else "num", scope="col")
             with node("tbody"):
                 for pipeline_id, one in chunking.pipelines.items():
-                    _pipeline(pipelines.get(pipeline_id, pipeline_id), one)
+                    _pipeline(pipeline_id, pipelines.get(pipeline_id, pipeline_id), one)
 
 
 def told(chunking: Chunking) -> str:
@@ -61,11 +61,12 @@ def span(secs: int) -> str:
     return f"{secs} seconds"
 
 
-def _pipeline(name: str, one: RowChunks) -> None:
+def _pipeline(pipeline_id: PipelineId, name: str, one: RowChunks) -> None:
     saved = one.as_rows_bytes - one.columnar_bytes
     share = f" ({100 * one.columnar_bytes / one.as_rows_bytes:.0f} % left)" if one.as_rows_bytes else ""
     with node("tr"):
-        node("td", name, "first full")
+        with node("td", css="first full"):
+            node("a", name, "name", href=f"/pipelines/{pipeline_id}/storage")
         for label, shown in (
             ("Chunks", f"{one.chunks:,} of {span(one.width_secs)}"),
             ("In columns", f"{one.columnar:,}"),

@@ -1,9 +1,14 @@
 """Small live figures: state badge, times, sparkline."""
 
 from datetime import datetime
+from typing import Final
 
+from appliance.domain.partition import spoken
 from appliance.domain.pipeline import State
+from appliance.domain.quantity import shown_size
 from ui.markup import node
+
+size: Final = shown_size
 
 
 def state_badge(state: State) -> None:
@@ -19,15 +24,10 @@ def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> 
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
 
 
-def size(count: float) -> str:
-    """Return a number of bytes with three significant digits and its unit: ``1.5 GiB``."""
-    amount, unit = abs(count), "B"
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            break
-        amount /= 1024
-    sign = "-" if count < 0 else ""
-    return f"{sign}{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{sign}{amount:.3g} {unit}"
+def event_number(seq: int) -> str:
+    """Return the number of an event, thousands set apart: ``1,234``; of partition 2 ``2:1,234``."""
+    number, colon, local = spoken(seq).rpartition(":")
+    return f"{number}{colon}{int(local):,}"
 
 
 def short(number: float) -> str:

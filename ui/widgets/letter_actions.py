@@ -17,6 +17,7 @@ from ui.pages.records import readable
 from ui.session import Visit
 from ui.toast import go
 from ui.widgets.dialog import dialog, show
+from ui.widgets.figures import event_number
 from ui.widgets.problem_list import problem_list
 
 Kind = Literal["retry", "fix", "drop"]
@@ -182,7 +183,7 @@ class LetterActions:
             for letter in work.dead_letters[:5]:
                 with node("div", css="problem"):
                     node("span", letter.message)
-                    node("code", f"event {letter.seq:,} · {letter.reason}")
+                    node("code", f"event {event_number(letter.seq)} · {letter.reason}")
 
     def _complain(self, *messages: str) -> None:
         self._outcome.clear()

@@ -8,7 +8,7 @@ import msgspec
 from appliance.services.lineage_views import Fate, Hop, Lineage
 from ui.markup import icon, node
 from ui.widgets.code_block import code_block
-from ui.widgets.figures import moment
+from ui.widgets.figures import event_number, moment
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _LONGEST: Final = 20_000  # characters of a payload on screen
@@ -59,7 +59,7 @@ def _facts(hop: Hop, *, first: bool) -> None:
     with node("dl", css="kv"):
         node("dt", "Event")
         with node("dd", css="row"):
-            node("span", f"{hop.seq:,}")
+            node("span", event_number(hop.seq))
             if hop.outcome:
                 node("span", hop.outcome, f"badge plain {_LOOKS.get(hop.outcome, '')}".strip())
             if hop.fate is not Fate.HELD:

@@ -10,6 +10,7 @@ from nicegui import ui
 from appliance.services.views import DeadLetter, Preview, PreviewColumn
 from ui.markup import icon, node
 from ui.widgets.empty import notice
+from ui.widgets.figures import event_number
 
 SHOWN_ROWS, SHOWN_DEAD, LONGEST = 15, 8, 80
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -42,7 +43,8 @@ def _letter(letter: DeadLetter) -> None:
         icon("alert")
         node("span", letter.message)
         value = f" = {_text(letter.value)}" if letter.value is not None else ""
-        node("code", f"event {letter.seq:,} · {letter.reason}" + (f" · {letter.field}{value}" if letter.field else ""))
+        field = f" · {letter.field}{value}" if letter.field else ""
+        node("code", f"event {event_number(letter.seq)} · {letter.reason}{field}")
 
 
 def _rows(preview: Preview) -> None:

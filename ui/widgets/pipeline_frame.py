@@ -21,6 +21,7 @@ TABS = (
     ("records", "Records"),
     ("dead-letters", "Dead letters"),
     ("ledger", "Ledger"),
+    ("storage", "Storage"),
     ("settings", "Settings"),
 )
 

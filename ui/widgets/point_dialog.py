@@ -12,7 +12,7 @@ from appliance.services.lineage_views import PointLineage
 from ui.markup import button, node, on
 from ui.session import Visit
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import moment
+from ui.widgets.figures import event_number, moment
 from ui.widgets.lineage import draw_lineage
 
 
@@ -56,6 +56,6 @@ def _list(visit: Visit, found: PointLineage, lineage: Any) -> None:
     with node("ul", css="picks"):
         for one in found.records:
             with node("li"):
-                made = button(f"Event {one.seq:,}", "ghost small")
+                made = button(f"Event {event_number(one.seq)}", "ghost small")
                 on(made, "click", visit.act(partial(lineage, found.pipeline, one.seq), busy=made))
                 moment(one.time, "clock")

@@ -18,7 +18,7 @@ from ui.session import Visit
 from ui.toast import go
 from ui.widgets.card import card
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import moment
+from ui.widgets.figures import event_number, moment
 from ui.widgets.form import check, text_field
 from ui.widgets.problem_list import problem_list
 
@@ -166,7 +166,8 @@ class ReplayPanel:
 
 def _plan(plan: ReplayPlan) -> None:
     with node("dl", css="kv"):
-        _pair("Events", f"{plan.events:,} ({plan.first_seq:,} to {plan.last_seq:,})" if plan.events else "none")
+        stretch = f" ({event_number(plan.first_seq)} to {event_number(plan.last_seq)})"
+        _pair("Events", f"{plan.events:,}{stretch}" if plan.events else "none")
         if plan.secs is not None:
             _pair("Takes about", _span(plan.secs))
         if plan.version != plan.running_version:
@@ -211,7 +212,7 @@ def _facts(replay: ReplayView) -> None:
         node("span", f"Asked for by {replay.created_by} ")
         moment(replay.created_at)
         if replay.first_seq is not None and replay.last_seq is not None:
-            node("span", f" · events {replay.first_seq:,} to {replay.last_seq:,} only")
+            node("span", f" · events {event_number(replay.first_seq)} to {event_number(replay.last_seq)} only")
         if replay.identical is not None:
             node("span", " · gave the very same rows" if replay.identical else " · gave other rows than there were")
         if replay.state is ReplayState.SWAPPED and replay.undo_until is not None:

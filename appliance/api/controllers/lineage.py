@@ -7,7 +7,7 @@ from litestar import Controller, Response, get, post
 from litestar.params import FromPath
 from msgspec import Meta
 
-from appliance.api.exchange import AnyRequest, answered, asked, json_object, read_parameters
+from appliance.api.exchange import AnyRequest, answered, asked, event_number, json_object, read_parameters
 from appliance.api.operations import Operation, does
 from appliance.domain.access import Action
 from appliance.domain.ids import PipelineId
@@ -33,7 +33,7 @@ class LineageController(Controller):
     tags = ("lineage",)
 
     @get(
-        "/pipelines/{pipeline_id:str}/records/{seq:int}/lineage",
+        "/pipelines/{pipeline_id:str}/records/{seq:str}/lineage",
         **does(
             Operation(
                 summary="What a record was made of, and who has read it",
@@ -47,10 +47,10 @@ class LineageController(Controller):
             )
         ),
     )
-    async def lineage(self, request: AnyRequest, pipeline_id: FromPath[str], seq: FromPath[int]) -> Response[bytes]:
+    async def lineage(self, request: AnyRequest, pipeline_id: FromPath[str], seq: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         given = read_parameters(request, LineageParameters)
-        return answered(await services.lineages.of(who, PipelineId(pipeline_id), seq, given.item))
+        return answered(await services.lineages.of(who, PipelineId(pipeline_id), event_number(seq), given.item))
 
     @post(
         "/query/lineage",

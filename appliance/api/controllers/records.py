@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from litestar.response import Stream
 from msgspec import Meta
 
-from appliance.api.exchange import AnyRequest, answered, answered_at_length, asked, read_parameters
+from appliance.api.exchange import AnyRequest, answered, answered_at_length, asked, event_number, read_parameters
 from appliance.api.negotiation import FORMATS, JSON, SUFFIXES, wanted_media
 from appliance.api.operations import Operation, does
 from appliance.api.stream import commits
@@ -81,7 +81,7 @@ class RecordController(Controller):
         return Stream(pieces, media_type=media, headers={"content-disposition": name})
 
     @get(
-        "/records/{seq:int}",
+        "/records/{seq:str}",
         **does(
             Operation(
                 summary="The event that a record came from",
@@ -92,9 +92,9 @@ class RecordController(Controller):
             )
         ),
     )
-    async def event(self, request: AnyRequest, pipeline_id: FromPath[str], seq: FromPath[int]) -> Response[bytes]:
+    async def event(self, request: AnyRequest, pipeline_id: FromPath[str], seq: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
-        return answered(_event_view(await services.records.event(who, PipelineId(pipeline_id), seq)))
+        return answered(_event_view(await services.records.event(who, PipelineId(pipeline_id), event_number(seq))))
 
     @get(
         "/recent",

@@ -34,10 +34,10 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """One look at one database, as the user of the DSN.
 
-    ``version``: such as 150012. ``tls``: the protocol, None without. ``local``: by a socket or loopback. ``settings``:
-    of ``pg_settings``, in its units. ``role_limit``, ``database_limit``: of connections, -1: none. ``missing``: schemas
-    of organisations that are not there. ``revision``: of the control plane found, ``tables`` the number that would be
-    made.
+    ``version``: such as 150012. ``tls``: the protocol, None without. ``local``: by a socket or loopback. ``pooled``:
+    two connections were served by one process of the server. ``settings``: of ``pg_settings``, in its units.
+    ``role_limit``, ``database_limit``: of connections, -1: none. ``missing``: schemas of organisations that are not
+    there. ``revision``: of the control plane found, ``tables`` the number that would be made.
     """
 
     version: int
@@ -48,6 +48,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     in_recovery: bool = False
     superuser: bool = False
     local: bool = False
+    pooled: bool = False
     tls: str | None = None
     sslmode: str = "prefer"
     may_create: bool = True

@@ -27,8 +27,8 @@ class Need(msgspec.Struct, frozen=True, kw_only=True):
 def findings(facts: Facts, need: Need) -> list[Examined]:
     """Return everything worth telling, worst and best, in the order in which a person would ask."""
     looks: tuple[Callable[[Facts, Need], Iterator[Examined]], ...] = (
-        _version, _recovery, _tls, _rights, _schema, _organisations, _extension, _connections, _durability, _limits,
-        _memory, _zone, _latency, _replicas,
+        _version, _recovery, _tls, _pooler, _rights, _schema, _organisations, _extension, _connections, _durability,
+        _limits, _memory, _zone, _latency, _replicas,
     )  # fmt: skip
     return [found for look in looks for found in look(facts, need)]
 
@@ -92,6 +92,15 @@ def _tls(facts: Facts, _: Need) -> Iterator[Examined]:
         yield _warn(f"encrypted ({facts.tls}), but the certificate is not verified (sslmode={facts.sslmode})", remedy)
     else:
         yield _fine(f"encrypted ({facts.tls}), and the server's certificate is verified ({facts.sslmode})")
+
+
+def _pooler(facts: Facts, _: Need) -> Iterator[Examined]:
+    if facts.pooled:
+        told = "a pooler lends connections by transaction: all is kept there as it should, but no notification arrives"
+        remedy = (
+            "with several nodes name the server itself, or set pool_mode = session: nodes hear of each other at once"
+        )
+        yield _warn(told, remedy)
 
 
 def _rights(facts: Facts, _: Need) -> Iterator[Examined]:

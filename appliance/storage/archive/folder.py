@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance.components.archive import ArchiveStore, Stored
+from appliance.components.durable import sync_directory
 from appliance.errors import Conflict, NotFound, TransientError
 
 PIECE: Final = 8 << 20
@@ -42,7 +43,7 @@ class FolderArchive:
                 raise Conflict(f"storing {key} in {self.place}: there is one already") from error
             finally:
                 draft.unlink(missing_ok=True)
-            _sync(target.parent)
+            sync_directory(target.parent)
 
     def read(self, key: str) -> Iterator[bytes]:
         with self._speaking("reading", key):
@@ -72,7 +73,7 @@ class FolderArchive:
                 path.with_name(path.name + DRAFT).unlink(missing_ok=True)  # what a crash left of the same content
                 with suppress(FileNotFoundError):
                     path.unlink()
-                    _sync(path.parent)
+                    sync_directory(path.parent)
 
     def _path(self, key: str) -> Path:
         path = self._root / key
@@ -91,7 +92,7 @@ class FolderArchive:
         self._present()
         self._make(folder.parent)
         folder.mkdir(mode=0o750, exist_ok=True)
-        _sync(folder.parent)
+        sync_directory(folder.parent)
 
     def _speaking(self, doing: str, key: str) -> "_Speaking":
         return _Speaking(f"{doing} {key} in {self.place}")
@@ -130,14 +131,6 @@ def _write(fd: int, piece: bytes) -> None:
     rest = memoryview(piece)
     while rest:
         rest = rest[os.write(fd, rest) :]
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 _: type[ArchiveStore] = FolderArchive

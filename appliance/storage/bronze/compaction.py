@@ -13,7 +13,7 @@ from time import perf_counter
 
 import msgspec
 
-from appliance.storage.bronze.disk import sync_directory
+from appliance.components.durable import sync_directory
 from appliance.storage.bronze.frame import FULL, Damaged, Found, Header, parse
 from appliance.storage.bronze.manifest_lines import Entry, Run
 from appliance.storage.bronze.packer import Packer, Sums

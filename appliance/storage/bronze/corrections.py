@@ -18,8 +18,9 @@ from zlib import crc32
 import msgspec
 
 from appliance.components.bronze import Correction
+from appliance.components.durable import sync_directory
 from appliance.errors import Conflict
-from appliance.storage.bronze.disk import sync_directory, write_all, write_new
+from appliance.storage.bronze.disk import write_all, write_new
 
 FILE = "corrections.jsonl"
 MOST = 1_000_000

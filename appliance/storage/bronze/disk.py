@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.components.durable import sync_directory
+
 Write = Callable[[int, Sequence[bytes], int], None]
 Sync = Callable[[int], None]
 
@@ -34,15 +36,6 @@ class Disk:
 
     write: Write = write_all
     sync: Sync = os.fdatasync
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names in ``directory`` durable: a new or renamed file is lost with its name."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def write_new(path: Path, content: bytes) -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 
+from appliance.components.durable import sync_directory
 from appliance.errors import NotFound
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.compaction import DAMAGED, filled
 from appliance.storage.bronze.corrections import Corrections
-from appliance.storage.bronze.disk import sync_directory
 from appliance.storage.bronze.frame import BRIEF, FULL, LOST, Brief, Damaged, Found, Header
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.pipeline_log import PipelineLog, Plain

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.storage.bronze.disk import sync_directory
+from appliance.components.durable import sync_directory
 from appliance.storage.bronze.manifest import Manifest
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.segment import Key

@@ -57,6 +57,7 @@ class Brief(msgspec.Struct, frozen=True, gc=False):
     form: str = "lines"
     erased: tuple[int, ...] = ()
     damaged: str | None = None
+    delivery: str | None = None
 
     @property
     def last_seq(self) -> int:
@@ -73,7 +74,6 @@ class Header(Brief, frozen=True, gc=False, kw_only=True):
 
     source: str
     durable: _Count = 0
-    delivery: str | None = None
     remote: str | None = None
     headers: msgspec.Raw = msgspec.Raw(b"{}")
     checkpoint: msgspec.Raw = NONE

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from appliance.components.bronze import BronzeLog, Finding, LogUpkeep, Quarantine, SegmentInfo
+from appliance.components.durable import sync_directory
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
@@ -21,7 +23,7 @@ from appliance.errors import FatalError, NotFound, TransientError
 from appliance.storage.bronze.blockstore import Blockstore
 from appliance.storage.bronze.caretaker import Caretaker
 from appliance.storage.bronze.dedupe import DeliveryWindow
-from appliance.storage.bronze.disk import Disk, Sync, Write, sync_directory, write_all
+from appliance.storage.bronze.disk import Disk, Sync, Write, write_all
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
 from appliance.storage.bronze.keeper import Keeper
@@ -119,6 +121,13 @@ class FileBronzeLog:
         if line is None:
             raise NotFound(f"looking for event {seq} of {pipeline_id}: nothing was received yet")
         return line.reader.event(pipeline_id, seq)
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        """See ``PageLog.page``."""
+        line = self._line(pipeline_id)
+        if line is None:
+            return None if seq else PageEnd(0, None, polled=False)
+        return line.reader.page(seq)
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         line = self._line(pipeline_id)
@@ -282,3 +291,4 @@ class FileBronzeLog:
 
 
 _: type[BronzeLog] = FileBronzeLog
+_pages: type[PageLog] = FileBronzeLog

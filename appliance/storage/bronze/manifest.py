@@ -8,7 +8,8 @@ from threading import RLock
 
 import msgspec
 
-from appliance.storage.bronze.disk import sync_directory, write_all
+from appliance.components.durable import sync_directory
+from appliance.storage.bronze.disk import write_all
 from appliance.storage.bronze.manifest_lines import (
     NO_LINK,
     Archived,

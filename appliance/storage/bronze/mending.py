@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.components.durable import sync_directory
 from appliance.storage.bronze.blockstore import Blockstore, Signature, signature_of
 from appliance.storage.bronze.compaction import DAMAGED, filled
-from appliance.storage.bronze.disk import sync_directory
 from appliance.storage.bronze.frame import FULL, LOST, Damaged, Found, Header
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.pipeline_log import PipelineLog

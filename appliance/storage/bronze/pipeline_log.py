@@ -81,6 +81,12 @@ class PipelineLog:
         checkpoint = self._checkpoint
         return None if not checkpoint else msgspec.json.decode(checkpoint, type=dict[str, Any])
 
+    @property
+    def end(self) -> tuple[int, msgspec.Raw]:
+        """The newest event, and the checkpoint (JSON, or empty) as of the same moment."""
+        with self._lock:
+            return self.last_seq, self._checkpoint
+
     def commit(self, batch: Sequence[Packed]) -> list[int]:
         """Write ``batch`` with one sync and return the first sequence number of each; blocking.
 

@@ -7,6 +7,7 @@ from typing import Any, Generic
 import msgspec
 
 from appliance.components.bronze import Quarantine
+from appliance.components.polls import PageEnd
 from appliance.domain.event import Frame, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.errors import NotFound, TransientError
@@ -16,6 +17,7 @@ from appliance.storage.bronze.frame import (
     BRIEF,
     FULL,
     LOST,
+    NONE,
     B,
     Damaged,
     Found,
@@ -98,6 +100,18 @@ class Reader:
                 raise NotFound(f"{looking}: it stands in quarantine: {segment} is damaged ({reason})")
             attempt += 1
 
+    def page(self, seq: int) -> PageEnd | None:
+        """Return the delivery of an event as ``PageLog.page`` promises."""
+        attempt = 0
+        while True:
+            try:
+                return self._page(seq, lost=attempt >= _ATTEMPTS)
+            except FileNotFoundError:  # compressed meanwhile, or expired; or lost
+                attempt += 1
+            except OSError as error:
+                told = f"looking for the page of event {seq} of {self._log.directory.name}: {error}"
+                raise TransientError(told, _RETRY_SECS) from error
+
     def readable(self, place: Quarantine) -> bool:
         """Return whether all events of ``place`` can be read by now, or are not there any more."""
         want = max(place.first_seq, self._log.first_seq)
@@ -107,6 +121,48 @@ class Reader:
                 return False
             want = frames[-1].last_seq + 1
         return True
+
+    def _page(self, seq: int, *, lost: bool) -> PageEnd | None:
+        """``lost``: no segment of it can be read; what is known without stands."""
+        last_seq, newest = self._log.end
+        held = self._log.first_seq <= seq <= last_seq and not lost
+        own = self._header(seq) if held else None
+        if own is None and seq != last_seq and (seq or lost):
+            return None
+        end = seq if own is None else own.last_seq
+        checkpoint = newest if end == last_seq else self._moved_after(end)
+        if own is not None and not checkpoint:
+            checkpoint = own.checkpoint
+        told = bytes(checkpoint).decode() if checkpoint else None
+        return PageEnd(end, told, bool(seq) if own is None else bool(own.checkpoint))
+
+    def _header(self, seq: int) -> Header | None:
+        """Return the header of the delivery that ``seq`` is in; None: it cannot be read."""
+        for header in self._headers(seq):
+            if header.seq <= seq <= header.last_seq:
+                return None if header.form == LOST else header
+        return None
+
+    def _moved_after(self, end: int) -> msgspec.Raw:
+        """Return the checkpoint of the last delivery without events between event ``end`` and the next one.
+
+        It may lie at the end of a segment, or at the beginning of the following.
+        """
+        found = NONE
+        for start in (end, end + 1) if end else (1,):
+            for header in self._headers(start):
+                if header.seq == end + 1 and not header.n:
+                    found = header.checkpoint or found
+                elif header.seq > end:
+                    break
+        return found
+
+    def _headers(self, seq: int) -> Iterator[Header]:
+        """Yield the headers that can be read, from a place at or before ``seq`` to the end of its segment."""
+        with self._source(seq, FULL) as source:
+            for piece in source.pieces:
+                if isinstance(piece, Found):
+                    yield piece.header
 
     def _fill(self, taken: Taken, attempt: int) -> None:
         """Take what one segment has, or what it has up to a damaged place, or that place."""

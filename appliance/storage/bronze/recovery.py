@@ -14,8 +14,9 @@ from pathlib import Path
 
 import msgspec
 
+from appliance.components.durable import sync_directory
 from appliance.errors import FatalError
-from appliance.storage.bronze.disk import sync_directory, write_new
+from appliance.storage.bronze.disk import write_new
 from appliance.storage.bronze.expiry import sweep
 from appliance.storage.bronze.frame import FULL, Found, Header, Unread
 from appliance.storage.bronze.manifest import Manifest

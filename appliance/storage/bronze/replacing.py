@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from appliance.storage.bronze.disk import sync_directory
+from appliance.components.durable import sync_directory
 from appliance.storage.bronze.frame import Found, Header
 from appliance.storage.bronze.manifest import Manifest
 from appliance.storage.bronze.manifest_lines import Entry, Rewritten, Run

@@ -112,7 +112,9 @@ class Taken:
 
     def _add(self, header: Brief, count: int, lines: bytes) -> None:
         withdrawn = tuple(seq for seq in self._withdrawn if self.want <= seq < self.want + count)
-        self.frames.append(Frame(self.want, count, header.received_us, lines, withdrawn))
+        name = header.delivery
+        of = (name, header.seq if name is not None else 0)
+        self.frames.append(Frame(self.want, count, header.received_us, lines, withdrawn, None, *of))
         self._spend(count, len(lines))
 
     def _append(self, count: int, received_us: int, lines: list[bytes | None], damaged: str | None) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from appliance.storage.bronze.disk import Disk, sync_directory
+from appliance.components.durable import sync_directory
+from appliance.storage.bronze.disk import Disk
 
 _FIRST_STEP = 1 << 18
 _LARGEST_STEP = 1 << 23

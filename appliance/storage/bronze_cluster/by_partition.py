@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import Partition, partition_of
+from appliance.domain.partition import Partition, partition_of, spoken
 from appliance.errors import NotFound
 
 T = TypeVar("T")
@@ -23,5 +23,5 @@ def by_partition(
         try:
             groups.setdefault(partition_of(seq_of(item)), []).append(item)
         except ValueError as error:
-            raise NotFound(f"{doing} event {seq_of(item)} of {pipeline_id}: {error}") from error
+            raise NotFound(f"{doing} event {spoken(seq_of(item))} of {pipeline_id}: {error}") from error
     return [groups[number] for number in sorted(groups)]

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
-from appliance.components.partitions import Holder, Holders, Partitioned
+from appliance.components.partitions import Holder, Holders, Partitioned, Shared
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import Partition, partition_of
+from appliance.domain.partition import Partition, partition_of, spoken
 from appliance.errors import NotFound
 from appliance.storage.bronze_cluster.by_partition import by_partition
 
@@ -44,6 +45,11 @@ class ClusterBronze:
         """Return this node's own log."""
         return self._own.log
 
+    @property
+    def holders(self) -> Holders:
+        """Return what is known of who holds which partition."""
+        return self._holders
+
     def partitions(self, pipeline_id: PipelineId) -> list[int]:
         own = [] if self._own.partition is None else [self._own.partition]
         return sorted({*own, *self._holders.holding(pipeline_id)})
@@ -65,9 +71,9 @@ class ClusterBronze:
         try:
             return self.of(partition_of(seq))
         except ValueError as error:
-            raise NotFound(f"{doing} event {seq} of {pipeline_id}: {error}") from error
+            raise NotFound(f"{doing} event {spoken(seq)} of {pipeline_id}: {error}") from error
         except NotFound as error:
-            raise NotFound(f"{doing} event {seq} of {pipeline_id}: {error}") from error
+            raise NotFound(f"{doing} event {spoken(seq)} of {pipeline_id}: {error}") from error
 
     async def append(self, pipeline_id: PipelineId, delivery: Delivery) -> Receipt:
         return await self.local.append(pipeline_id, delivery)
@@ -84,6 +90,10 @@ class ClusterBronze:
 
     def event(self, pipeline_id: PipelineId, seq: int) -> StoredEvent:
         return self.holding(pipeline_id, seq, "looking for").event(pipeline_id, seq)
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        """See ``PageLog.page``; of this node's own events only: nobody asks for the pages of others."""
+        return self.local.page(pipeline_id, seq) if isinstance(self.local, PageLog) else None
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         return self.local.segments(pipeline_id)
@@ -164,5 +174,7 @@ class ClusterUpkeep:
 
 
 _: type[BronzeLog] = ClusterBronze
+_pages: type[PageLog] = ClusterBronze
 _partitioned: type[Partitioned] = ClusterBronze
+_shared: type[Shared] = ClusterBronze
 _upkeep: type[LogUpkeep] = ClusterUpkeep

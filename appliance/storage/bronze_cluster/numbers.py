@@ -8,7 +8,7 @@ import msgspec
 from appliance.components.bronze import Correction, Finding, Quarantine, SegmentInfo
 from appliance.domain.event import Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
-from appliance.domain.partition import Partition, base_of, bounds_of, partition, shifted
+from appliance.domain.partition import Partition, base_of, bounds_of, partition, shifted, spoken
 from appliance.errors import DashError, NotFound
 
 
@@ -26,7 +26,7 @@ class Numbers:
     def within(self, pipeline_id: PipelineId, seq: int, doing: str) -> int:
         """Return the local number of ``seq``. Raises NotFound: it belongs to another partition, or to none."""
         if not self._base <= seq <= self._last:
-            raise NotFound(f"{doing} event {seq} of {pipeline_id}: it is not in partition {self.partition}")
+            raise NotFound(f"{doing} event {spoken(seq)} of {pipeline_id}: it is not in partition {self.partition}")
         return seq - self._base
 
     def clamped(self, seq: int) -> int:
@@ -37,7 +37,7 @@ class Numbers:
         """Return what the log says, which names local numbers, with how they are known outside."""
         if not self._base or not any(one.isdigit() for one in text):
             return text
-        return f"{text} (numbers within partition {self.partition}: add {self._base})"
+        return f"{text} (numbers within partition {self.partition}: write {self.partition}: before them)"
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -55,7 +55,8 @@ class Numbers:
         base = self._base
         withdrawn = tuple(seq + base for seq in one.withdrawn)
         damaged = None if one.damaged is None else self.noted(one.damaged)
-        return Frame(one.first_seq + base, one.count, one.received_us, one.lines, withdrawn, damaged)
+        of = (one.delivery_id, one.delivery_seq + base if one.delivery_id is not None else 0)
+        return Frame(one.first_seq + base, one.count, one.received_us, one.lines, withdrawn, damaged, *of)
 
     def event(self, one: StoredEvent) -> StoredEvent:
         return msgspec.structs.replace(one, seq=self.out(one.seq))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from appliance.components.bronze import BronzeLog, Correction, Expired, Finding, LogUpkeep, Quarantine, SegmentInfo
+from appliance.components.polls import PageEnd, PageLog
 from appliance.domain.event import Delivery, Frame, Receipt, StoredEvent
 from appliance.domain.ids import PipelineId
 from appliance.storage.bronze_cluster.numbers import Numbers
@@ -44,6 +45,12 @@ class PartitionLog:
         local = self._numbers.within(pipeline_id, seq, "looking for")
         with self._numbers.telling():
             return self._numbers.event(self._log.event(pipeline_id, local))
+
+    def page(self, pipeline_id: PipelineId, seq: int) -> PageEnd | None:
+        """See ``PageLog.page``."""
+        local = self._numbers.within(pipeline_id, seq, "looking for the page of")
+        found = self._log.page(pipeline_id, local) if isinstance(self._log, PageLog) else None
+        return None if found is None else msgspec.structs.replace(found, last_seq=self._numbers.out(found.last_seq))
 
     def segments(self, pipeline_id: PipelineId) -> list[SegmentInfo]:
         return [self._numbers.segment(one) for one in self._log.segments(pipeline_id)]
@@ -119,4 +126,5 @@ class PartitionUpkeep:
 
 
 _: type[BronzeLog] = PartitionLog
+_pages: type[PageLog] = PartitionLog
 _upkeep: type[LogUpkeep] = PartitionUpkeep

@@ -8,13 +8,13 @@ from appliance.domain.database.access import Access
 from appliance.domain.database.refusal import Part, Refusal, refusal
 from appliance.storage.control.backend import Unreachable
 
-# A server that vanished without a word is given up after 25 s, not after the two hours of the kernel's default.
+# A server that vanished without a word is given up after 15 s, not after the two hours of the kernel's default.
 _ALIVE = {
     "keepalives": "1",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "3",
     "keepalives_count": "3",
-    "tcp_user_timeout": "15000",
+    "tcp_user_timeout": "10000",
 }
 # A replica is given up after 5 s: the primary answers in its place, and whoever asked still waits.
 _REPLACEABLE = {

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain.erasure import Erasure
+from appliance.domain.erasure import Erasure, ErasureState
 from appliance.errors import NotFound
 from appliance.storage.control.tables import ErasureRow
 
@@ -37,6 +37,15 @@ def find(tx: Session, organisation_id: str, erasure_id: str) -> Erasure:
     if row is None or row.organisation_id != organisation_id:
         raise NotFound(f"there is no erasure {erasure_id!r}")
     return msgspec.convert(row.document, Erasure)
+
+
+def under_way(tx: Session) -> Sequence[Erasure]:
+    """Return the erasures of all organisations that have not ended, each row locked, oldest first."""
+    ended = (ErasureState.FOUND.value, ErasureState.DONE.value)
+    rows = tx.scalars(
+        select(ErasureRow).where(ErasureRow.state.not_in(ended)).order_by(ErasureRow.id).with_for_update()
+    )
+    return [msgspec.convert(row.document, Erasure) for row in rows]
 
 
 def page(tx: Session, organisation_id: str, before_id: str | None, limit: int) -> Sequence[Erasure]:

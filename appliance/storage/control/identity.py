@@ -19,10 +19,23 @@ def node_id(data_dir: Path) -> NodeId:
     Raises:
         FatalError: the file holds something else.
     """
+    if (known := known_node(data_dir)) is not None:
+        return known
+    data_dir.mkdir(parents=True, exist_ok=True)
+    made = NodeId(new_id("node"))
+    _write(data_dir / FILE, made)
+    return made
+
+
+def known_node(data_dir: Path) -> NodeId | None:
+    """Return the id of the node that lives in ``data_dir``; None: none does yet.
+
+    Raises:
+        FatalError: the file holds something else.
+    """
     path = data_dir / FILE
     if not path.exists():
-        data_dir.mkdir(parents=True, exist_ok=True)
-        _write(path, new_id("node"))
+        return None
     text = path.read_text("ascii", errors="replace").strip()
     if not _PATTERN.fullmatch(text):
         raise FatalError(
@@ -30,6 +43,12 @@ def node_id(data_dir: Path) -> NodeId:
             hint="put the file back from a copy; or remove it: Dash becomes a new node then",
         )
     return NodeId(text)
+
+
+def become(data_dir: Path, node_id: NodeId) -> None:
+    """Have a node that was lost live in ``data_dir`` from now on, unless one does already."""
+    if known_node(data_dir) is None:
+        _write(data_dir / FILE, node_id)
 
 
 def remembered(data_dir: Path) -> Partition | None:

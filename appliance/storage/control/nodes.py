@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy import delete, select, update
@@ -16,7 +16,7 @@ from appliance.domain.node import TRANSITIONS, Card, Doing, Load, Node, NodeStat
 from appliance.errors import Conflict, FatalError, NotFound
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import JobNeedRow, JobRow, LeaseRow, NodeRow
+from appliance.storage.control.tables import JobNeedRow, JobRow, LeaseRow, NodeRow, PartitionRow
 
 BRONZE = "bronze"  # offered by nodes that keep events on their own disk
 
@@ -72,28 +72,31 @@ class Nodes:
     def doings(self) -> list[tuple[Node, dict[PipelineId, Doing]]]:
         def work(tx: Session) -> list[tuple[Node, dict[PipelineId, Doing]]]:
             now = moment(tx, self._clock)
-            rows = tx.scalars(select(NodeRow).order_by(NodeRow.name, NodeRow.id))
-            keeping = [row for row in rows if BRONZE in row.offers]
-            return [(node_of(row, now), msgspec.convert(row.load, Report).pipelines) for row in keeping]
+            keeping = [(row, number) for row, number in tx.execute(_BY_NAME) if BRONZE in row.offers]
+            return [(node_of(row, now, of), msgspec.convert(row.load, Report).pipelines) for row, of in keeping]
 
         return self._plane.read_now(work)
 
 
+_WITH_PARTITION: Final = select(NodeRow, PartitionRow.number).outerjoin(
+    PartitionRow, PartitionRow.node_id == NodeRow.id
+)  # fmt: skip
+_BY_NAME: Final = _WITH_PARTITION.order_by(NodeRow.name, NodeRow.id)
 _FREE: dict[str, Any] = {"node_id": None, "life": None, "until": None}
 
 
 def all_nodes(tx: Session, clock: Clock) -> list[Node]:
     """Return every node there is, by name."""
     now = moment(tx, clock)
-    return [node_of(row, now) for row in tx.scalars(select(NodeRow).order_by(NodeRow.name, NodeRow.id))]
+    return [node_of(row, now, number) for row, number in tx.execute(_BY_NAME)]
 
 
 def find(tx: Session, node_id: str, clock: Clock) -> Node:
     """Return one node. Raises NotFound."""
-    row = tx.get(NodeRow, node_id)
-    if row is None:
+    found = tx.execute(_WITH_PARTITION.where(NodeRow.id == node_id)).one_or_none()
+    if found is None:
         raise NotFound(f"there is no node {node_id!r}")
-    return node_of(row, moment(tx, clock))
+    return node_of(found[0], moment(tx, clock), found[1])
 
 
 def keepers(tx: Session) -> Sequence[NodeId]:
@@ -143,7 +146,14 @@ def forget(tx: Session, node_id: str, clock: Clock) -> Node:
     return node
 
 
-def node_of(row: NodeRow, now: datetime) -> Node:
+def forget_idle(tx: Session, before: datetime) -> None:
+    """Forget nodes that keep no events and were not seen since ``before``: nothing is lost with one."""
+    rows = tx.scalars(select(NodeRow).where(NodeRow.seen_at <= before)).all()
+    idle = [row.id for row in rows if BRONZE not in row.offers]
+    tx.execute(delete(NodeRow).where(NodeRow.id.in_(idle)))
+
+
+def node_of(row: NodeRow, now: datetime, partition: int | None) -> Node:
     card = Card(
         id=NodeId(row.id),
         life=row.life,
@@ -160,6 +170,7 @@ def node_of(row: NodeRow, now: datetime) -> Node:
         started_at=row.started_at,
         seen_at=row.seen_at,
         load=msgspec.convert(row.load, Load),
+        partition=partition,
     )
 
 

@@ -26,6 +26,7 @@ BATCH: Final = 200
 PING_SECS: Final = 5.0
 DEAD_SECS: Final = 15.0  # without an echo of one's own messages
 ANSWER_SECS: Final = 10.0
+DEAF_SECS: Final = 60.0  # how long a bus rests on which nothing was heard, not even oneself
 KEPT_SECS: Final = 60  # of a notice
 PING: Final = "ping"
 GAP: Final = "gap"  # the sender has lost messages
@@ -53,8 +54,15 @@ class _Message(NamedTuple):
         return cls(origin, int(number), form, topic, body)
 
 
+class Deaf(TimeoutError):
+    """Nothing has come back since the connection was made: what stands between carries no notifications."""
+
+
 class NotifyBus:
-    """``access``: of the control plane's database. A pooler by transaction carries no notifications: go past it."""
+    """``access``: of the control plane's database. A pooler by transaction carries no notifications: go past it.
+
+    Behind one it says so once and tries again now and then; ``connected`` is True only while it hears.
+    """
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -69,6 +77,8 @@ class NotifyBus:
         self._sent_at: dict[int, float] = {}
         self._heard: dict[str, int] = {}  # by origin: the last number
         self._echoed_at = self._swept_at = 0.0
+        self._echoes = 0  # of this connection
+        self._deaf = False  # the last connection brought nothing back
         self._lost = False  # something was not sent: the others have to look
         self.connected = False
         self.sent = self.received = self.reconnects = 0  # since the start, for the metrics
@@ -90,11 +100,14 @@ class NotifyBus:
         while True:
             try:
                 await self._live()
+            except Deaf:
+                self._note_deaf()
+                pause = DEAF_SECS
             except (psycopg.Error, DashError, OSError, TimeoutError) as error:
                 if self.connected or not told:
                     log.warning("bus.broken", error=(str(error).split("\n")[0]).strip() or type(error).__name__)
                     told, pause = True, 0.2 if self.connected else pause
-                self.connected, self._lost = False, True
+            self.connected, self._lost = False, True
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
             self.reconnects += 1
@@ -103,9 +116,10 @@ class NotifyBus:
         """Listen and send until one of both breaks."""
         async with await self._open() as listening, await self._open() as sending:
             await listening.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
-            self._echoed_at, self.connected = time.monotonic(), True
+            self._echoed_at, self._echoes, self.connected = time.monotonic(), 0, not self._deaf
             self._heard.clear()
-            log.info("bus.connected", reconnects=self.reconnects)
+            if not self._deaf:
+                log.info("bus.connected", reconnects=self.reconnects)
             if self.reconnects:
                 self._missed()
             tasks = {asyncio.create_task(self._listen(listening, sending)), asyncio.create_task(self._send(sending))}
@@ -159,8 +173,18 @@ class NotifyBus:
         if before is not None and message.number != before + 1:
             self._missed()
 
+    def _note_deaf(self) -> None:
+        if not self._deaf:
+            log.warning(
+                "bus.deaf", hint="a pooler by transaction carries no notifications: 'dash-appliance doctor' looks"
+            )
+        self._deaf = True
+
     def _echoed(self, number: int) -> None:
-        self._echoed_at = time.monotonic()
+        self._echoed_at, self._echoes = time.monotonic(), self._echoes + 1
+        if self._deaf:
+            self._deaf, self.connected = False, True
+            log.info("bus.connected", reconnects=self.reconnects)
         if (sent_at := self._sent_at.pop(number, None)) is not None:
             self.latency_secs = self._echoed_at - sent_at
 
@@ -168,7 +192,8 @@ class NotifyBus:
         while True:
             await self._wait_for_something()
             if time.monotonic() - self._echoed_at > DEAD_SECS:
-                raise TimeoutError("no message of this node has come back for too long: the connection is made anew")
+                told = "no message of this node has come back for too long: the connection is made anew"
+                raise TimeoutError(told) if self._echoes else Deaf(told)
             some = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))] or [(PING, b"")]
             if self._lost:
                 some.insert(0, (GAP, b""))

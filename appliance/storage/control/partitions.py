@@ -14,12 +14,12 @@ from sqlalchemy.orm import Session
 
 from appliance.components.partitions import Holder, Holders, Received, ReceivedBook
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import NodeId, PipelineId
-from appliance.domain.partition import MOST_PARTITIONS, Partition, partition
+from appliance.domain.ids import NodeId, OrganisationId, PipelineId
+from appliance.domain.partition import ALONE, MOST_PARTITIONS, Partition, partition
 from appliance.errors import FatalError
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import NodeRow, PartitionRow, ReceivedRow
+from appliance.storage.control.tables import DriftRow, NodeRow, PartitionRow, PipelineRow, ReceivedRow
 
 FRESH_SECS: Final = 1.0  # what was asked of the database counts for so long
 
@@ -55,6 +55,32 @@ def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = ut
     return partition(number)
 
 
+def give_alone(tx: Session, node_id: NodeId, clock: Clock = utc_now) -> Partition:
+    """Give the first partition to the only node there is, whoever had it.
+
+    Somebody had it if the control plane came here without the node's id, as from a backup or an archive.
+    """
+    if (former := tx.get(PartitionRow, ALONE)) is not None:
+        former.node_id = node_id
+    else:
+        tx.add(PartitionRow(number=ALONE, node_id=node_id, given_at=moment(tx, clock)))
+    return ALONE
+
+
+def holder(tx: Session, number: int) -> Holder | None:
+    """Return who holds a partition; None: it was never given, or its node was forgotten."""
+    return _holders(tx).get(number)
+
+
+def _holders(tx: Session) -> dict[int, Holder]:
+    rows = tx.execute(
+        select(PartitionRow.number, NodeRow.id, NodeRow.name, NodeRow.address).join(
+            NodeRow, NodeRow.id == PartitionRow.node_id
+        )
+    )
+    return {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
+
+
 def publish(
     tx: Session, partition: int, changed: Sequence[Received], gone: Sequence[PipelineId], clock: Clock = utc_now
 ) -> None:
@@ -81,6 +107,35 @@ def published(tx: Session) -> list[Received]:
     return [Received(PipelineId(pipeline_id), *numbers) for pipeline_id, *numbers in rows]
 
 
+def received_by(tx: Session, node_id: str) -> list[tuple[OrganisationId, Received]]:
+    """Return what a node has said it has, of pipelines that there are."""
+    rows = tx.execute(
+        select(PipelineRow.organisation_id, ReceivedRow)
+        .join(ReceivedRow, ReceivedRow.pipeline_id == PipelineRow.id)
+        .join(PartitionRow, PartitionRow.number == ReceivedRow.partition)
+        .where(PartitionRow.node_id == node_id)
+    )
+    return [
+        (OrganisationId(of), Received(PipelineId(one.pipeline_id), one.partition, one.first_seq, one.last_seq))
+        for of, one in rows
+    ]
+
+
+def let_go(tx: Session, node_id: str) -> None:
+    """Forget what a node said it has, and what it knows of its events. Its partition stays given: see ``give``.
+
+    What was refined of its events stays counted by Silver. What was not is counted no more: nobody has it now.
+    """
+    own = select(PartitionRow.number).where(PartitionRow.node_id == node_id).scalar_subquery()
+    tx.execute(delete(ReceivedRow).where(ReceivedRow.partition == own))
+    tx.execute(delete(DriftRow).where(DriftRow.partition == own))
+
+
+def forget_deleted(tx: Session) -> None:
+    """Forget what was said of pipelines that are deleted. A node that has still something of one says so again."""
+    tx.execute(delete(ReceivedRow).where(ReceivedRow.pipeline_id.not_in(select(PipelineRow.id))))
+
+
 class Book:
     """What every node has received, in the control plane."""
 
@@ -96,6 +151,7 @@ class Book:
 
 class _Known(msgspec.Struct, frozen=True):
     at: float
+    given: int
     holders: dict[int, Holder]
     knowing: dict[PipelineId, set[int]]
 
@@ -115,6 +171,12 @@ class Directory:
         known = self._now()
         return sorted(known.knowing.get(pipeline_id, set()) & known.holders.keys())
 
+    def given(self) -> int:
+        return self._now().given
+
+    def held(self) -> list[int]:
+        return sorted(self._now().holders)
+
     def _now(self) -> _Known:
         with self._asking:
             if self._known is None or self._clock() - self._known.at >= FRESH_SECS:
@@ -122,16 +184,11 @@ class Directory:
             return self._known
 
     def _ask(self, tx: Session) -> _Known:
-        rows = tx.execute(
-            select(PartitionRow.number, NodeRow.id, NodeRow.name, NodeRow.address).join(
-                NodeRow, NodeRow.id == PartitionRow.node_id
-            )
-        )
-        holders = {number: Holder(NodeId(of), name, address, number) for number, of, name, address in rows}
+        given = tx.scalar(select(func.count()).select_from(PartitionRow)) or 0
         knowing: dict[PipelineId, set[int]] = {}
         for one in published(tx):
             knowing.setdefault(one.pipeline_id, set()).add(one.partition)
-        return _Known(self._clock(), holders, knowing)
+        return _Known(self._clock(), given, _holders(tx), knowing)
 
 
 _: type[Holders] = Directory

@@ -17,6 +17,7 @@ from appliance.domain.database.access import Access
 from appliance.errors import ConfigError, DashError, FatalError, Invalid, Problem, TransientError
 from appliance.storage.control.backend import ALONE, Backend
 from appliance.storage.control.connect import connect
+from appliance.storage.control.outage import Outage
 
 LOCK_SECS: Final = 60  # a writer waits for another, or for a migration, for this long at most
 IDLE_SECS: Final = 30  # a writer that stopped in the middle (its machine sleeps) loses the lock after this
@@ -34,7 +35,7 @@ def open_backend(access: Access) -> Backend:
     """Return the database at ``access``; connections are made when they are needed, and replaced when they broke."""
     engine = create_engine(
         "postgresql+psycopg://",
-        creator=partial(connect, access),
+        creator=partial(Outage().connected, partial(connect, access)),
         pool_size=access.connections,
         max_overflow=0,
         pool_timeout=POOL_SECS,

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from appliance.domain.replay import UNFINISHED, Replay, ReplayState
+from appliance.domain.replay import UNFINISHED, Replay, ReplayState, Told, Wish
 from appliance.errors import Conflict, NotFound
 from appliance.storage.control.tables import PipelineRow, ReplayRow
 
@@ -30,12 +30,48 @@ def add(tx: Session, replay: Replay) -> None:
 def save(tx: Session, replay: Replay) -> None:
     """Remember a replay as it is now.
 
+    What others wish of it, and what they were told, stays as it is here while it is of use.
+
     Raises:
         NotFound: its pipeline has been deleted, and it with it.
+        Conflict: that does not follow from what is remembered; somebody else carried it on.
     """
+    known = _remembered(tx, replay)
+    if replay.state is not known.state:
+        known.to(replay.state)
+    lasting = replay.unfinished or (replay.state is known.state and known.wish is Wish.UNDO)
+    wish, told = (known.wish, known.told) if lasting else (None, None)
+    _write(tx, msgspec.structs.replace(replay, wish=wish, told=told))
+
+
+def ask(tx: Session, replay: Replay, wish: Wish | None) -> None:
+    """Remember what somebody wishes of a replay, None: that it was heard.
+
+    Raises:
+        NotFound: as ``save``.
+        Conflict: it is not in a state any more in which that could be done.
+    """
+    known = _remembered(tx, replay)
+    possible = known.state is ReplayState.SWAPPED if wish is Wish.UNDO else known.unfinished
+    if wish is not None and not possible:
+        raise Conflict(f"replay {known.id!r} is {known.state.value} by now: look at it again")
+    _write(tx, msgspec.structs.replace(known, wish=wish))
+
+
+def tell(tx: Session, replay: Replay, told: Told) -> None:
+    """Remember what is told of a replay under way. Raises NotFound."""
+    _write(tx, msgspec.structs.replace(_remembered(tx, replay), told=told))
+
+
+def _remembered(tx: Session, replay: Replay) -> Replay:
     row = tx.get(ReplayRow, replay.id)
     if row is None:
         raise NotFound(f"there is no replay {replay.id!r} any more: its pipeline was deleted")
+    return _replay(row)
+
+
+def _write(tx: Session, replay: Replay) -> None:
+    row = tx.get_one(ReplayRow, replay.id)
     row.state, row.document = replay.state.value, msgspec.to_builtins(replay)
 
 

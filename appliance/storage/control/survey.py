@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import sql
 from psycopg.rows import class_row, dict_row
 
@@ -20,6 +21,7 @@ from appliance.storage.control.tables import Table
 
 ROUND_TRIPS: Final = 7
 WITHIN_SECS: Final = 10
+POOLER_TRIES: Final = 3
 
 _SERVER: Final = """
 SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS in_recovery,
@@ -70,7 +72,8 @@ def survey(access: Access, replicas: Iterable[Access] = ()) -> Facts:
     with connect(access) as connection:
         try:
             connection.execute("SELECT set_config('statement_timeout', %s, true)", [f"{WITHIN_SECS}s"])
-            return _look(connection, access, replicas)
+            facts = _look(connection, access, replicas)
+            return replace(facts, pooled=_is_pooled(connection, access))
         except psycopg.Error as error:
             told = error.diag.message_primary or str(error)
             raise TransientError(f"looking at the database {access.dsn.database!r} failed: {told}") from error
@@ -96,6 +99,26 @@ def _look(connection: "psycopg.Connection[Any]", access: Access, replicas: Itera
         round_trips=tuple(_round_trips(connection)),
         replicas=tuple(_replicas(connection, replicas, in_recovery=server["in_recovery"])),
     )
+
+
+def _is_pooled(connection: "psycopg.Connection[Any]", access: Access) -> bool:
+    """Return whether somebody else gets the process of the server that served ``connection``, which stays open.
+
+    Who lends it to others in between looks like who does not: hence several tries.
+    """
+    try:
+        with connect(access, autocommit=True) as other:
+            return any(_process(connection) == _process(other) for _ in range(POOLER_TRIES))
+    except Unreachable:  # it has no second one
+        return False
+
+
+def _process(connection: "psycopg.Connection[Any]") -> int:
+    """Return the process that served a transaction of its own."""
+    connection.rollback()
+    found = connection.execute("SELECT pg_backend_pid()").fetchall()
+    connection.rollback()
+    return int(found[0][0])
 
 
 def _is_local(connection: "psycopg.Connection[Any]") -> bool:

@@ -14,10 +14,12 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    func,
+    select,
     true,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 NAMES = {
@@ -109,11 +111,25 @@ class TokenRow(Table):
     revoked_at: Mapped[datetime | None]
 
 
+class ReplayRow(Table):
+    """``document``: the ``domain.replay.Replay``; ``state`` beside it, to be asked for."""
+
+    __tablename__ = "replay"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
+    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), index=True)
+    state: Mapped[str]
+    document: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
 class PipelineRow(Table):
     """A pipeline. Its documents are its versions.
 
     ``live_name``: the name, or null once the deletion has begun, so that the name is free again at once.
     ``secrets``: signing secrets kept beside the document, sealed, newest first.
+    ``era``: what its replays say (``domain.pipeline.Pipeline``); no column of its own.
     """
 
     __tablename__ = "pipeline"
@@ -127,6 +143,11 @@ class PipelineRow(Table):
     secrets: Mapped[list[str]] = mapped_column(JSON)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    era: Mapped[int] = column_property(
+        select(func.coalesce(func.max(ReplayRow.document["era"].as_integer()), 0))
+        .where(ReplayRow.pipeline_id == id)
+        .scalar_subquery()
+    )
 
 
 class PipelineVersionRow(Table):
@@ -142,27 +163,19 @@ class PipelineVersionRow(Table):
     note: Mapped[str | None]
 
 
-class ReplayRow(Table):
-    """``document``: the ``domain.replay.Replay``; ``state`` beside it, to be asked for."""
-
-    __tablename__ = "replay"
-
-    id: Mapped[str] = mapped_column(primary_key=True)
-    organisation_id: Mapped[str] = mapped_column(ForeignKey("organisation.id"), index=True)
-    pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), index=True)
-    state: Mapped[str]
-    document: Mapped[dict[str, Any]]
-    created_at: Mapped[datetime]
-
-
 class DriftRow(Table):
-    """What a pipeline's events look like (``baseline``), and how they differ from that (``findings``)."""
+    """What a pipeline's events look like (``baseline``), and how they differ from that (``findings``), by partition.
+
+    ``acknowledged``: findings that other nodes were told to take note of, until the partition's own writes anew.
+    """
 
     __tablename__ = "drift"
 
     pipeline_id: Mapped[str] = mapped_column(ForeignKey("pipeline.id", ondelete="CASCADE"), primary_key=True)
+    partition: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     baseline: Mapped[dict[str, Any]]
     findings: Mapped[dict[str, Any]]
+    acknowledged: Mapped[list[dict[str, Any]]] = mapped_column(JSON)
     updated_at: Mapped[datetime]
 
 

@@ -84,7 +84,7 @@ def _check_empty(new: Session) -> None:
     if there := [name for name, rows in _counts(new).items() if rows]:
         raise Conflict(
             f"moving the control plane: there are rows already in {', '.join(there)} of where it should go: "
-            "name an empty database, or another database.schema"
+            "name an empty database, or another database.schema; what a move has left, 'database clean' removes"
         )
 
 

@@ -1,17 +1,18 @@
 """Generations of a pipeline's rows: begun beside the live one, exchanged with it in one step, removed."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import duckdb
 import msgspec
 
-from appliance.components.generations import Generation, Generations, Span
+from appliance.components.generations import Eras, Generation, Generations, Span, Stretch
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
-from appliance.errors import Conflict
+from appliance.errors import Conflict, TransientError
 from appliance.storage.silver_duckdb import gold, spans, splice, tables
 from appliance.storage.silver_duckdb.carry import carry_over
 from appliance.storage.silver_duckdb.database import Database
@@ -41,12 +42,14 @@ class DuckDbGenerations:
     def __init__(self, database: Database, writer: Writer) -> None:
         self._database, self._writer = database, writer
 
-    def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True) -> Table:
+    def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True, elsewhere: Sequence[int] = ()) -> Table:
         """See ``Generations.begin``. What is carried over is as the live generation had it when this began.
 
         Raises:
-            Conflict: columns that clash; or the live generation is not refined up to ``first_seq - 1``.
+            Conflict: columns that clash; or the live generation is not refined up to ``first_seq - 1``; or there is
+                something ``elsewhere``, for a file has one partition.
         """
+        _check_alone(elsewhere)
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Table:
             with transaction(cursor):
@@ -79,11 +82,15 @@ class DuckDbGenerations:
 
         return self._database.read(f"listing the generations of {pipeline_id}", _SECS, work)
 
-    def swap(self, pipeline_id: PipelineId, number: int) -> int:
+    def swap(self, pipeline_id: PipelineId, number: int, eras: Eras | None = None, *, behind: bool = True) -> int:
+        """See ``Generations.swap``. One process writes to a file, which knows what is in use: there are no eras."""
+
         def work(cursor: duckdb.DuckDBPyConnection) -> int:
             before = self._writer.live(pipeline_id)
             if number not in self._writer.numbers(pipeline_id):
                 raise no_such(pipeline_id, number)
+            if number != before and not behind:
+                self._check_reached(pipeline_id, number, before)
             if number != before:
                 with transaction(cursor):
                     cursor.execute(_SWAP, {"id": pipeline_id, "number": number})
@@ -93,8 +100,20 @@ class DuckDbGenerations:
         with self._writer.alone():
             return self._writer.run(f"making generation {number} of {pipeline_id} the live one", work)
 
-    def splice(self, table: Table, number: int, first_seq: int, last_seq: int) -> Progress:
+    def _check_reached(self, pipeline_id: PipelineId, number: int, live: int) -> None:
+        found = {one.number: one for one in self.all(pipeline_id)}
+        if found[number].short_of(found[live]) is not None:
+            told = f"Making generation {number} of {pipeline_id} the live one: the rows in use are refined further"
+            raise TransientError(told)
+
+    def hold(self, pipeline_id: PipelineId, secs: float) -> None:
+        """Hold nothing: who puts rows in use is the one process that commits, and holds itself."""
+
+    def splice(
+        self, table: Table, number: int, first_seq: int, last_seq: int, elsewhere: Sequence[Stretch] = ()
+    ) -> Progress:
         """See ``Generations.splice``. Commits wait meanwhile, about a second for a million rows on each side."""
+        _check_alone(elsewhere)
         if table.keyed:
             raise Conflict(
                 f"Exchanging events {first_seq} to {last_seq} of {table.pipeline_id}: its rows have keys, so that rows"
@@ -158,6 +177,11 @@ class DuckDbGenerations:
         if columns is None:
             raise no_such(pipeline_id, number)
         return columns
+
+
+def _check_alone(elsewhere: Sequence[object]) -> None:
+    if elsewhere:
+        raise Conflict("A file of rows has one partition of events: several need a database.")
 
 
 _: type[Generations] = DuckDbGenerations

@@ -10,6 +10,8 @@ from typing import Final
 
 import structlog
 
+from appliance.components.durable import sync_directory
+
 _FICLONE: Final = 0x40049409  # ioctl: share the blocks of another file (XFS, Btrfs); costs nothing
 _LARGEST_COPY: Final = 256 << 20  # a database beyond it is not copied byte by byte: starting would take too long
 _FORMAT: Final = "%Y%m%dT%H%M%S.%fZ"
@@ -71,16 +73,7 @@ def drop_rewritten(path: Path) -> None:
 def put_in_place(path: Path) -> None:
     """Rename the database written anew to ``path``, durably: after a crash the one or the other is there, whole."""
     os.replace(rewritten(path), path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were changed in ``folder`` durable."""
-    directory = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_directory(path.parent)
 
 
 def move_aside(files: list[Path], path: Path, now: datetime) -> list[Path]:
@@ -90,7 +83,7 @@ def move_aside(files: list[Path], path: Path, now: datetime) -> list[Path]:
         target = path.with_name(f"{path.name}.damaged-{_stamp(now)}{file.name.removeprefix(path.name)}")
         file.rename(target)
         moved.append(target)
-    sync_folder(path.parent)
+    sync_directory(path.parent)
     return moved
 
 

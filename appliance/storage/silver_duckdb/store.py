@@ -8,6 +8,7 @@ import duckdb
 import pyarrow as pa
 import structlog
 
+from appliance.components.deliveries import Alone
 from appliance.components.look import Look
 from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
 from appliance.components.transfer import Transferable
@@ -73,6 +74,7 @@ class DuckDbSilver:
         self.letters = DuckDbLetters(self._database, self._writer, self._place_of, timeout_secs, clock)
         self.feed = DuckDbFeed(self._database, self._writer, timeout_secs, clock)
         self.upkeep = DuckDbUpkeep(self._opening, self._database, self._writer, clock, room)
+        self.deliveries = Alone()
         self.transfer = DuckDbTransfer(self._database, self._writer)
 
     @property

@@ -7,6 +7,7 @@ from typing import Final
 
 import duckdb
 
+from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
@@ -64,6 +65,9 @@ class DuckDbUpkeep:
     def arrange(self, table: Table, now: datetime) -> int:
         """See ``Upkeep.arrange``: DuckDB does it with every checkpoint."""
         return 0
+
+    def chunks(self, table: Table) -> RowsCut | None:
+        return None
 
     def size(self) -> StoreSize:
         return self._database.read("measuring the row store", _MEASURING_SECS, self._sizes.measure)

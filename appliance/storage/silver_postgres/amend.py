@@ -11,7 +11,7 @@ from sqlglot import exp
 from appliance.components.letters import Amendment
 from appliance.components.silver import Progress
 from appliance.domain.mapping import FieldType
-from appliance.domain.partition import base_of, partition_of
+from appliance.domain.partition import base_of, partition_of, spoken
 from appliance.errors import Conflict, FatalError
 from appliance.storage.silver_postgres import gold, journal, names, outcomes, progress
 from appliance.storage.silver_postgres.connections import Cursor
@@ -168,7 +168,7 @@ def _check(cursor: Cursor, amendment: Amendment, number: int) -> None:
     for of, last in {partition_of(seq): seq for seq in amendment.seqs}.items():
         stood = progress.read(cursor, amendment.table.pipeline_id, number, of) or Progress(base_of(of))
         if last > stood.seq:
-            raise Conflict(f"{doing}: event {last} is not refined yet, {stood.seq} is; wait for it.")
+            raise Conflict(f"{doing}: event {spoken(last)} is not refined yet, {spoken(stood.seq)} is; wait for it.")
     seqs = pa.array(amendment.seqs, pa.int64())
     for of_rows in (amendment.rows["_seq"], amendment.dead["seq"]):
         if not pc.all(pc.is_in(of_rows, value_set=seqs), min_count=0).as_py():

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any, Final
 import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
@@ -23,10 +25,11 @@ Cursor = psycopg.Cursor[tuple[Any, ...]]
 Check = Callable[[Cursor], None]
 
 _UNUSED_SECS: Final = 300.0
-# What the administrator did not say: a server that is gone without a word is noticed within half a minute.
+_AWAY_SECS: Final = 0.5  # who asks while no connection can be made waits for this long: somebody tries all the while
+# What the administrator did not say: a server that is gone without a word is noticed within 15 s.
 _DEFAULTS: Final[dict[str, Any]] = {
-    "application_name": "dash", "connect_timeout": "5", "keepalives_idle": "15", "keepalives_interval": "5",
-    "keepalives_count": "3",
+    "application_name": "dash", "connect_timeout": "5", "keepalives_idle": "5", "keepalives_interval": "3",
+    "keepalives_count": "3", "tcp_user_timeout": "10000",
 }  # fmt: skip
 
 
@@ -51,6 +54,7 @@ class Connections:
         """``conninfo``: a function is asked before each new connection, for a password that changes."""
         self.size, self._wait_secs, self._name = size, wait_secs, name
         self._refused: str | None = None
+        self._refused_at = 0.0
         self._telling, self._lending = threading.Lock(), threading.Lock()
         self._lent: set[Connection] = set()
         self._pool = ConnectionPool(
@@ -113,15 +117,22 @@ class Connections:
         raise faults.no_connection(doing, self._wait_secs, self.size, self._refused or "every connection was dead")
 
     def _free(self, doing: str) -> Connection:
+        wait_secs = self._patience()
         try:
-            connection = self._pool.getconn()
+            connection = self._pool.getconn(wait_secs)
         except PoolTimeout as error:
-            raise faults.no_connection(doing, self._wait_secs, self.size, self._refused) from error
+            raise faults.no_connection(doing, wait_secs, self.size, self._refused) from error
         except PoolClosed as error:
             raise faults.closed(doing) from error
         with self._lending:
             self._lent.add(connection)
         return connection
+
+    def _patience(self) -> float:
+        """Return how long to wait for a connection: not long where none could be made a moment ago."""
+        with self._telling:
+            lately = self._refused is not None and time.monotonic() - self._refused_at < 2 * self._wait_secs
+        return min(_AWAY_SECS, self._wait_secs) if lately else self._wait_secs
 
     def _give_back(self, connection: Connection) -> None:
         with self._lending:
@@ -148,6 +159,7 @@ class Connections:
     def _tell(self, refused: str | None) -> None:
         with self._telling:
             before, self._refused = self._refused, refused
+            self._refused_at = time.monotonic()
         if refused and not before:
             log.warning("silver.database_away", connections=self._name, reason=refused)
         if before and not refused:
@@ -166,8 +178,9 @@ def _shut(connection: Connection) -> None:
 
 
 def _configure(connection: Connection) -> None:
-    """JSON stays the text it is."""
+    """JSON stays the text it is; in binary answers instants stay numbers, of which Arrow makes a column at once."""
     connection.adapters.register_dumper(BinaryArray, BinaryArrayDumper)
     for kind in ("json", "jsonb"):
         connection.adapters.register_loader(kind, TextLoader)
     connection.adapters.register_loader("json", TextBinaryLoader)
+    connection.adapters.register_loader("timestamptz", Int8BinaryLoader)

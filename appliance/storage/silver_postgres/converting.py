@@ -15,6 +15,7 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.silver_postgres import names
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.copying import copy
+from appliance.storage.silver_postgres.fetched import array
 from appliance.storage.sql.carried import carried
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.scope import SYSTEM_FIELDS
@@ -58,7 +59,7 @@ def _parts(cursor: Cursor, found: Stored, own: Mapping[str, Any]) -> Iterator[pa
         reading.execute(statement, own)
         while rows := reading.fetchmany(_AT_ONCE):
             values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True))
-            arrays = [pa.array(column, field.type) for column, field in zip(values, schema, strict=True)]
+            arrays = [array(column, field.type) for column, field in zip(values, schema, strict=True)]
             yield pa.Table.from_arrays(arrays, schema=schema)
 
 

@@ -22,6 +22,12 @@ End = Callable[[Connection], None]
 
 _LOCK_SECS: Final = 10.0
 _IDLE_SECS: Final = 60.0  # a node that stops in the middle keeps nobody waiting for longer
+# For the server's end of the connection: a node that is cut off in the middle of a COPY is not idle, and would hold its
+# locks for as long as the server's kernel waits for it, which is two hours.
+_HEARD: Final = (
+    "SET LOCAL tcp_keepalives_idle TO 5; SET LOCAL tcp_keepalives_interval TO 3; SET LOCAL tcp_keepalives_count TO 3;"
+    " SET LOCAL tcp_user_timeout TO 10000;"
+)
 _SNAPSHOT: Final = "ISOLATION LEVEL REPEATABLE READ"
 _TRIES: Final = 3
 
@@ -54,15 +60,17 @@ class Database:
         self._writing, self._reading, self._replicas = writing, reading, replicas
         self._closed = False
 
-    def read(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T]) -> T:
+    def read(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], first: str = "") -> T:
         """Return ``work(cursor)``, where all statements see one moment; done again where a table vanished under it.
+
+        ``first``: statements that are executed before, in the round trip that begins the transaction.
 
         Raises:
             TransientError: too slow, no connection, closed; else as ``faults.translated``.
         """
 
         def once() -> T:
-            with self._transaction(self._reading, doing, self._begin_reading(timeout_secs)) as cursor:
+            with self._transaction(self._reading, doing, self._begin_reading(timeout_secs) + first) as cursor:
                 return _in_time(work, cursor, doing, timeout_secs)
 
         try:
@@ -70,15 +78,17 @@ class Database:
         except faults.Vanished:
             return once()
 
-    def look(self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], pipeline_id: PipelineId) -> T:
+    def look(
+        self, doing: str, timeout_secs: float, work: Callable[[Cursor], T], pipeline_id: PipelineId, first: str = ""
+    ) -> T:
         """Do as ``read``, on a replica that shows what this process has committed to the pipeline, if there is one.
 
         What a replica cannot answer the primary is asked, once, in the time that is left.
         """
         if self._replicas is None:
-            return self.read(doing, timeout_secs, work)
+            return self.read(doing, timeout_secs, work, first)
         ends, needed = time.monotonic() + timeout_secs, self._replicas.marks.needed(pipeline_id)
-        begin = f"{ASK} {self._begin_reading(timeout_secs)}"
+        begin = f"{ASK} {self._begin_reading(timeout_secs)}{first}"
         try:
             with (
                 self._replicas.chosen(needed) as (replica, check),
@@ -88,7 +98,7 @@ class Database:
         except faults.Elsewhere:
             self._replicas.passed_on()
         try:
-            return self.read(doing, ends - time.monotonic(), work)
+            return self.read(doing, ends - time.monotonic(), work, first)
         except faults.TooSlow as error:
             raise faults.too_slow(doing, timeout_secs) from error
 
@@ -165,7 +175,7 @@ class Database:
             f"BEGIN {mode}; SET LOCAL search_path TO {quoted(self.schema)}; SET LOCAL timezone TO 'UTC';"
             " SET LOCAL DateStyle TO 'ISO'; SET LOCAL extra_float_digits TO 1;"
             f" SET LOCAL lock_timeout TO {int(_LOCK_SECS * 1000)};"
-            f" SET LOCAL idle_in_transaction_session_timeout TO {int(_IDLE_SECS * 1000)};"
+            f" SET LOCAL idle_in_transaction_session_timeout TO {int(_IDLE_SECS * 1000)}; {_HEARD}"
         )
 
     def _check(self, doing: str) -> None:

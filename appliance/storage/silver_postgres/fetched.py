@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from psycopg.postgres import types
 
 from appliance.components.arrow import INSTANT
@@ -18,6 +19,7 @@ _KINDS: Final[dict[int, pa.DataType]] = {
     types["bool"].oid: pa.bool_(),
     types["timestamptz"].oid: INSTANT,
 }
+_EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
 _MANY: Final = 2_000  # rows; below, it takes longer to ask by column
 
 
@@ -29,7 +31,7 @@ def as_schema(cursor: Cursor, statement: Statement, schema: pa.Schema, most: int
     if most > _MANY:
         return by_column.as_schema(cursor, statement, schema)
     columns, _ = _asked(cursor, statement)
-    arrays = [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    arrays = [array(values, field.type) for values, field in zip(columns, schema, strict=True)]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -37,9 +39,16 @@ def as_it_comes(cursor: Cursor, statement: Statement, names: Sequence[str]) -> p
     """Return the answer with columns of these names, in its order: the server cuts off names that are too long."""
     columns, kinds = _asked(cursor, statement)
     arrays = [
-        _whole(values) if kind is None else pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)
+        _whole(values) if kind is None else array(values, kind) for values, kind in zip(columns, kinds, strict=True)
     ]
     return pa.Table.from_arrays(arrays, names=list(names))
+
+
+def array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Return values of a binary cursor, where instants are numbers (``connections``), as Arrow has them."""
+    if not pa.types.is_timestamp(kind):
+        return pa.array(values, kind)
+    return pc.add(pa.array(values, pa.int64()), _EPOCH_US).cast(kind)
 
 
 def _asked(cursor: Cursor, statement: Statement) -> tuple[list[Sequence[Any]], list[pa.DataType | None]]:

@@ -1,17 +1,17 @@
 """Generations of a pipeline's rows: begun beside the live one, exchanged with it in one step, removed."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
-from appliance.components.generations import Generation, Generations, Span
+from appliance.components.generations import Eras, Generation, Generations, Span, Stretch
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
-from appliance.domain.ledger import Outcome
-from appliance.domain.partition import Partition, base_of
-from appliance.errors import Conflict
-from appliance.storage.silver_postgres import gold, names, places, spans, splice, tables
+from appliance.domain.partition import Partition, base_of, partition_of
+from appliance.errors import Conflict, TransientError
+from appliance.storage.silver_postgres import gold, names, places, progress, spans, splice, tables
 from appliance.storage.silver_postgres.carry import carry_over
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -23,14 +23,16 @@ from appliance.storage.sql.checksum import select_checksum
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
 _NEXT: Final = "SELECT nextval('_numbers')"
 _ALL: Final = """
-SELECT number, number = live, first_seq, created_at, coalesce(seq, %(base)s), coalesce(stored, 0),
-    coalesce(filtered, 0), coalesce(duplicate, 0), coalesce(dead, 0)
-FROM _generations JOIN _pipelines USING (pipeline_id)
-    LEFT JOIN _progress ON _progress.pipeline_id = _generations.pipeline_id AND generation = number
-    AND partition = %(partition)s
-WHERE _generations.pipeline_id = %(id)s ORDER BY number
+SELECT number, number = live, first_seq, created_at, era
+FROM _generations JOIN _pipelines USING (pipeline_id) WHERE pipeline_id = %(id)s ORDER BY number
 """
-_SWAP: Final = "UPDATE _pipelines SET live = %(number)s WHERE pipeline_id = %(id)s"
+_SWAP: Final = """
+UPDATE _pipelines SET live = %(number)s, era = %(era)s, held_until = NULL WHERE pipeline_id = %(id)s
+"""
+_HOLD: Final = """
+UPDATE _pipelines SET held_until = clock_timestamp() + make_interval(secs => %(secs)s) WHERE pipeline_id = %(id)s
+"""
+_LATER_SECS: Final = 0.5
 
 
 class PostgresGenerations:
@@ -39,13 +41,13 @@ class PostgresGenerations:
     def __init__(self, database: Database, partition: Partition, chunks: Chunks = NO_CHUNKS) -> None:
         self._database, self._partition, self._chunks = database, partition, chunks
 
-    def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True) -> Table:
+    def begin(self, table: Table, first_seq: int = 1, *, carry: bool = True, elsewhere: Sequence[int] = ()) -> Table:
         """See ``Generations.begin``. What is carried over is as the live generation had it when this began.
 
         Raises:
             Conflict: columns that clash; or the live generation is not refined up to ``first_seq - 1``.
         """
-        doing = f"beginning a generation of {table.pipeline_id}"
+        doing, firsts = f"beginning a generation of {table.pipeline_id}", (first_seq, *elsewhere)
 
         def make_live(cursor: Cursor) -> None:
             if places.find(cursor, table.pipeline_id) is None:
@@ -56,46 +58,66 @@ class PostgresGenerations:
             live = places.find(cursor, table.pipeline_id)
             number: int = cursor.execute(_NEXT).fetchall()[0][0]
             tables.create(cursor, table, number, first_seq, self._chunks)
-            if carry and first_seq > 1 and live is not None:
-                with self._chunks.room_like(cursor, table.pipeline_id, (live.number, number), (1, first_seq - 1)):
-                    carry_over(cursor, table, live, number, first_seq)
+            for first in elsewhere:
+                progress.begin(cursor, table.pipeline_id, number, first - 1, partition_of(first - 1))
+            if carry and live is not None:
+                carry_over(cursor, table, live, number, firsts, self._chunks)
             if table.keyed:  # after the rows, which then need not be put into its indexes one by one
                 tables.look_up_keys(cursor, table.pipeline_id, number)
             gold.begin(cursor, table, number)
             if carry and live is not None:
-                gold.carry(cursor, table, live.number, number, first_seq)
+                for first in firsts:
+                    gold.carry(cursor, table, live.number, number, first)
             return msgspec.structs.replace(table, generation=number)
 
         self._database.write(doing, make_live, table.pipeline_id, Lock.ALONE)  # for there is always one that is live
         return self._database.write_from_snapshot(doing, work, table.pipeline_id)  # what is carried over may be a lot
 
     def all(self, pipeline_id: PipelineId) -> list[Generation]:
-        own = {"id": pipeline_id, "partition": self._partition, "base": base_of(self._partition)}
+        doing = f"listing the generations of {pipeline_id}"
+        return self._database.read(doing, _SECS, lambda cursor: self._all(cursor, pipeline_id))
 
-        def work(cursor: Cursor) -> list[Generation]:
-            found = cursor.execute(_ALL, own).fetchall()
-            return [
-                Generation(number, live, first_seq, Progress(seq, Outcome(*counts)), created_at)
-                for number, live, first_seq, created_at, seq, *counts in found
-            ]
+    def _all(self, cursor: Cursor, pipeline_id: PipelineId) -> list[Generation]:
+        nothing = Progress(base_of(self._partition))
+        told = []
+        for number, live, first_seq, created_at, era in cursor.execute(_ALL, {"id": pipeline_id}).fetchall():
+            each = progress.read_all(cursor, pipeline_id, number)
+            own = each.get(self._partition, nothing)
+            told.append(Generation(number, live, first_seq, own, created_at, each, era))
+        return told
 
-        return self._database.read(f"listing the generations of {pipeline_id}", _SECS, work)
-
-    def swap(self, pipeline_id: PipelineId, number: int) -> int:
-        def work(cursor: Cursor) -> int:
-            before = places.find(cursor, pipeline_id)
-            places.find(cursor, pipeline_id, number)
-            if before is None:
-                raise places.no_such(pipeline_id, number)
-            if number != before.number:
-                cursor.execute(_SWAP, {"id": pipeline_id, "number": number})
-                places.changed(cursor, pipeline_id)
-            return before.number
-
+    def swap(self, pipeline_id: PipelineId, number: int, eras: Eras | None = None, *, behind: bool = True) -> int:
         doing = f"making generation {number} of {pipeline_id} the live one"
+
+        def work(cursor: Cursor) -> int:
+            found = {one.number: one for one in self._all(cursor, pipeline_id)}
+            live = next((one for one in found.values() if one.live), None)
+            if live is None or number not in found:
+                raise places.no_such(pipeline_id, number)
+            if number == live.number:
+                return number
+            if eras is not None and live.era != eras.before:
+                raise TransientError(f"{doing}: other rows were put in use meanwhile", _LATER_SECS)
+            if not behind and (further := found[number].short_of(live)) is not None:
+                told = f"the rows in use are refined further by now, in partition {further}"
+                raise TransientError(f"{doing}: {told}", _LATER_SECS)
+            cursor.execute(_SWAP, {"id": pipeline_id, "number": number, "era": eras.after if eras else live.era})
+            places.changed(cursor, pipeline_id)
+            return live.number
+
         return self._database.write(doing, work, pipeline_id, Lock.ALONE)
 
-    def splice(self, table: Table, number: int, first_seq: int, last_seq: int) -> Progress:
+    def hold(self, pipeline_id: PipelineId, secs: float) -> None:
+        """See ``Generations.hold``. Returns after the commits under way."""
+
+        def work(cursor: Cursor) -> None:
+            cursor.execute(_HOLD, {"id": pipeline_id, "secs": secs})
+
+        self._database.write(f"holding the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
+
+    def splice(
+        self, table: Table, number: int, first_seq: int, last_seq: int, elsewhere: Sequence[Stretch] = ()
+    ) -> Progress:
         """See ``Generations.splice``. Commits wait meanwhile."""
         if table.keyed:
             raise Conflict(
@@ -108,11 +130,12 @@ class PostgresGenerations:
             live = places.find(cursor, table.pipeline_id)
             if live is None or other is None:
                 raise places.no_such(table.pipeline_id, number)
-            stored = splice.align(cursor, table, live, other)
-            stretch = splice.Stretch(first_seq, last_seq, stored)
-            pair = splice.Pair(live.number, number)
-            with self._chunks.room_to_exchange(cursor, table.pipeline_id, pair, (first_seq, last_seq)):
-                return splice.exchange(cursor, table, pair, stretch)
+            stored, pair = splice.align(cursor, table, live, other), splice.Pair(live.number, number)
+            reached = []
+            for one in (Stretch(first_seq, last_seq), *elsewhere):
+                with self._chunks.room_to_exchange(cursor, table.pipeline_id, pair, one):
+                    reached.append(splice.exchange(cursor, table, pair, splice.Stretch(*one, stored)))
+            return reached[0]
 
         doing = f"exchanging events {first_seq} to {last_seq} of {table.pipeline_id}"
         return self._database.write(doing, work, table.pipeline_id, Lock.ALONE)

@@ -75,13 +75,14 @@ def _statements(gold: Gold) -> tuple[str, ...]:
 
 
 def _sent(sheet: Sheet, counted: exp.Query) -> str:
-    """Return the query for partial counts in the types that the sheet has."""
+    """Return the query for partial counts in the types that the sheet has, as they should lie in it."""
     values: dict[str, exp.Expr] = {"_time": column("_time"), "_part": column("_part")}
     values |= {key.name: _cast(column(key.name), key.type) for key in sheet.keys}
     values |= {state.name: _as_kept(state) for state in sheet.states}
     inner = exp.Subquery(this=counted, alias=exp.TableAlias(this=name(ALIAS)))
     selected = [exp.alias_(value, name(told)) for told, value in values.items()]
-    return _DIALECT.render(exp.select(*selected).from_(inner))
+    order = [exp.column(name(told)) for told in sheet.order]
+    return _DIALECT.render(exp.select(*selected).from_(inner).order_by(*order))
 
 
 def _as_kept(state: State) -> exp.Expr:

@@ -5,6 +5,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from appliance.domain.partition import base_of, partition_of
 from appliance.storage.silver_postgres import gold_sheets as sheets
 from appliance.storage.silver_postgres.gold_counting import AGAIN, KEPT, Rows, recount
 from appliance.storage.silver_postgres.gold_touched import touched_by
@@ -35,9 +36,13 @@ def keep(rows: Rows, gold: Gold, before: datetime, events: tuple[int, int]) -> N
 
 
 def take_over(cursor: sheets.Cursor, source: Gold, gold: Gold, first_seq: int) -> None:
-    """Give ``gold`` what ``source``, the same of another generation, has kept of events before ``first_seq``."""
+    """Give ``gold`` what ``source``, the same of another generation, has kept of events before ``first_seq``.
+
+    Of those of its partition.
+    """
     for own, other in zip(gold.sheets, source.sheets, strict=True):
-        earlier = exp.LT(this=column(SEQ.name), expression=integer(first_seq))
+        earliest = base_of(partition_of(first_seq - 1))
+        earlier = exp.Between(this=column(SEQ.name), low=integer(earliest), high=integer(first_seq - 1))
         selected = exp.select(*map(column, sheets.columns(own))).from_(sheets.read(other.name)).where(KEPT, earlier)
         cursor.execute(sheets.inserting(own, [selected]), {})
 

@@ -92,7 +92,7 @@ def replacing(sheet: Sheet, gone: Sequence[exp.Expr], selected: Sequence[exp.Que
     Both see the same moment: a commit that becomes visible meanwhile is neither taken out nor counted. In two
     statements it might be counted, after what it had counted itself was not seen.
     """
-    return f"WITH gone AS ({deleting(sheet, *gone)}) {inserting(sheet, selected)}"
+    return f"WITH gone AS ({deleting(sheet, *gone)}) {inserting(sheet, selected)} {_in_order(sheet)}"
 
 
 def updating(sheet: Sheet, field: str, value: int, *conditions: exp.Expr) -> str:
@@ -107,12 +107,17 @@ def merging(sheet: Sheet, gone: Sequence[exp.Expr], merged: exp.Select) -> str:
     So it is exactly what was taken out that is added up, whatever others add meanwhile.
     """
     taken = f"{deleting(sheet, *gone)} RETURNING {quoted(ALIAS)}.*"
-    return f"WITH gone AS ({taken}) {inserting(sheet, [merged])}"
+    return f"WITH gone AS ({taken}) {inserting(sheet, [merged])} {_in_order(sheet)}"
 
 
 def named(alias: str) -> exp.Expr:
     """Return what to select from, to read the common table ``alias`` as ``r``."""
     return exp.Table(this=name(alias), alias=exp.TableAlias(this=name(ALIAS)))
+
+
+def _in_order(sheet: Sheet) -> str:
+    """Return how many rows are put in: a chart of one group then reads a few pages, not one for every point."""
+    return f"ORDER BY {', '.join(str(columns(sheet).index(one) + 1) for one in sheet.order)}"
 
 
 def _indexed(key: Column) -> str:

@@ -48,7 +48,7 @@ ON CONFLICT (pipeline_id, generation, seq) DO UPDATE SET outcome = excluded.outc
 _CARRIED: Final = """
 INSERT INTO _amended (pipeline_id, generation, seq, outcome, version, amended_at)
 SELECT pipeline_id, %(into)s, seq, outcome, version, amended_at FROM _amended
-WHERE pipeline_id = %(id)s AND generation = %(live)s AND seq < %(below)s
+WHERE pipeline_id = %(id)s AND generation = %(live)s AND seq BETWEEN %(first)s AND %(last)s
 """
 # By way of a generation that never is: both may remember the same event.
 _ASIDE: Final = """
@@ -95,9 +95,10 @@ def remember(
     cursor.execute(_BECAME, {**own, "seqs": list(became), "becomes": list(became.values())})
 
 
-def carry(cursor: Cursor, pipeline_id: PipelineId, live: int, into: int, below: int) -> None:
-    """Copy what is remembered of one generation's events below ``below`` into another one."""
-    cursor.execute(_CARRIED, {"id": pipeline_id, "live": live, "into": into, "below": below})
+def carry(cursor: Cursor, pipeline_id: PipelineId, live: int, into: int, stretch: Stretch) -> None:
+    """Copy what is remembered of one generation's events of ``stretch`` into another one."""
+    own = {"id": pipeline_id, "live": live, "into": into, "first": stretch[0], "last": stretch[1]}
+    cursor.execute(_CARRIED, own)
 
 
 def exchange(cursor: Cursor, pipeline_id: PipelineId, pair: tuple[int, int], stretch: Stretch) -> None:

@@ -10,8 +10,9 @@ from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.silver_postgres.timescale_sizes import NOTHING, Occupied, occupied
 
 _MUCH: Final = 0.2  # of a table's rows removed and not yet free
+# A table that is dropped at this moment is among them still, and has no size any more.
 _TABLES: Final = """
-SELECT c.relname, pg_total_relation_size(c.oid), coalesce(n_dead_tup, 0), coalesce(n_live_tup, 0)
+SELECT c.relname, coalesce(pg_total_relation_size(c.oid), 0), coalesce(n_dead_tup, 0), coalesce(n_live_tup, 0)
 FROM pg_catalog.pg_class AS c LEFT JOIN pg_catalog.pg_stat_all_tables AS s ON s.relid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r'
 """

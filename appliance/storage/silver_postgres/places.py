@@ -10,7 +10,7 @@ import msgspec
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.mapping import FieldType
-from appliance.errors import NotFound
+from appliance.errors import NotFound, TransientError
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.length import Length
 from appliance.storage.silver_postgres.locks import Lock
@@ -18,19 +18,20 @@ from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import Stored
 
 _FIND: Final = """
-SELECT number, live, columns, keyed, period, chunk_us, created_at, version
+SELECT number, live, columns, keyed, period, chunk_us, created_at, version, era, coalesce(held_until > now(), false)
 FROM _pipelines JOIN _generations USING (pipeline_id)
 WHERE pipeline_id = %(id)s AND number = coalesce(%(number)s::integer, live)
 """
 # With a lock on the generation until the transaction ends: what runs after this sees what who had it before has done.
 _ENTER: Final = """
-SELECT number, live, columns, keyed, period, chunk_us, created_at, version,
+SELECT number, live, columns, keyed, period, chunk_us, created_at, version, era, coalesce(held_until > now(), false),
     {how}(hashtextextended(current_schema() || '/' || pipeline_id || '#' || number, 0))::text
 FROM _pipelines JOIN _generations USING (pipeline_id)
 WHERE pipeline_id = %(id)s AND number = coalesce(%(number)s::integer, live)
 """
 _HOLD: Final = "SELECT live FROM _pipelines WHERE pipeline_id = %(id)s FOR SHARE"
 _NUMBERS: Final = "SELECT number FROM _generations WHERE pipeline_id = %(id)s ORDER BY number"
+_SOON_SECS: Final = 0.2
 _CHANGED: Final = "UPDATE _pipelines SET version = version + 1 WHERE pipeline_id = %(id)s"
 
 
@@ -38,7 +39,8 @@ class Place(NamedTuple):
     """One generation. ``stored``: the columns of its rows; ``period``: how they are partitioned;
     ``chunk_us``: how wide new chunks of theirs are, None: they are no hypertable.
 
-    ``version``: changes with whatever is done to tables.
+    ``version``: changes with whatever is done to tables. ``era``: of the pipeline; ``held``: nobody is to commit to
+    its live rows at present.
     """
 
     number: int
@@ -49,6 +51,12 @@ class Place(NamedTuple):
     chunk_us: int | None
     created_at: datetime
     version: int
+    era: int
+    held: bool
+
+    def outdated(self, table: Table) -> bool:
+        """Return whether ``table`` means live rows that are not in use any more."""
+        return table.generation is None and table.era is not None and table.era < self.era
 
 
 def find(cursor: Cursor, pipeline_id: PipelineId, generation: int | None = None) -> Place | None:
@@ -75,6 +83,23 @@ def enter(cursor: Cursor, table: Table, how: Lock) -> Place | None:
     return _place(table, cursor.execute(_ENTER.format(how=how.value), own).fetchall())
 
 
+def check_in_use(table: Table, place: Place) -> None:
+    """Return if ``table`` means rows as they are in use now. Raises TransientError: others are by now."""
+    if place.outdated(table):
+        raise TransientError(
+            f"Storing rows of {table.pipeline_id}: a replay has put other rows in use, perhaps by another version;"
+            " this node goes on when it runs that one too",
+            _SOON_SECS,
+        )
+
+
+def check_free(table: Table, place: Place) -> None:
+    """Return if live rows may be committed now. Raises TransientError: a replay is about to put others in use."""
+    if table.generation is None and place.held:
+        told = "a replay catches up with them, to put others in use"
+        raise TransientError(f"Storing rows of {table.pipeline_id}: {told}", _SOON_SECS)
+
+
 def hold(cursor: Cursor, pipeline_id: PipelineId) -> int | None:
     """Return the live generation; fail where the transaction's moment was before somebody's work alone."""
     found = cursor.execute(_HOLD, {"id": pipeline_id}).fetchall()
@@ -84,6 +109,11 @@ def hold(cursor: Cursor, pipeline_id: PipelineId) -> int | None:
 def numbers(cursor: Cursor, pipeline_id: PipelineId) -> list[int]:
     """Return the generations there are, oldest first."""
     return [number for (number,) in cursor.execute(_NUMBERS, {"id": pipeline_id}).fetchall()]
+
+
+def pipelines(cursor: Cursor) -> list[PipelineId]:
+    """Return the pipelines there are."""
+    return [PipelineId(one) for (one,) in cursor.execute("SELECT pipeline_id FROM _pipelines").fetchall()]
 
 
 def changed(cursor: Cursor, pipeline_id: PipelineId) -> None:
@@ -96,9 +126,9 @@ def _place(table: Table, found: Sequence[tuple[Any, ...]]) -> Place | None:
         if table.generation is not None:
             raise no_such(table.pipeline_id, table.generation)
         return None
-    number, live, columns, keyed, period, chunk_us, created_at, version, *_ = found[0]
+    number, live, columns, keyed, period, chunk_us, created_at, version, era, held, *_ = found[0]
     length = None if period is None else Length(period)
-    return Place(number, number == live, decoded(columns), keyed, length, chunk_us, created_at, version)
+    return Place(number, number == live, decoded(columns), keyed, length, chunk_us, created_at, version, era, held)
 
 
 def no_such(pipeline_id: PipelineId, number: int) -> NotFound:

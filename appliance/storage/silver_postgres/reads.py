@@ -1,9 +1,8 @@
 """Reading: each in a transaction of its own, with a deadline, seeing whole commits only."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
-import msgspec
 import pyarrow as pa
 from psycopg import errors
 from sqlglot import exp
@@ -11,12 +10,12 @@ from sqlglot import exp
 from appliance.components.arrow import DEAD_SCHEMA
 from appliance.components.silver import Aggregation, DeadLetterQuery, RecordQuery, Table
 from appliance.domain.ids import PipelineId
-from appliance.storage.silver_postgres import fetched, paging, places, progress
+from appliance.storage.silver_postgres import fetched, places
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
-from appliance.storage.silver_postgres.names import DIALECT, tables
+from appliance.storage.silver_postgres.names import DIALECT
+from appliance.storage.silver_postgres.page import BY_ROLLUP, BY_ROWS, Page, fill
 from appliance.storage.silver_postgres.places import Place
-from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
 from appliance.storage.sql.aggregate import aggregate
 from appliance.storage.sql.columns import check
@@ -24,10 +23,10 @@ from appliance.storage.sql.dead_letters import select_dead
 from appliance.storage.sql.gold import golds_of
 from appliance.storage.sql.gold_query import aggregate_gold
 from appliance.storage.sql.gold_route import route
-from appliance.storage.sql.records import field_types, select_records
 from appliance.storage.sql.source import rows_of
 
-_RECENT: Final = "SELECT min(_time) FROM {rows} WHERE _seq > %(after)s AND _seq <= %(last)s"
+# Few counts answer: to start workers, or to compile, takes longer.
+_BY_GOLD: Final = "SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off;"
 
 
 class Reads:
@@ -44,17 +43,12 @@ class Reads:
 
         def work(cursor: Cursor) -> pa.Table:
             place = places.find_of(cursor, table)
-            source, schema = source_of(table, place), answers.rows_schema(field_types(table))
-            parts, left = [schema.empty_table()], query.limit
-            for stretch in _stretches(cursor, table, place, query):
-                statement = select_records(table, source, msgspec.structs.replace(stretch, limit=left), DIALECT)
-                parts.append(fetched.as_schema(cursor, statement, schema, left))
-                left -= parts[-1].num_rows
-                if left <= 0:
-                    break
-            return pa.concat_tables(parts)
+            page = Page(cursor, table, source_of(table, place), query)
+            fill(page, place)
+            return page.rows
 
-        return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
+        first = BY_ROLLUP if table.rollups else ""
+        return self._ask(f"reading rows of {table.pipeline_id}", table.pipeline_id, timeout_secs, work, first)
 
     def aggregate(self, table: Table, query: Aggregation, timeout_secs: float | None = None) -> pa.Table:
         """See ``SilverStore.aggregate``."""
@@ -63,11 +57,14 @@ class Reads:
             place = places.find_of(cursor, table)
             source = source_of(table, place)
             statement = aggregate(table, source, query, DIALECT)
-            if table.rollups and place and (answer := _from_gold(cursor, table, place, source, query)) is not None:
-                return answer
+            if table.rollups:
+                if place and (answer := _from_gold(cursor, table, place, source, query)) is not None:
+                    return answer
+                cursor.execute(BY_ROWS)
             return answers.as_measures(fetched.as_it_comes(cursor, statement, _told(query)), "silver")
 
-        return self._ask(f"querying {table.pipeline_id}", table.pipeline_id, timeout_secs, work)
+        first = _BY_GOLD if table.rollups else ""
+        return self._ask(f"querying {table.pipeline_id}", table.pipeline_id, timeout_secs, work, first)
 
     def dead_letters(self, pipeline_id: PipelineId, query: DeadLetterQuery) -> pa.Table:
         """See ``SilverStore.dead_letters``."""
@@ -82,24 +79,17 @@ class Reads:
         return self._ask(f"reading dead letters of {pipeline_id}", pipeline_id, None, work)
 
     def _ask(
-        self, doing: str, pipeline_id: PipelineId, timeout_secs: float | None, work: Callable[[Cursor], pa.Table]
+        self,
+        doing: str,
+        pipeline_id: PipelineId,
+        timeout_secs: float | None,
+        work: Callable[[Cursor], pa.Table],
+        first: str = "",
     ) -> pa.Table:
         secs = timeout_secs or self._timeout_secs
         if self._looking:
-            return self._database.look(doing, secs, work, pipeline_id)
-        return self._database.read(doing, secs, work)
-
-
-def _stretches(cursor: Cursor, table: Table, place: Place | None, query: RecordQuery) -> Iterable[RecordQuery]:
-    """Return the queries that together answer ``query``: itself alone where there are few rows."""
-    all_reached = progress.read_all(cursor, table.pipeline_id, place.number) if place else {}
-    if place is None or sum(one.outcome.stored for one in all_reached.values()) <= paging.FEW:
-        return [query]
-    reached = max(all_reached.values(), key=lambda one: one.outcome.stored)  # one tells how densely rows lie
-    by_range(cursor)
-    newest = {"after": reached.seq - 2 * min(query.limit, paging.FEW), "last": reached.seq}
-    recent = cursor.execute(_RECENT.format(**tables(table.pipeline_id, place.number)), newest).fetchall()
-    return paging.stretches(query, recent[0][0])
+            return self._database.look(doing, secs, work, pipeline_id, first)
+        return self._database.read(doing, secs, work, first)
 
 
 def source_of(table: Table, place: Place | None) -> exp.Expr:
@@ -118,11 +108,9 @@ def _from_gold(cursor: Cursor, table: Table, place: Place, source: exp.Expr, que
     if found is None:
         return None
     statement = aggregate_gold(table, source, query, found, DIALECT)
-    cursor.execute("SAVEPOINT gold; SET LOCAL max_parallel_workers_per_gather TO 0; SET LOCAL jit TO off")
     try:
         answer = fetched.as_it_comes(cursor, statement, _told(query))
     except errors.UndefinedTable:
-        cursor.execute("ROLLBACK TO SAVEPOINT gold")
         return None
     return answers.as_measures(answer, found.source)
 

@@ -9,7 +9,8 @@ from appliance.storage.sql.postgresql import quoted
 
 FORMAT: Final = 1  # of this schema; one with a greater one was made by a newer version
 
-# _pipelines.version rises with everything that was done alone: who began before finds out.
+# _pipelines.version rises with everything that was done alone: who began before finds out. era: see ``Generation.era``;
+# held_until: until then nobody commits to the live rows, so that what replaces them can catch up.
 # _generations.columns: the columns of its rows, each with the types it has had, as JSON; keyed: keys can be looked up;
 # period: how long those are that its rows are partitioned by, null where they are not.
 # _generations.period: of native partitions; chunk_us: how wide new chunks of a hypertable are; never both.
@@ -17,11 +18,14 @@ FORMAT: Final = 1  # of this schema; one with a greater one was made by a newer 
 # _progress, _spans: of a partition of events, which is in the high bits of their numbers, so that nodes that receive
 # beside each other never write the same line. _spans.dead_gone: of the events dead, those whose dead letters retention
 # has removed since.
+# _claims, _repeated, _settled: see claims. _claims.id stands for pipeline and delivery, so that one narrow index does.
+# _decided: what each partition received before that is refined.
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS _format (format integer NOT NULL);
 INSERT INTO _format SELECT {format} WHERE NOT EXISTS (SELECT FROM _format);
 CREATE TABLE IF NOT EXISTS _pipelines (
-    pipeline_id text PRIMARY KEY, live integer NOT NULL, version bigint NOT NULL DEFAULT 1
+    pipeline_id text PRIMARY KEY, live integer NOT NULL, version bigint NOT NULL DEFAULT 1,
+    era bigint NOT NULL DEFAULT 0, held_until timestamptz
 );
 CREATE TABLE IF NOT EXISTS _generations (
     pipeline_id text NOT NULL, number integer NOT NULL, first_seq bigint NOT NULL, created_at timestamptz NOT NULL,
@@ -54,6 +58,31 @@ CREATE TABLE IF NOT EXISTS _amended (
     pipeline_id text NOT NULL, generation integer NOT NULL, seq bigint NOT NULL, outcome text NOT NULL,
     version integer NOT NULL, amended_at timestamptz NOT NULL, PRIMARY KEY (pipeline_id, generation, seq)
 );
+CREATE TABLE IF NOT EXISTS _claims (
+    id uuid PRIMARY KEY, seq bigint NOT NULL, received_at timestamptz NOT NULL, pipeline_id text NOT NULL
+);
+CREATE TABLE IF NOT EXISTS _repeated (
+    pipeline_id text NOT NULL, first_seq bigint NOT NULL, last_seq bigint NOT NULL, stored_as bigint NOT NULL,
+    PRIMARY KEY (pipeline_id, first_seq)
+);
+CREATE TABLE IF NOT EXISTS _decided (
+    pipeline_id text NOT NULL, partition smallint NOT NULL, up_to timestamptz NOT NULL,
+    PRIMARY KEY (pipeline_id, partition)
+);
+CREATE TABLE IF NOT EXISTS _settled (pipeline_id text PRIMARY KEY, before timestamptz NOT NULL);
+CREATE TABLE IF NOT EXISTS _polls (
+    pipeline_id text PRIMARY KEY REFERENCES _pipelines ON DELETE CASCADE, partition smallint NOT NULL,
+    tenure bigint NOT NULL, checkpoint text
+) WITH (fillfactor = 50);
+CREATE TABLE IF NOT EXISTS _polled (
+    pipeline_id text NOT NULL REFERENCES _pipelines ON DELETE CASCADE, partition smallint NOT NULL,
+    seq bigint NOT NULL, PRIMARY KEY (pipeline_id, partition)
+) WITH (fillfactor = 50);
+"""
+
+_END: Final = """
+DROP TABLE IF EXISTS _format, _pipelines, _generations, _periods, _progress, _spans, _amendments, _amended;
+DROP SEQUENCE IF EXISTS _numbers
 """
 
 
@@ -84,7 +113,12 @@ def begin(cursor: Cursor, schema: str) -> None:
         )
 
 
+def end(cursor: Cursor) -> None:
+    """Drop the schema's own tables, once nothing is stored in it; inside a transaction."""
+    cursor.execute(_END)
+
+
 def _has_tables(cursor: Cursor, schema: str) -> bool:
     """Return whether the last of the tables is there; making those that are would need rights nobody has to give."""
-    name = f"{quoted(schema)}._amended"
+    name = f"{quoted(schema)}._polled"
     return bool(cursor.execute("SELECT to_regclass(%(name)s) IS NOT NULL", {"name": name}).fetchall()[0][0])

@@ -26,6 +26,7 @@ CREATE TEMP TABLE spliced_times ON COMMIT DROP AS
 SELECT _time FROM {live} WHERE _seq BETWEEN %(first)s AND %(last)s
 UNION SELECT _time FROM {other} WHERE _seq BETWEEN %(first)s AND %(last)s
 """
+_TOLD: Final = "DROP TABLE spliced_times"
 # All parts of one statement see what was there before it.
 _EXCHANGE: Final = """
 WITH taken AS (DELETE FROM {live} WHERE {seq} BETWEEN %(first)s AND %(last)s RETURNING {of_live}),
@@ -91,6 +92,8 @@ def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Stretch) -> Prog
             gold.begin(cursor, table, number)
             gold.restore(cursor, table, number, stretch.first, stretch.last)
             gold.recompute(cursor, table, number, "spliced_times")
+    if table.rollups:
+        cursor.execute(_TOLD, {})  # another stretch may follow
     places.changed(cursor, pipeline_id)
     return progress.read(cursor, pipeline_id, pair.live, of) or Progress()
 

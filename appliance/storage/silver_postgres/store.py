@@ -7,6 +7,7 @@ import pyarrow as pa
 import structlog
 
 from appliance.components.letters import Amendment
+from appliance.components.polls import TakesTurns
 from appliance.components.silver import Aggregation, Batch, DeadLetterQuery, Progress, RecordQuery, Table
 from appliance.components.transfer import Transferable
 from appliance.domain.clock import Clock, utc_now
@@ -14,7 +15,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.partition import ALONE, Partition, base_of, partition_of
 from appliance.errors import FatalError, TransientError
-from appliance.storage.silver_postgres import gold, places, progress, schema, tables
+from appliance.storage.silver_postgres import claims, deliveries, gold, places, polls, progress, schema, tables
 from appliance.storage.silver_postgres.amend import amend
 from appliance.storage.silver_postgres.commit import check_outcome, commit
 from appliance.storage.silver_postgres.connections import Connections, Cursor
@@ -57,7 +58,7 @@ class PostgresSilver:
     ``writing``: connections to the database. ``reading``: how rows are read; by the same connections where it is not
     given. None are closed with the store. ``partition``: of the node whose store it is; what is about one partition and
     names no event is about this one. ``timescale``: what of TimescaleDB is used where the database has it by the time
-    the store is opened.
+    the store is opened. ``leases``: the schema of the control plane, which has them.
 
     Raises:
         TransientError: the database cannot be reached. FatalError: a newer version made the schema.
@@ -73,6 +74,7 @@ class PostgresSilver:
         clock: Clock = utc_now,
         partition: Partition = ALONE,
         timescale: Wanted | None = None,
+        leases: str = "dash",
     ) -> None:
         reading = reading or Reading(writing)
         timeout_secs = reading.timeout_secs
@@ -87,18 +89,24 @@ class PostgresSilver:
         self.generations = PostgresGenerations(self._database, partition, self._chunks)
         self.letters = PostgresLetters(self._database, timeout_secs, self._amend)
         self.feed = PostgresFeed(self._database, timeout_secs, clock)
+        self.deliveries = deliveries.PostgresDeliveries(self._database, clock, partition)
+        self.polls = polls.PostgresPolls(self._database, partition, leases)
         self.upkeep = PostgresUpkeep(self._database, clock, partition, self._chunks)
         self.transfer = PostgresTransfer(self._database, self._summaries, clock)
 
     def prepare(self, table: Table) -> None:
         """See ``SilverStore.prepare``. Where nothing has to be done nobody is waited for."""
 
+        def ready(cursor: Cursor, place: Place | None) -> bool:
+            # Where others are in use than those meant, their columns and rollups are not this table's.
+            return (place is not None and place.outdated(table)) or tables.prepared(cursor, table, place)
+
         def look(cursor: Cursor) -> bool:
-            return tables.prepared(cursor, table, places.find_of(cursor, table))
+            return ready(cursor, places.find_of(cursor, table))
 
         def work(cursor: Cursor) -> None:
             place = places.find_of(cursor, table)
-            if not tables.prepared(cursor, table, place):
+            if not ready(cursor, place):
                 tables.prepare(cursor, table, place, self._chunks)
 
         doing = f"preparing the rows of {table.pipeline_id}"
@@ -126,9 +134,14 @@ class PostgresSilver:
         how = Lock.ALONE if table.keyed else Lock.SHARED
 
         def work(cursor: Cursor, place: Place) -> Progress:
-            self._periods.make(cursor, table, place, batch.rows, self._clock())
-            with self._chunks.room(cursor, table.pipeline_id, place, batch.rows):
-                return commit(cursor, batch, place)
+            places.check_free(table, place)
+            own = claims.take(cursor, batch)
+            self._periods.make(cursor, table, place, own.rows, self._clock())
+            with self._chunks.room(cursor, table.pipeline_id, place, own.rows):
+                done = commit(cursor, own, place)
+            if batch.polled is not None:
+                polls.advance(cursor, table.pipeline_id, batch.last_seq, batch.polled)
+            return done
 
         try:
             done = self._prepared(table, how, work, "storing rows of")
@@ -162,9 +175,16 @@ class PostgresSilver:
         def work(cursor: Cursor) -> None:
             for number in places.numbers(cursor, pipeline_id):
                 tables.remove(cursor, pipeline_id, number)
+            deliveries.forget_all(cursor, pipeline_id)
             cursor.execute("DELETE FROM _pipelines WHERE pipeline_id = %(id)s", {"id": pipeline_id})
 
         self._database.write(f"removing the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
+
+    def leave(self) -> None:
+        """Remove every pipeline of every node, and the store's own tables; it cannot be used any more."""
+        for pipeline_id in self._database.read("listing what there is", _COUNTING_SECS, places.pipelines):
+            self.drop(pipeline_id)
+        self._database.run("leaving the row store", schema.end)
 
     def close(self) -> None:
         self._database.close()
@@ -193,6 +213,8 @@ class PostgresSilver:
 
         def once(cursor: Cursor) -> tuple[T] | None:
             place = places.enter(cursor, table, how)
+            if place is not None:
+                places.check_in_use(table, place)
             if place is None or not tables.stores(table, place):
                 return None
             if not self._golds.has(cursor, table, place.number, place.version):
@@ -211,3 +233,4 @@ class PostgresSilver:
 
 
 _: type[Transferable] = PostgresSilver
+_turns: type[TakesTurns] = PostgresSilver

@@ -96,7 +96,7 @@ def create(cursor: Cursor, table: Table, number: int, first_seq: int = 1, chunks
     columns, period = places.encoded(columns_of(table)), Length.MONTH.value if native else None
     cursor.execute(_BEGUN, {**own, "first_seq": first_seq, "columns": columns, "period": period})
     if chunks.used and not table.keyed:
-        chunks.make(cursor, table.pipeline_id, number)
+        chunks.make(cursor, table, number)
     progress.begin(cursor, table.pipeline_id, number, first_seq - 1, partition_of(first_seq - 1))
 
 

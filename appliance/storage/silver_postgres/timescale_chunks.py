@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 import pyarrow as pa
 
+from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
 from appliance.storage.silver_postgres import names
 from appliance.storage.silver_postgres.connections import Cursor
@@ -59,22 +60,25 @@ class Chunks:
         """Whether new generations without keys become hypertables."""
         return self.wanted.use and self.extension is not None and self.extension.supported
 
-    def make(self, cursor: Cursor, pipeline_id: PipelineId, number: int) -> None:
+    def make(self, cursor: Cursor, table: Table, number: int) -> None:
         """Make the rows of a generation, an empty table so far, a hypertable."""
-        width = microseconds(self.wanted.interval)
+        pipeline_id, width = table.pipeline_id, self._width(table)
         own = {"id": pipeline_id, "number": number, "rows": _told(pipeline_id, number), "width": width}
         cursor.execute(self._of(_MAKE), own)
         cursor.execute(_NOTE, own)
 
-    def has_width(self, place: Place) -> bool:
+    def has_width(self, table: Table, place: Place) -> bool:
         """Return whether new chunks there are as wide as is wanted by now."""
-        return place.chunk_us == microseconds(self.wanted.interval)
+        return place.chunk_us == self._width(table)
 
-    def set_width(self, cursor: Cursor, pipeline_id: PipelineId, place: Place) -> None:
+    def set_width(self, cursor: Cursor, table: Table, place: Place) -> None:
         """Let chunks to come be as wide as is wanted by now; those that are there stay as they are."""
-        width = microseconds(self.wanted.interval)
+        pipeline_id, width = table.pipeline_id, self._width(table)
         self._set(cursor, pipeline_id, place.number, width)
         cursor.execute(_NOTE, {"id": pipeline_id, "number": place.number, "width": width})
+
+    def _width(self, table: Table) -> int:
+        return microseconds(self.wanted.of(table).interval)
 
     @contextmanager
     def room(self, cursor: Cursor, pipeline_id: PipelineId, place: Place, rows: pa.Table) -> Iterator[None]:

@@ -4,8 +4,9 @@ Not by a policy of TimescaleDB's: that would run whenever the server's scheduler
 generations too, and would put away again what an amendment has just taken apart.
 
 Batches are made of rows of one device after the other, in order of time: what does not change from row to row then
-takes no room. Which column tells devices apart is guessed once for a generation. It is a column to order by, not to
-segment by: where the guess is bad, with few rows of each value, batches hold several values and stay full.
+takes no room. Which column tells devices apart is guessed once for a generation, unless the pipeline names one. It is
+a column to order by, not to segment by: where the guess is bad, with few rows of each value, batches hold several
+values and stay full.
 """
 
 import time
@@ -31,7 +32,7 @@ from appliance.storage.sql.source import physical_name, rows_table
 _LOOKING_SECS: Final = 60.0
 _ROUND_SECS: Final = 120.0  # a round ends with the chunk that is under way then; the next one goes on
 _ROWS_OF_EACH: Final = 100  # of one value in one chunk, at least, for it to be worth ordering by
-_PARTIAL: Final = 8  # bit of a chunk's status: rows came, or were taken apart, since it was converted
+PARTIAL: Final = 8  # bit of a chunk's status: rows came, or were taken apart, since it was converted
 _PATIENCE: Final = "SET LOCAL lock_timeout TO 2000"  # who waits for who reads keeps others waiting, who read too
 _DUE: Final = """
 SELECT format('%%I.%%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
@@ -40,9 +41,10 @@ AND (NOT is_compressed OR _timescaledb_functions.chunk_status(format('%%I.%%I', 
     & {partial} > 0)
 ORDER BY range_start
 """
+# None for the column: nobody has chosen one, and whatever is there is right.
 _ARRANGED: Final = """
-SELECT EXISTS (SELECT FROM timescaledb_information.hypertables
-    WHERE hypertable_schema = current_schema() AND hypertable_name = %(name)s AND compression_enabled)
+SELECT coalesce(orderby[1] = %(first)s::text, true) FROM _timescaledb_catalog.compression_settings
+WHERE relid = %(rows)s::regclass AND orderby IS NOT NULL
 """
 _STATISTICS: Final = """
 SELECT attname, CASE WHEN n_distinct < 0 THEN -n_distinct * reltuples ELSE n_distinct END AS distinct_values, reltuples
@@ -96,12 +98,12 @@ class Columnstore:
         Who writes into such a chunk waits until it is done; who reads does not. What stays for the next round: what
         takes longer than two minutes together, and what somebody might see being converted.
         """
-        extension, age, doing = self._chunks.extension, self._chunks.wanted.compress_after, _doing(table)
+        extension, age, doing = self._chunks.extension, self._chunks.wanted.of(table).compress_after, _doing(table)
         place = self._database.read(doing, _LOOKING_SECS, lambda cursor: places.find(cursor, table.pipeline_id))
         if extension is None or place is None or place.chunk_us is None:
             return 0
-        if not self._chunks.has_width(place):
-            self._alone(table, lambda cursor: self._chunks.set_width(cursor, table.pipeline_id, place))
+        if not self._chunks.has_width(table, place):
+            self._alone(table, lambda cursor: self._chunks.set_width(cursor, table, place))
         if place.keyed or age is None or not extension.has_columnstore:  # rows of any age are replaced by their keys
             return 0
         due = self._database.read(doing, _LOOKING_SECS, lambda cursor: _due(cursor, table, place, now - age))
@@ -113,15 +115,16 @@ class Columnstore:
         self._database.write(_doing(table), work, table.pipeline_id, Lock.ALONE)
 
     def _prepare(self, cursor: Cursor, table: Table, chunk: str) -> None:
-        """Say once how rows are put into columns."""
+        """Say how rows are put into columns: once, and again when another column is chosen to begin with."""
         place = places.find(cursor, table.pipeline_id)
         if place is None or place.keyed:
             return
-        name = rows_table(table.pipeline_id, place.number)
-        if cursor.execute(_ARRANGED, {"name": name}).fetchall()[0][0]:
+        name, first = rows_table(table.pipeline_id, place.number), _chosen(table, place)
+        if cursor.execute(_ARRANGED, {"rows": quoted(name), "first": first}).fetchall() == [(True,)]:
             return
-        cursor.execute(f"{_PATIENCE}; ANALYZE {chunk}")
-        first = self._device(cursor, table, place, chunk)
+        if first is None:
+            cursor.execute(f"{_PATIENCE}; ANALYZE {chunk}")
+            first = self._device(cursor, table, place, chunk)
         order = ", ".join((*([quoted(first)] if first else []), "_time", "_seq"))
         literal = "'" + order.replace("'", "''") + "'"
         cursor.execute(_ARRANGE.format(rows=quoted(name), order=literal))
@@ -150,7 +153,7 @@ def _doing(table: Table) -> str:
 
 def _due(cursor: Cursor, table: Table, place: Place, before: datetime) -> list[str]:
     own = {"name": rows_table(table.pipeline_id, place.number), "before": before}
-    return [chunk for (chunk,) in cursor.execute(_DUE.format(partial=_PARTIAL), own).fetchall()]
+    return [chunk for (chunk,) in cursor.execute(_DUE.format(partial=PARTIAL), own).fetchall()]
 
 
 def _converted(cursor: Cursor, chunk: str, statement: str) -> bool:
@@ -164,6 +167,13 @@ def _converted(cursor: Cursor, chunk: str, statement: str) -> bool:
     cursor.execute(_AS_A_WHOLE)
     cursor.execute(statement, {"chunk": chunk})
     return True
+
+
+def _chosen(table: Table, place: Place) -> str | None:
+    """Return what the column is called that the pipeline names; None: it names none that has been stored yet."""
+    name = table.chunks.order_by
+    types = place.stored.get(name.lower()) if name else None
+    return names.DIALECT.physical(physical_name(name, types)) if name and types else None
 
 
 def most_telling(statistics: Sequence[Statistic]) -> str | None:

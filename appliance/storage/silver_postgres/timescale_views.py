@@ -2,7 +2,7 @@
 
 They cannot be Gold: what changes below their mark is wrong until they are refreshed, which cannot be done in the
 transaction of the change, and a refresh forgets what retention has removed (decision 0023). So Gold stays what it is,
-and these are kept only where ``silver.continuous_aggregates`` asks for them.
+and these are kept only where the pipeline, or ``silver.continuous_aggregates``, asks for them.
 
 Of each rollup of the live generation there is one, and a view in front of it whose name outlives replays.
 """
@@ -34,9 +34,12 @@ _THERE: Final = """
 SELECT view_name FROM timescaledb_information.continuous_aggregates
 WHERE view_schema = current_schema() AND starts_with(view_name, %(prefix)s)
 """
+# A bucket is refreshed that lies in the window as a whole, and the first one may begin before the first chunk. Nothing
+# where no bucket is whole yet: an empty window is an error.
 _OLDEST: Final = """
-SELECT min(range_start)::text FROM timescaledb_information.chunks
+SELECT (min(range_start) - %(bucket)s)::text FROM timescaledb_information.chunks
 WHERE hypertable_schema = current_schema() AND hypertable_name = %(name)s
+HAVING min(range_start) + %(bucket)s <= %(ends)s
 """
 _MAKE: Final = """
 CREATE MATERIALIZED VIEW {name} WITH (timescaledb.continuous, timescaledb.materialized_only = false) AS
@@ -72,22 +75,29 @@ class Views:
         if self._database.read(doing, _LOOKING_SECS, lambda cursor: there(cursor, table.pipeline_id)) != set(wanted):
             work = lambda cursor: self._arrange(cursor, table.pipeline_id, wanted)  # noqa: E731
             self._database.write(doing, work, table.pipeline_id, Lock.ALONE)
-        own = {"name": rows_table(table.pipeline_id, place.number)}
-        oldest = self._database.read(doing, _LOOKING_SECS, lambda cursor: cursor.execute(_OLDEST, own).fetchall()[0][0])
-        for name, (rollup, _) in wanted.items() if oldest else ():
+        for name, (rollup, _) in wanted.items():
+            bucket = timedelta(microseconds=rollup.bucket_us)
+            self._refresh(doing, name, rows_table(table.pipeline_id, place.number), (bucket, now - bucket))
+
+    def _refresh(self, doing: str, name: str, rows: str, window: tuple[timedelta, datetime]) -> None:
+        assert self._chunks.extension is not None  # noqa: S101 - only where there are views
+        bucket, ends = window
+        own = {"name": rows, "bucket": bucket, "ends": ends}
+        oldest = self._database.read(doing, _LOOKING_SECS, lambda cursor: cursor.execute(_OLDEST, own).fetchall())
+        for (starts,) in oldest:
             told = f"{quoted(self._database.schema)}.{quoted(name)}".replace("'", "''")
-            ends = (now - timedelta(microseconds=rollup.bucket_us)).isoformat()
-            self._database.outside(
-                doing, _REFRESH.format(extension=extension.schema, name=told, starts=oldest, ends=ends)
-            )
+            schema = self._chunks.extension.schema
+            statement = _REFRESH.format(extension=schema, name=told, starts=starts, ends=ends.isoformat())
+            self._database.outside(doing, statement)
 
     def _wanted(self, table: Table, place: Place) -> dict[str, tuple[Rollup, str]]:
         """Return the name of each, with its rollup and the statement that makes it."""
-        if not self._chunks.wanted.views or place.chunk_us is None or place.keyed or self._chunks.extension is None:
+        asked, extension = self._chunks.wanted.of(table).views, self._chunks.extension
+        if not asked or place.chunk_us is None or place.keyed or extension is None:
             return {}
         made = {}
         for rollup in table.rollups:
-            statement = statement_for(table, place, rollup, self._chunks.extension.schema)
+            statement = statement_for(table, place, rollup, extension.schema)
             if statement is not None:
                 digest = hashlib.blake2b(statement.encode(), digest_size=4).hexdigest()
                 name = f"{_prefix(table.pipeline_id)}{place.number}.{digest}"

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from appliance.components.silver import Table
+from appliance.domain.chunks import Cutting, cutting
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -16,3 +19,12 @@ class Wanted:
     interval: timedelta = timedelta(days=1)
     compress_after: timedelta | None = timedelta(days=7)
     views: bool = False
+
+    @property
+    def usual(self) -> Cutting:
+        """How rows of a pipeline are cut that says nothing of its own."""
+        return Cutting(interval=self.interval, compress_after=self.compress_after, views=self.views)
+
+    def of(self, table: Table) -> Cutting:
+        """Return how rows of ``table`` are cut."""
+        return cutting(table.chunks, self.usual)

@@ -14,7 +14,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MOST: Final = 400  # chunks of one generation, up to which they are as wide as asked for
+from appliance.components.chunks import MOST_CHUNKS
+
+MOST: Final = MOST_CHUNKS
 AT_ONCE: Final = 32  # new ones in one transaction
 _DOUBLES: Final = 50  # beyond, with so many chunks more
 _LONGEST: Final = timedelta(days=365_250) // timedelta(microseconds=1)

@@ -8,10 +8,11 @@ from typing import Final
 import msgspec
 import structlog
 
+from appliance.components.chunks import RowsCut
 from appliance.components.silver import Progress, Table
 from appliance.components.upkeep import Compacted, StoreSize, Upkeep
 from appliance.domain.clock import Clock
-from appliance.domain.partition import Partition, base_of, bounds_of
+from appliance.domain.partition import MOST_PARTITIONS, Partition, base_of, bounds_of, first_of, partition
 from appliance.storage.silver_postgres import periods, places, progress
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
@@ -21,12 +22,14 @@ from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.occupied import dead_tables, measure, whole
 from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.silver_postgres.timescale_columns import Columnstore
+from appliance.storage.silver_postgres.timescale_shown import rows_cut
 from appliance.storage.silver_postgres.timescale_sizes import chunking
 from appliance.storage.silver_postgres.timescale_views import Views
 from appliance.storage.silver_postgres.trim import trim
 from appliance.storage.sql.postgresql import quoted
 
 _MEASURING_SECS: Final = 60.0
+_ALL_EVENTS: Final = (1, bounds_of(partition(MOST_PARTITIONS - 1))[1])
 
 log = structlog.get_logger("silver")
 
@@ -39,7 +42,7 @@ class PostgresUpkeep:
         self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
-        first, last = bounds_of(self._partition)
+        events = _ALL_EVENTS if up_to is None else (first_of(up_to), up_to)
 
         def work(cursor: Cursor) -> int:
             place = places.enter(cursor, table, Lock.ALONE)
@@ -47,7 +50,7 @@ class PostgresUpkeep:
                 return 0
             if place.period is not None:
                 periods.set_length(cursor, table.pipeline_id, place.number, length_for(self._clock() - before))
-            return trim(cursor, table, place.number, before, (first, last if up_to is None else up_to))
+            return trim(cursor, table, place.number, before, events)
 
         return self._database.write(f"trimming the rows of {table.pipeline_id}", work, table.pipeline_id)
 
@@ -64,6 +67,12 @@ class PostgresUpkeep:
         converted = self._columnstore.arrange(table, now)
         self._views.keep(table, now)
         return converted
+
+    def chunks(self, table: Table) -> RowsCut:
+        def work(cursor: Cursor) -> RowsCut:
+            return rows_cut(cursor, table, self._chunks)
+
+        return self._database.read(f"looking at the chunks of {table.pipeline_id}", _MEASURING_SECS, work)
 
     def size(self) -> StoreSize:
         def work(cursor: Cursor) -> StoreSize:

@@ -5,15 +5,18 @@ One sheet has a row by bucket and group; another one, for percentiles, a row by 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+import msgspec
 
 from appliance.components.silver import Column, Table
 from appliance.domain.mapping import FieldType
 from appliance.domain.rollup import Rollup
 from appliance.errors import Conflict
+from appliance.storage.sql.shape import Kept
 
 
 class Op(Enum):
@@ -42,6 +45,7 @@ _KEEPS: Final[dict[str, tuple[Op, ...]]] = {
     "count": (Op.COUNT,), "sum": (Op.SUM,), "avg": (Op.SUM, Op.COUNT), "min": (Op.MIN,), "max": (Op.MAX,),
     "last": (Op.LAST, Op.PLACE), "percentiles": (),
 }  # fmt: skip
+_golds: Final = Kept[Sequence["Gold"]]()
 BIN: Final = Column("_bin", FieldType.INTEGER)
 _FIELD: Final = Column("_field", FieldType.STRING)
 
@@ -69,6 +73,11 @@ class Sheet:
     name: str
     keys: tuple[Column, ...]
     states: tuple[State, ...]
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """By which columns rows lie best that are put in together, where an index tells pages: by group, then time."""
+        return (*(key.name for key in self.keys if key != BIN), "_time")
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ def gold_prefix(pipeline_id: str, number: int | None = None) -> str:
     return f"gold_{pipeline_id}." if number is None else f"gold_{pipeline_id}.{number}."
 
 
-def golds_of(table: Table, number: int) -> list[Gold]:
+def golds_of(table: Table, number: int) -> Sequence[Gold]:
     """Return the rollups that ``table`` declares for generation ``number``, finest buckets first.
 
     What decides about the content is in the names of the sheets: where there is a sheet, it holds what its name says.
@@ -112,6 +121,13 @@ def golds_of(table: Table, number: int) -> list[Gold]:
     Raises:
         Conflict: a rollup names a field that ``table`` does not have.
     """
+    if not table.rollups:
+        return []
+    shape = (table.pipeline_id, number, msgspec.msgpack.encode((table.columns, table.rollups)))
+    return _golds.get(shape) or _golds.keep(shape, _golds_of(table, number))
+
+
+def _golds_of(table: Table, number: int) -> list[Gold]:
     columns = {column.name: column for column in table.columns}
     golds = [_gold(table, rollup, columns, gold_prefix(table.pipeline_id, number)) for rollup in table.rollups]
     return sorted(golds, key=lambda gold: (gold.bucket_us, -len(gold.groups), -len(gold.main.states)))

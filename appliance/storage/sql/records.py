@@ -10,7 +10,7 @@ from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
 from appliance.storage.sql.shape import Texts, of_page
-from appliance.storage.sql.statement import Statement, column, descending, integer, name
+from appliance.storage.sql.statement import Statement, column, descending, name
 
 _texts = Texts()
 _PLACE = ("_time", "_seq", "_item")
@@ -28,18 +28,18 @@ def select_records(table: Table, source: exp.Expr, query: RecordQuery, dialect: 
     if query.after is not None:
         conditions += _beyond(scope, query.after, query.order)
     scope.check()
+    limit = scope.bind(query.limit)
     shape = (source, dialect, table.columns, of_page(query))
-    return Statement(
-        _texts.get(shape) or _texts.keep(shape, _text(table, source, query, conditions, dialect)), scope.values
-    )
+    if (known := _texts.get(shape)) is not None:
+        return Statement(known, scope.values)
+    tree = _tree(table, source, query.order, dialect).where(*conditions).limit(limit)
+    return Statement(_texts.keep(shape, dialect.render(tree)), scope.values)
 
 
-def _text(table: Table, source: exp.Expr, query: RecordQuery, conditions: list[exp.Expr], dialect: Dialect) -> str:
+def _tree(table: Table, source: exp.Expr, order: Order, dialect: Dialect) -> exp.Select:
     shown = [(field, dialect.comparable(column(field), kind)) for field, kind in field_types(table).items()]
     selected = [exp.alias_(value, name(field)) for field, value in shown]
-    tree = exp.select(*selected).from_(source).where(*conditions).limit(integer(query.limit))
-    tree = tree.order_by(*(_ordered(column(field), query.order, dialect) for field in _PLACE))
-    return dialect.render(tree)
+    return exp.select(*selected).from_(source).order_by(*(_ordered(column(one), order, dialect) for one in _PLACE))
 
 
 def _ordered(value: exp.Expr, order: Order, dialect: Dialect) -> exp.Ordered:

@@ -6,29 +6,33 @@ database takes to answer many of them.
 
 from collections.abc import Hashable, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from appliance.components.silver import Aggregation, Condition, RecordQuery
 
-_MOST: Final = 2_000  # of some 2 kB each
+_MOST: Final = 2_000  # texts are of some 2 kB each
+T = TypeVar("T")
 
 
-class Texts:
-    """Texts by shape, a bounded number of them. Threads may write the same one twice, and nothing is lost by it."""
+class Kept(Generic[T]):
+    """What was made, by shape, a bounded number of it. Threads may make the same twice, and nothing is lost by it."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, str] = {}
+        self._known: dict[Hashable, T] = {}
 
-    def get(self, shape: Hashable) -> str | None:
-        """Return the text that was kept, None if there is none."""
+    def get(self, shape: Hashable) -> T | None:
+        """Return what was kept, None if there is nothing."""
         return self._known.get(shape)
 
-    def keep(self, shape: Hashable, text: str) -> str:
-        """Return ``text``, and remember it. Those that are used still come back soon."""
+    def keep(self, shape: Hashable, made: T) -> T:
+        """Return ``made``, and remember it. Those that are used still come back soon."""
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[shape] = text
-        return text
+        self._known[shape] = made
+        return made
+
+
+Texts = Kept[str]
 
 
 def of_aggregation(query: Aggregation) -> Hashable:
@@ -47,7 +51,7 @@ def of_aggregation(query: Aggregation) -> Hashable:
 def of_page(query: RecordQuery) -> Hashable:
     """Return what decides about the text of a page of rows, but for what it is asked of."""
     bounds = of_range(query.start, query.end)
-    return bounds, of_conditions(query.where), query.order, query.after is None, query.limit
+    return bounds, of_conditions(query.where), query.order, query.after is None
 
 
 def of_range(start: datetime | None, end: datetime | None) -> tuple[bool, bool]:

@@ -11,7 +11,7 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.partition import Partition
 from appliance.engine.engine import Engine
-from appliance.engine.shares import Shares
+from appliance.engine.shares import Lags, Shares
 from appliance.engine.workers import Workers
 from appliance.errors import TransientError
 from appliance.storage.bronze_cluster import PartitionLog
@@ -86,6 +86,20 @@ async def test_what_was_received_is_told_where_it_changed_and_what_is_gone_too(n
     assert node.book.said == {}
 
 
+async def test_what_the_book_lacks_of_this_node_or_has_too_much_is_put_right(node: Node) -> None:
+    await node.log.append(PIPE, delivery(b"1"))
+    left = Received(PipelineId("pl_deleted"), 1, BASE + 1, BASE + 5)  # while this node was down
+    node.book.publish(1, [left], [])
+    for _ in range(2):
+        await node.shares.look()
+    assert list(node.book.said) == [(PIPE, 1)]
+    node.book.said.clear()  # it was forgotten, and lives
+    for _ in range(2):
+        await node.shares.look()
+    assert list(node.book.said) == [(PIPE, 1)]
+    assert node.book.writes == 4  # the two of this test among them: what is right is not written again
+
+
 async def test_the_share_of_another_node_is_balanced_whichever_is_known_first(node: Node) -> None:
     node.book.publish(0, [Received(PIPE, 0, 1, 9)], [])
     await node.shares.look()
@@ -120,3 +134,17 @@ async def test_what_was_refined_meanwhile_is_not_taken_back(node: Node) -> None:
     node.refiner.progress = Progress(BASE + 5, Outcome(stored=5))
     node.engine.counted(PIPE, Progress(BASE + 4), Progress(BASE))
     assert (node.refiner.again, node.refiner.progress.seq) == ([], BASE + 5)
+
+
+def test_how_long_events_of_other_nodes_wait() -> None:
+    def known(last: int, refined: int) -> dict[PipelineId, dict[int, Share]]:
+        return {PIPE: {1: Share(BASE + last, Progress(BASE + refined))}}
+
+    lags = Lags()
+    told = [
+        lags.longest(known(last, refined), now)
+        for now, last, refined in (
+            (10.0, 5, 5), (11.0, 9, 5), (12.5, 20, 8), (13.0, 20, 9), (14.0, 30, 9), (15.0, 30, 20), (16.0, 30, 30)
+        )
+    ]  # fmt: skip
+    assert told == [0.0, 0.0, 1.5, 0.0, 1.0, 0.0, 0.0]

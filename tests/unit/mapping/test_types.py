@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from appliance.mapping.mapper import Mapper
+from appliance.mapping.sandbox import result_types
+
 Read = Callable[[str, Any], Any]
 
 
@@ -236,3 +239,10 @@ def test_the_events_time_is_read_by_its_format(
 def test_without_a_time_the_moment_of_receipt_counts(mapped: Callable[..., Any], event: dict[str, Any]) -> None:
     answer = mapped({"time": {"path": "$.ts.at"}}, event)
     assert answer.rows["_time"].to_pylist() == [at(2025, 10, 9, 8, 53, 20)]
+
+
+def test_types_of_a_formula_are_asked_of_the_mappers_database_or_of_an_own_one_after_it_closed() -> None:
+    mapper = Mapper()
+    assert result_types("a + 1, b || 'x'", {"a": "INTEGER", "b": "VARCHAR"}) == ["INTEGER", "VARCHAR"]
+    mapper.close()
+    assert result_types("a / 2", {"a": "INTEGER"}) == ["DOUBLE"]

@@ -67,6 +67,20 @@ async def test_what_left_nothing_behind_may_have_to_be_mapped_again(stores: Stor
     assert stores.facts(3, of=KEYED).outcomes == ("stored",)
 
 
+class Repeated:
+    """A store that has event 1 as another one."""
+
+    def repeated(self, pipeline_id: PipelineId, first_seq: int, last_seq: int) -> list[tuple[int, int]]:
+        return [(1, 1)] if first_seq == 1 else []
+
+
+async def test_what_is_stored_as_another_event_is_a_duplicate_whatever_else_there_is(stores: Stores) -> None:
+    await stores.receive(b"1", b"2", b"3", of=KEYED)
+    stores.silver.commit(batch(KEYED, 1, [row(n=1, _key="a"), FILTERED, row(n=3, _key="a")]))
+    stores.silver.deliveries = Repeated()  # type: ignore[assignment]
+    assert [stores.facts(seq, of=KEYED).outcomes for seq in (1, 2)] == [("duplicate",), ("filtered", "duplicate")]
+
+
 async def test_rows_that_retention_has_removed_were_stored(stores: Stores) -> None:
     await stores.receive(b"1", b"2")
     stores.silver.commit(batch(PLAIN, 1, [row(n=1), row(n=2)]))

@@ -1,6 +1,7 @@
 """Whose a name in the archive is: two machines that archived under one would overwrite each other.
 
-A data directory has a secret of its own (``identity``), and ``owner.json`` in the archive says whose the name is.
+A data directory has a secret of its own (``identity``), and ``owner.json`` in the archive says whose the name is, and
+which node it was: the restored machine is that node again, and its events have the same numbers.
 A restored machine takes the name over; the former one, should it still live, sees that and stops archiving.
 """
 
@@ -25,6 +26,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 class _Owner(msgspec.Struct, frozen=True):
     token: str
+    node: str | None = None
 
 
 def identity(path: Path, wanted: str | None) -> Identity:
@@ -53,10 +55,10 @@ def identity(path: Path, wanted: str | None) -> Identity:
 
 
 class Claim:
-    """The claim of one data directory to its name."""
+    """The claim of one data directory to its name. ``node``: the id of the node that lives there, if it has one."""
 
-    def __init__(self, store: ArchiveStore, who: Identity) -> None:
-        self._store, self._who = store, who
+    def __init__(self, store: ArchiveStore, who: Identity, node: str | None) -> None:
+        self._store, self._who, self._node = store, who, node
         self._key = f"{who.name}/{OWNER}"
 
     def check(self) -> None:
@@ -70,7 +72,7 @@ class Claim:
         except NotFound:
             self._claim()
             owner = self._owner()
-        if owner != self._who.token:
+        if owner.token != self._who.token:
             raise Conflict(
                 f"archiving to {self._store.place}/{self._who.name}: another installation archives under this name by "
                 "now; give this one a name and a data directory of its own, or stop the other and restore from there"
@@ -80,18 +82,25 @@ class Claim:
         """Take the name, whoever has it: its machine is lost."""
         self._store.put(self._key, self._document())
 
+    def node(self) -> str | None:
+        """Return which node archives under the name; None: nobody does, or it did not say."""
+        try:
+            return self._owner().node
+        except NotFound:
+            return None
+
     def _claim(self) -> None:
         try:
             self._store.put(self._key, self._document(), only_new=True)
         except Conflict:
             return  # somebody was faster; whoever reads it next sees who
 
-    def _owner(self) -> str:
+    def _owner(self) -> _Owner:
         content = b"".join(self._store.read(self._key))
         try:
-            return msgspec.json.decode(content, type=_Owner).token
+            return msgspec.json.decode(content, type=_Owner)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return ""
+            return _Owner("")
 
     def _document(self) -> bytes:
-        return msgspec.json.encode(_Owner(self._who.token))
+        return msgspec.json.encode(_Owner(self._who.token, self._node))

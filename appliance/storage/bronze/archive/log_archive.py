@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from appliance.components.archive import ArchiveState, ArchiveStore
+from appliance.components.durable import sync_directory
 from appliance.domain.clock import Clock, utc_now
 from appliance.storage.bronze.archive.archiver import Archiver, Terms
 from appliance.storage.bronze.archive.cache import Cache
@@ -16,7 +17,7 @@ from appliance.storage.bronze.archive.pending import Archived, Pending, archived
 from appliance.storage.bronze.archive.restore import Restoration, pipelines_in
 from appliance.storage.bronze.archive.rounds import Rounds
 from appliance.storage.bronze.archive.shelf import ArchiveShelf
-from appliance.storage.bronze.disk import sync_directory, write_new
+from appliance.storage.bronze.disk import write_new
 
 if TYPE_CHECKING:
     from appliance.storage.bronze.pipeline_log import PipelineLog
@@ -26,10 +27,14 @@ DELETED = ".unarchive-"  # begins the name of a note that a pipeline was deleted
 
 @dataclass(frozen=True, kw_only=True)
 class Archiving:
-    """``local_cache``: bytes of archived segments kept on this disk too; None: all. ``keep``: see ``Terms``."""
+    """``node``: see ``Claim``. ``local_cache``: bytes of archived segments kept on this disk too; None: all.
+
+    ``keep``: see ``Terms``.
+    """
 
     store: ArchiveStore
     who: Identity
+    node: str | None = None
     local_cache: int | None = None
     keep: timedelta | None = None
 
@@ -45,7 +50,7 @@ class LogArchive:
         self.rounds = Rounds(lambda: [(log.directory.name, archiver) for log, _, archiver in self.lines()])
         self.rounds.first, self.rounds.last = self._begin, self._end
         self.latest = self._told(Pending(), Archived())  # as it was at the end of the last round: asking costs nothing
-        claim = Claim(terms.store, terms.who)
+        claim = Claim(terms.store, terms.who, terms.node)
         self._terms = Terms(claim, terms.keep, clock, self.rounds.wake)
 
     @property
@@ -92,6 +97,10 @@ class LogArchive:
     def restoration(self, pipeline_id: str) -> Restoration:
         """Return what makes the log of a pipeline again; see ``Restoration.steps``."""
         return Restoration(self._objects(pipeline_id), self._root, pipeline_id, self._archiving.local_cache)
+
+    def node(self) -> str | None:
+        """Return which node archives under this name, if that is known."""
+        return self._terms.claim.node()
 
     def take_over(self) -> None:
         """Archive under this name from now on, whoever did: its machine is lost."""

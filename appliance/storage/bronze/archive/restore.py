@@ -11,13 +11,13 @@ import msgspec
 import structlog
 
 from appliance.components.archive import ArchiveStore, Restored
+from appliance.components.durable import sync_directory
 from appliance.errors import Conflict, FatalError, NotFound
 from appliance.storage.bronze.archive.objects import Objects, sum_of_file
 from appliance.storage.bronze.archive.shelf import FETCHED
 from appliance.storage.bronze.chain import Chain
 from appliance.storage.bronze.corrections import FILE as CORRECTIONS
 from appliance.storage.bronze.dedupe import deliveries_in
-from appliance.storage.bronze.disk import sync_directory
 from appliance.storage.bronze.manifest import Manifest
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.sidecar import sidecar_path, write_sidecar

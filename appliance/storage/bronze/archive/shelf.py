@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from appliance.components.durable import sync_directory
 from appliance.errors import NotFound, TransientError
 from appliance.storage.bronze.archive.cache import Cache, Held
 from appliance.storage.bronze.archive.objects import Objects, sum_of_file
-from appliance.storage.bronze.disk import sync_directory
 from appliance.storage.bronze.frame import Damaged
 from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.shelf import Shelf

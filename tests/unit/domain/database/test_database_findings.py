@@ -110,3 +110,12 @@ def test_what_dash_will_do() -> None:
     assert first(schemas=there) == "Make 16 tables in schema dash, which is there already."
     assert first(schemas=there, revision="0002") == "Bring schema dash from version 0002 to 0003."
     assert first(schemas=there, revision="0003").startswith("Use schema dash as it is")
+
+
+def test_a_pooler_by_transaction_is_named() -> None:
+    assert troubles(pooled=True) == [
+        (
+            "warning",
+            "a pooler lends connections by transaction: all is kept there as it should, but no notification arrives",
+        )
+    ]

@@ -70,8 +70,11 @@ async def test_erasing_and_correcting_is_done_in_each_partition(pair: Pair) -> N
         keep.corrected(PIPE, 1, TWO + 2)
 
 
-@pytest.mark.parametrize("seq", [-1, 17_592_186_044_417, 2**60])  # the second is of partition 1, which nobody has
-async def test_events_that_no_node_can_have(pair: Pair, seq: int) -> None:
+@pytest.mark.parametrize(
+    ("seq", "told"),
+    [(-1, "-1"), (17_592_186_044_417, "1:1"), (2**60, "1152921504606846976")],  # nobody has partition 1
+)
+async def test_events_that_no_node_can_have(pair: Pair, seq: int, told: str) -> None:
     for ask in (
         lambda: pair.bronze.event(PIPE, seq),
         lambda: pair.bronze.read(PIPE, seq, *ALL),
@@ -81,7 +84,7 @@ async def test_events_that_no_node_can_have(pair: Pair, seq: int) -> None:
         ),
         lambda: pair.bronze.upkeep.correction(PIPE, seq),
     ):
-        with pytest.raises(NotFound, match=f"event {seq} of {PIPE}: "):
+        with pytest.raises(NotFound, match=f"event {told} of {PIPE}: "):
             ask()
     assert content(pair.here.read(PIPE, 0, *ALL)) == [(1, b'"a1"'), (2, b'"a2"')]  # nothing was done by halves
 

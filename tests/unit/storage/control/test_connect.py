@@ -25,7 +25,7 @@ def test_of_several_hosts_the_one_that_is_meant_is_looked_for(
 
 def test_a_replica_is_given_up_sooner_unless_the_dsn_says_otherwise() -> None:
     access = Access(dsn=Dsn.parse("postgresql://db/dash"))
-    assert [parameters(access)[one] for one in ("keepalives_idle", "tcp_user_timeout")] == ["10", "15000"]
+    assert [parameters(access)[one] for one in ("keepalives_idle", "tcp_user_timeout")] == ["5", "10000"]
     patient = Access(dsn=Dsn.parse("postgresql://db/dash?keepalives_idle=60"))
     told = parameters(patient, replica=True)
     assert [told[one] for one in ("keepalives_idle", "tcp_user_timeout")] == ["60", "5000"]

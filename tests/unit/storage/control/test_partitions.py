@@ -83,6 +83,22 @@ def test_one_node_among_several_does_not_go_on_alone(plane: ControlPlane, tmp_pa
     assert partition_here(plane, ANNA, tmp_path / "a", shared=False) == 0
 
 
+def test_a_lone_control_plane_that_came_without_the_nodes_id_keeps_its_events(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    for name, node_id in (("a", ANNA), ("restored", BERT), ("restored", BERT)):
+        (tmp_path / name).mkdir(exist_ok=True)
+        assert partition_here(plane, node_id, tmp_path / name, shared=False) == 0
+
+
+def test_a_node_among_several_that_lost_its_database_does_not_begin_another(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    (tmp_path / "node.partition").write_text("1\n")
+    with pytest.raises(FatalError, match="holds partition 1 of the events of several nodes"):
+        partition_here(plane, ANNA, tmp_path, shared=False)
+
+
 def test_there_are_256_of_them(plane: ControlPlane, tmp_path: Path) -> None:
     plane.write_now(lambda tx: tx.add(PartitionRow(number=254, node_id=ANNA, given_at=NOON)))
     assert here(plane, BERT, tmp_path / "b") == 255
@@ -104,6 +120,7 @@ def test_who_has_what_is_known_a_second_later_also_of_a_node_that_is_down(plane:
     now[0] = 1.0
     assert directory.holder(1) == Holder(BERT, "bert", "http://bert:80", 1)
     assert directory.holding(PIPE) == [1]  # nobody has partition 0 any more
+    assert (directory.given(), directory.held()) == (1, [1])
     newer = Received(PIPE, 1, FIRST_OF_1 + 2, FIRST_OF_1 + 8)
     book.publish(1, [newer], [])
     assert book.published() == [Received(PIPE, 0, 1, 0), newer]

@@ -3,6 +3,7 @@
 import sqlite3
 import stat
 import threading
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import select, text
 
+from appliance.domain.drift import Drift
+from appliance.domain.ids import PipelineId
 from appliance.errors import ConfigError, Conflict, FatalError
-from appliance.storage.control import schema
+from appliance.storage.control import drift, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import OrganisationRow, SettingRow, Table, UserRow
 
@@ -52,8 +55,26 @@ def test_the_file_is_for_the_owner_and_survives_a_crash(plane: ControlPlane, tmp
 def test_a_newer_database_is_refused_with_the_way_out(plane: ControlPlane, tmp_path: Path) -> None:
     plane.write_now(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     plane.close()
-    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0004'.*start the newer version again"):
+    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0005'.*start the newer version again"):
         ControlPlane.open(tmp_path / "control.sqlite3")
+
+
+def test_drift_of_before_partitions_is_taken_along(plane: ControlPlane, tmp_path: Path) -> None:
+    plane.write_now(lambda tx: tx.add(organisation()))
+    plane.close()
+    with closing(sqlite3.connect(tmp_path / "control.sqlite3")) as file, file:
+        file.execute("DROP TABLE drift")
+        file.execute("CREATE TABLE drift (pipeline_id PRIMARY KEY, baseline JSON, findings JSON, updated_at DATETIME)")
+        file.execute(
+            "INSERT INTO drift VALUES ('pl_1', '{\"taught\": 7}', '{\"absent\": {}}', '2026-01-01 12:00:00.000000')"
+        )
+        file.execute(
+            "INSERT INTO pipeline VALUES ('pl_1', 'org_1', 'p', 'running', 1, '[]', '2026-01-01', '2026-01-01')"
+        )
+        file.execute("UPDATE alembic_version SET version_num = '0004'")
+    again = ControlPlane.open(tmp_path / "control.sqlite3")
+    assert again.read_now(lambda tx: drift.of(tx, PipelineId("pl_1"))) == {0: Drift(taught=7)}
+    again.close()
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def test_a_page_of_rows() -> None:
         ' "r"."a""; drop" AS "a""; drop", "r"."n" AS "n" FROM "rows_pl_1" AS "r"'
         ' WHERE "r"."_time" >= $v0 AND "r"."_time" >= $v1 AND ("r"."_time" > $v1 OR ("r"."_time" = $v1'
         ' AND ("r"."_seq" > $v2 OR ("r"."_seq" = $v2 AND "r"."_item" > $v3))))'
-        ' ORDER BY "r"."_time" ASC, "r"."_seq" ASC, "r"."_item" ASC LIMIT 3'
+        ' ORDER BY "r"."_time" ASC, "r"."_seq" ASC, "r"."_item" ASC LIMIT $v4'
     )
-    assert statement.values == {"v0": NOON, "v1": NOON, "v2": 7, "v3": 0}
+    assert statement.values == {"v0": NOON, "v1": NOON, "v2": 7, "v3": 0, "v4": 3}
 
 
 def test_values_are_never_part_of_the_text() -> None:
@@ -49,7 +49,7 @@ def test_values_are_never_part_of_the_text() -> None:
     where = (Condition('a"; drop', "=", evil), Condition('a"; drop', "in", [evil, "b"]))
     statement = select_records(TABLE, rows_of(TABLE, STORED, DUCKDB), RecordQuery(where=where), DUCKDB)
     assert "DROP TABLE" not in statement.sql
-    assert statement.values == {"v0": evil, "v1": evil, "v2": "b"}
+    assert statement.values == {"v0": evil, "v1": evil, "v2": "b", "v3": 100}
 
 
 def test_columns_the_table_lacks_read_as_null() -> None:
