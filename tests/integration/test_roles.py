@@ -1,45 +1,26 @@
 """An ingestor and a web node on one PostgreSQL, each a process of its own: what each does, and says instead."""
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.running import RunningAppliance
+from tests.roles import Pair, ingestor_and_web
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string", "required": True}]}
 UNSIGNED = {"type": "webhook", "signature": "none"}
 COUNT = {"measures": [{"op": "count"}], "range": "1h"}
 
 
-class Pair(NamedTuple):
-    ingestor: RunningAppliance
-    web: RunningAppliance
-
-
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Iterator[Pair]:
-    """One installation: set up from the command line, then served by two processes."""
-    url, nodes = postgres.new_database(), []
-    for role in ("ingestor", "web"):
-        environment = {"DASH_DATABASE_URL": url, "DASH_SERVER_ROLE": role}
-        nodes.append(RunningAppliance(tmp_path_factory.mktemp(role), environment=environment))
-    it = Pair(*nodes)
-    it.ingestor.setup()
-    it.web.data_dir.mkdir()
-    shutil.copy(it.ingestor.data_dir / "secret.key", it.web.data_dir)
-    it.web.token = it.ingestor.token
-    for node in it:
-        node.start()
-    yield it
-    for node in it:
-        node.stop()
+    with ingestor_and_web(tmp_path_factory.mktemp("pair"), postgres.new_database()) as pair:
+        yield pair
 
 
 @pytest.fixture

@@ -1,39 +1,21 @@
 """The screens of a web node, whose pipelines an ingestor runs."""
 
-import shutil
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.running import RunningAppliance
+from tests.roles import Pair, ingestor_and_web
 from tests.ui.browsing import NARROW, WIDE, Opens, shoot, sign_in
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string", "required": True}]}
 
 
-class Pair(NamedTuple):
-    ingestor: RunningAppliance
-    web: RunningAppliance
-
-
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory, postgres: Any) -> Iterator[Pair]:
-    url, nodes = postgres.new_database(), []
-    for role in ("ingestor", "web"):
-        environment = {"DASH_DATABASE_URL": url, "DASH_SERVER_ROLE": role}
-        nodes.append(RunningAppliance(tmp_path_factory.mktemp(role), environment=environment))
-    it = Pair(*nodes)
-    it.ingestor.setup(sample=True)
-    it.web.data_dir.mkdir()
-    shutil.copy(it.ingestor.data_dir / "secret.key", it.web.data_dir)
-    it.web.token = it.ingestor.token
-    for node in it:
-        node.start()
-    yield it
-    for node in it:
-        node.stop()
+    with ingestor_and_web(tmp_path_factory.mktemp("pair"), postgres.new_database(), sample=True) as pair:
+        yield pair
 
 
 @pytest.mark.slow

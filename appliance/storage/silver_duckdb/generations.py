@@ -23,6 +23,7 @@ from appliance.storage.sql.checksum import select_checksum
 from appliance.storage.sql.columns import check
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.source import Stored, rows_of
+from appliance.storage.sql.spliced import Aligned, Pair
 
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -122,11 +123,11 @@ class DuckDbGenerations:
 
         def work(cursor: duckdb.DuckDBPyConnection) -> Progress:
             live = self._writer.live(table.pipeline_id)
-            pair = splice.Pair(live, number)
+            pair = Pair(live, number)
             columns = {one: self._columns(table.pipeline_id, one) for one in pair}
             with transaction(cursor):
                 stored = splice.align(cursor, table, pair, columns)
-                progress = splice.exchange(cursor, table, pair, splice.Stretch(first_seq, last_seq, stored))
+                progress = splice.exchange(cursor, table, pair, Aligned(first_seq, last_seq, stored))
             for one in pair:
                 self._writer.learn(table.pipeline_id, one, stored[one])
             return progress

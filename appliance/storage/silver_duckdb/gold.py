@@ -29,7 +29,7 @@ from appliance.storage.silver_duckdb.gold_counting import Rows, clear, count, co
 from appliance.storage.silver_duckdb.gold_kept import give_up, keep, take_over
 from appliance.storage.silver_duckdb.gold_piles import merge_piles
 from appliance.storage.silver_duckdb.gold_touched import buckets_of, touched_by
-from appliance.storage.sql.gold import Gold, gold_prefix, golds_of
+from appliance.storage.sql.gold import Gold, different_golds, gold_prefix, golds_of
 
 
 class Ready:
@@ -76,14 +76,14 @@ def carry(cursor: duckdb.DuckDBPyConnection, table: Table, live: int, number: in
     Of events before ``first_seq``, that is: those from then on are refined again.
     """
     there = sheets.existing(cursor, gold_prefix(table.pipeline_id, live))
-    for source, gold in zip(_each(table, live), _each(table, number), strict=True):
+    for source, gold in zip(different_golds(table, live), different_golds(table, number), strict=True):
         if source.main.name in there:
             take_over(cursor, source, gold, first_seq)
 
 
 def add(cursor: duckdb.DuckDBPyConnection, batch: Batch, number: int) -> None:
     """Count the rows of the registered view ``batch_rows``, which are in the generation's table by now."""
-    for gold in _each(batch.table, number):
+    for gold in different_golds(batch.table, number):
         count_batch(cursor, gold)
         merge_piles(cursor, gold, batch.last_seq)
 
@@ -127,7 +127,7 @@ def restore(cursor: duckdb.DuckDBPyConnection, table: Table, number: int, first_
 def rebuild(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> None:
     """Count every row again. What ``trim`` kept of rows that are gone stays."""
     rows = Rows(cursor, table, number)
-    for gold in _each(table, number):
+    for gold in different_golds(table, number):
         clear(cursor, gold)
         count(rows, gold, ())  # not from a finer one, which has what is kept as well
 
@@ -138,19 +138,12 @@ def drop(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, number: int
         sheets.remove(cursor, name)
 
 
-def _each(table: Table, number: int) -> list[Gold]:
-    """Return the rollups, finest first; of those that keep the same, under two names, one."""
-    if not table.rollups:
-        return []
-    return list({gold.main.name: gold for gold in golds_of(table, number)}.values())
-
-
 def _there(cursor: duckdb.DuckDBPyConnection, table: Table, number: int) -> tuple[list[Gold], set[str]]:
     """Return the rollups of ``table`` that have been made, and the names of other sheets of the generation."""
     if not table.rollups:
         return [], set()
     there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
-    golds = [gold for gold in _each(table, number) if gold.main.name in there]
+    golds = [gold for gold in different_golds(table, number) if gold.main.name in there]
     return golds, there - _names(golds)
 
 

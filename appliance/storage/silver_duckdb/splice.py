@@ -1,7 +1,7 @@
 """A stretch of events exchanged between two generations: rows, dead letters, spans, and what follows from them."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import duckdb
 
@@ -15,6 +15,7 @@ from appliance.storage.sql.dead_letters import DEAD_COLUMNS
 from appliance.storage.sql.dialect import DuckDb
 from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import Stored, dead_table, physical_name, rows_table, value_of
+from appliance.storage.sql.spliced import Aligned, Pair
 
 _DIALECT: Final = DuckDb()
 _OWN: Final = ("_time", "_seq", "_item", "_key", "_extra")
@@ -31,25 +32,6 @@ UNION SELECT _time FROM {other} WHERE _seq BETWEEN $first AND $last
 """
 
 
-class Pair(NamedTuple):
-    """The numbers of two generations."""
-
-    live: int
-    other: int
-
-
-class Stretch(NamedTuple):
-    """Events ``first`` to ``last``; ``stored``: the columns of each generation, which are the same logically."""
-
-    first: int
-    last: int
-    stored: Mapping[int, Stored]
-
-    @property
-    def bounds(self) -> dict[str, int]:
-        return {"first": self.first, "last": self.last}
-
-
 def align(
     cursor: duckdb.DuckDBPyConnection, table: Table, pair: Pair, columns: Mapping[int, Stored]
 ) -> dict[int, Stored]:
@@ -64,7 +46,7 @@ def align(
     return {pair.live: live, pair.other: other}
 
 
-def exchange(cursor: duckdb.DuckDBPyConnection, table: Table, pair: Pair, stretch: Stretch) -> Progress:
+def exchange(cursor: duckdb.DuckDBPyConnection, table: Table, pair: Pair, stretch: Aligned) -> Progress:
     """Exchange everything of the events of ``stretch``; return the live generation's progress.
 
     Raises:
@@ -91,7 +73,7 @@ def exchange(cursor: duckdb.DuckDBPyConnection, table: Table, pair: Pair, stretc
     return read_progress(cursor, pipeline_id, pair.live) or Progress()
 
 
-def _check(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _check(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     own = {"id": pipeline_id, "live": pair.live, "other": pair.other}
     reached, begun = cursor.execute(_REACH, own).fetchall()[0]
     doing = f"Exchanging events {stretch.first} to {stretch.last} of {pipeline_id} with generation {pair.other}"
@@ -101,7 +83,7 @@ def _check(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pai
         raise Conflict(f"{doing}: expected events within {begun} to {reached}, which both have; refine the rest first.")
 
 
-def _exchange_rows(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _exchange_rows(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     names = [name for name in stretch.stored[pair.live] if name not in SYSTEM_FIELDS]
     kept = ", ".join((*_OWN, *map(quoted, names)))
     live, other = pair
@@ -129,7 +111,7 @@ def _target(pipeline_id: PipelineId, number: int, names: list[str], stored: Mapp
     return f"{quoted(rows_table(pipeline_id, number))} ({', '.join((*_OWN, *physical))})"
 
 
-def _exchange_letters(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _exchange_letters(cursor: duckdb.DuckDBPyConnection, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     names = ", ".join(map(quoted, DEAD_COLUMNS))
     live, other = (quoted(dead_table(pipeline_id, number)) for number in pair)
     bounds = stretch.bounds

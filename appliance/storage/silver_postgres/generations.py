@@ -19,6 +19,7 @@ from appliance.storage.silver_postgres.locks import Lock
 from appliance.storage.silver_postgres.reads import source_of
 from appliance.storage.silver_postgres.timescale_chunks import NO_CHUNKS, Chunks
 from appliance.storage.sql.checksum import select_checksum
+from appliance.storage.sql.spliced import Aligned, Pair
 
 _SECS: Final = 3600.0  # counting and comparing read everything: longer than any query may take
 _NEXT: Final = "SELECT nextval('_numbers')"
@@ -130,11 +131,11 @@ class PostgresGenerations:
             live = places.find(cursor, table.pipeline_id)
             if live is None or other is None:
                 raise places.no_such(table.pipeline_id, number)
-            stored, pair = splice.align(cursor, table, live, other), splice.Pair(live.number, number)
+            stored, pair = splice.align(cursor, table, live, other), Pair(live.number, number)
             reached = []
             for one in (Stretch(first_seq, last_seq), *elsewhere):
                 with self._chunks.room_to_exchange(cursor, table.pipeline_id, pair, one):
-                    reached.append(splice.exchange(cursor, table, pair, splice.Stretch(*one, stored)))
+                    reached.append(splice.exchange(cursor, table, pair, Aligned(*one, stored)))
             return reached[0]
 
         doing = f"exchanging events {first_seq} to {last_seq} of {table.pipeline_id}"

@@ -40,7 +40,7 @@ from appliance.storage.silver_postgres.gold_kept import give_up, keep, take_over
 from appliance.storage.silver_postgres.gold_piles import merge_piles
 from appliance.storage.silver_postgres.gold_sheets import Cursor
 from appliance.storage.silver_postgres.gold_touched import buckets_of, touched_by
-from appliance.storage.sql.gold import Gold, gold_prefix, golds_of
+from appliance.storage.sql.gold import Gold, different_golds, gold_prefix, golds_of
 
 _FEW: Final = 200  # rows that the server counts faster than they are counted here: see decision 0017
 
@@ -94,7 +94,7 @@ def carry(cursor: Cursor, table: Table, live: int, number: int, first_seq: int) 
     Of events before ``first_seq``, that is: those from then on are refined again.
     """
     there = sheets.existing(cursor, gold_prefix(table.pipeline_id, live))
-    for source, gold in zip(_each(table, live), _each(table, number), strict=True):
+    for source, gold in zip(different_golds(table, live), different_golds(table, number), strict=True):
         if source.main.name in there:
             take_over(cursor, source, gold, first_seq)
 
@@ -104,7 +104,7 @@ def add(cursor: Cursor, batch: Batch, number: int, rows: pa.Table) -> None:
     if not rows.num_rows:
         return
     prefix = gold_prefix(batch.table.pipeline_id, number)
-    for gold in _each(batch.table, number):
+    for gold in different_golds(batch.table, number):
         if rows.num_rows <= _FEW:
             count_few(cursor, gold, rows)
         else:
@@ -151,7 +151,7 @@ def restore(cursor: Cursor, table: Table, number: int, first_seq: int, last_seq:
 def rebuild(cursor: Cursor, table: Table, number: int) -> None:
     """Count every row again. What ``trim`` kept of rows that are gone stays."""
     rows = Rows(cursor, table, number)
-    for gold in _each(table, number):
+    for gold in different_golds(table, number):
         sheets.lock(cursor, gold_prefix(table.pipeline_id, number))
         count(rows, gold, ())  # not from a finer one, which has what is kept as well
 
@@ -162,19 +162,12 @@ def drop(cursor: Cursor, pipeline_id: PipelineId, number: int | None = None) -> 
         sheets.remove(cursor, name)
 
 
-def _each(table: Table, number: int) -> list[Gold]:
-    """Return the rollups, finest first; of those that keep the same, under two names, one."""
-    if not table.rollups:
-        return []
-    return list({gold.main.name: gold for gold in golds_of(table, number)}.values())
-
-
 def _there(cursor: Cursor, table: Table, number: int) -> tuple[list[Gold], set[str]]:
     """Return the rollups of ``table`` that have been made, and the names of other sheets of the generation."""
     if not table.rollups:
         return [], set()
     there = sheets.existing(cursor, gold_prefix(table.pipeline_id, number))
-    golds = [gold for gold in _each(table, number) if gold.main.name in there]
+    golds = [gold for gold in different_golds(table, number) if gold.main.name in there]
     return golds, there - _names(golds)
 
 

@@ -1,7 +1,6 @@
 """A stretch of events exchanged between two generations: rows, dead letters, spans, and what follows from them."""
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from appliance.components.silver import Column, Progress, Table
 from appliance.domain.ids import PipelineId
@@ -13,6 +12,7 @@ from appliance.storage.silver_postgres.places import Place
 from appliance.storage.sql.dead_letters import DEAD_COLUMNS
 from appliance.storage.sql.scope import SYSTEM_FIELDS
 from appliance.storage.sql.source import Stored, physical_name, value_of
+from appliance.storage.sql.spliced import Aligned, Pair
 
 _OWN: Final = ("_time", "_seq", "_item", "_key", "_extra")
 _REACH: Final = """
@@ -36,25 +36,6 @@ INSERT INTO {live} ({into_live}) SELECT * FROM given
 """
 
 
-class Pair(NamedTuple):
-    """The numbers of two generations."""
-
-    live: int
-    other: int
-
-
-class Stretch(NamedTuple):
-    """Events ``first`` to ``last``; ``stored``: the columns of each generation, which are the same logically."""
-
-    first: int
-    last: int
-    stored: Mapping[int, Stored]
-
-    @property
-    def bounds(self) -> dict[str, int]:
-        return {"first": self.first, "last": self.last}
-
-
 def align(cursor: Cursor, table: Table, live: Place, other: Place) -> dict[int, Stored]:
     """Give both generations the columns of ``table`` and of each other, as wide as either; return them.
 
@@ -67,7 +48,7 @@ def align(cursor: Cursor, table: Table, live: Place, other: Place) -> dict[int, 
     return {live.number: of_live, other.number: of_other}
 
 
-def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Stretch) -> Progress:
+def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Aligned) -> Progress:
     """Exchange everything of the events of ``stretch``; return the live generation's progress.
 
     Raises:
@@ -98,7 +79,7 @@ def exchange(cursor: Cursor, table: Table, pair: Pair, stretch: Stretch) -> Prog
     return progress.read(cursor, pipeline_id, pair.live, of) or Progress()
 
 
-def _check(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _check(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     of = partition_of(stretch.first)
     own = {"id": pipeline_id, "live": pair.live, "other": pair.other, "partition": of, "before": base_of(of)}
     reached, begun = cursor.execute(_REACH, own).fetchall()[0]
@@ -109,7 +90,7 @@ def _check(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Stretch
         raise Conflict(f"{doing}: expected events within {begun} to {reached}, which both have; refine the rest first.")
 
 
-def _exchange_rows(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _exchange_rows(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     told = [name for name in stretch.stored[pair.live] if name not in SYSTEM_FIELDS]
     live, other = (names.tables(pipeline_id, number)["rows"] for number in pair)
     of_live, of_other = (_values(told, stretch.stored[number]) for number in pair)
@@ -121,7 +102,7 @@ def _exchange_rows(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch:
     cursor.execute(statement, stretch.bounds)
 
 
-def _exchange_letters(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Stretch) -> None:
+def _exchange_letters(cursor: Cursor, pipeline_id: PipelineId, pair: Pair, stretch: Aligned) -> None:
     live, other = (names.tables(pipeline_id, number)["dead"] for number in pair)
     every = dict.fromkeys(("of_live", "of_other", "into_live", "into_other"), names.columns(DEAD_COLUMNS))
     cursor.execute(_EXCHANGE.format(live=live, other=other, seq="seq", **every), stretch.bounds)

@@ -133,6 +133,11 @@ def _golds_of(table: Table, number: int) -> list[Gold]:
     return sorted(golds, key=lambda gold: (gold.bucket_us, -len(gold.groups), -len(gold.main.states)))
 
 
+def different_golds(table: Table, number: int) -> list[Gold]:
+    """Return the rollups, finest first; of those that keep the same, under two names, one."""
+    return list({gold.main.name: gold for gold in golds_of(table, number)}.values()) if table.rollups else []
+
+
 def states(ops: Iterable[tuple[str, Column | None]]) -> tuple[State, ...]:
     """Return what has to be kept for these measures of a rollup, in one order whatever theirs is; always the rows."""
     wanted = {ROWS}
