@@ -1,6 +1,6 @@
 """Bronze of more than one node: who holds which partition, and how to go over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -127,11 +127,22 @@ def log_with(bronze: BronzeLog, pipeline_id: PipelineId, seq: int) -> BronzeLog:
         raise NotFound(f"looking for event {spoken(seq)} of {pipeline_id}: {error}") from error
 
 
-def logs_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:
-    """Return every log that has events of the pipeline, in order of their numbers; ``bronze`` where there is one."""
+def logs_of(bronze: BronzeLog, pipeline_id: PipelineId, refined: Iterable[int] = ()) -> list[BronzeLog]:
+    """Return every log that has events of the pipeline, in order of their numbers; ``bronze`` where there is one.
+
+    ``refined``: partitions that the row store has events of. A node tells a second later than it stores the first.
+    """
     if isinstance(bronze, Partitioned):
-        return [bronze.of(number) for number in bronze.partitions(pipeline_id)]
+        return [bronze.of(number) for number in partitions_of(bronze, pipeline_id, refined)]
     return [bronze]
+
+
+def partitions_of(bronze: Partitioned, pipeline_id: PipelineId, refined: Iterable[int]) -> list[int]:
+    """Return the partitions at nodes that have events of the pipeline, ascending; ``refined``: see ``logs_of``."""
+    known = set(bronze.partitions(pipeline_id))
+    if isinstance(bronze, Shared):
+        known |= set(refined) & set(bronze.holders.held())
+    return sorted(known)
 
 
 def others_of(bronze: BronzeLog, pipeline_id: PipelineId) -> list[BronzeLog]:

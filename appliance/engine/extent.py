@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from appliance.components.bronze import BronzeLog, Quarantine
-from appliance.components.partitions import Partitioned, logs_of
+from appliance.components.partitions import Partitioned, logs_of, partitions_of
 from appliance.components.silver import Progress, SilverStore
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import base_of, local_of, partition, partition_of
@@ -57,8 +57,9 @@ class Extent:
         if not self._replay.whole:
             return self.ends
         engine, pipeline_id = self._engine, self._replay.pipeline_id
-        numbers = await engine.workers.run("rebuild", kept, engine.bronze, pipeline_id)
-        for number, share in engine.elsewhere.get(pipeline_id, {}).items():
+        shares = engine.elsewhere.get(pipeline_id, {})
+        numbers = await engine.workers.run("rebuild", kept, engine.bronze, pipeline_id, shares)
+        for number, share in shares.items():
             if number not in numbers and rebuilding.at(number) < share.refined.seq:
                 raise Lost(f"the node with partition {number} was forgotten")
         return {number: last for number, last in self.ends.items() if number in numbers}
@@ -72,9 +73,9 @@ class Extent:
             Conflict: a range has expired.
         """
         replay = self._replay
-        firsts = await self._engine.workers.run("rebuild", self._oldest)
+        live = await self._live(silver)
+        firsts = await self._engine.workers.run("rebuild", self._oldest, live)
         if replay.whole:
-            live = await self._live(silver)
             gone = {number: one.seq + 1 for number, one in live.items() if number not in firsts and local_of(one.seq)}
             return tuple(Part(first) for _, first in sorted({**firsts, **gone}.items()))
         wanted = [(part, max(part.first_seq, firsts.get(partition_of(part.first_seq), 1))) for part in replay.range]
@@ -109,10 +110,10 @@ class Extent:
         places = ", ".join(f"events {one.first_seq} to {one.last_seq} in {one.segment}" for one in within[:_NAMED])
         return places or None
 
-    def _oldest(self) -> dict[int, int]:
+    def _oldest(self, refined: Iterable[int]) -> dict[int, int]:
         """Return the first event that each log has, or would have; blocking."""
         pipeline_id = self._replay.pipeline_id
-        firsts = [log.upkeep.first_seq(pipeline_id) for log in logs_of(self._engine.bronze, pipeline_id)]
+        firsts = [log.upkeep.first_seq(pipeline_id) for log in logs_of(self._engine.bronze, pipeline_id, refined)]
         return {partition_of(first - 1): first for first in firsts}
 
     def _quarantined(self) -> list[Quarantine]:
@@ -125,8 +126,8 @@ class Extent:
         return (await self._engine.workers.run("rebuild", silver.partitions, [pipeline_id]))[pipeline_id]
 
 
-def kept(bronze: BronzeLog, pipeline_id: PipelineId) -> set[int]:
-    """Return the partitions whose events are at a node, be it down at present; blocking."""
+def kept(bronze: BronzeLog, pipeline_id: PipelineId, refined: Iterable[int]) -> set[int]:
+    """Return the partitions whose events are at a node, be it down; ``refined``: see ``logs_of``; blocking."""
     if isinstance(bronze, Partitioned):
-        return set(bronze.partitions(pipeline_id))
+        return set(partitions_of(bronze, pipeline_id, refined))
     return {partition_of(bronze.last_seq(pipeline_id))}

@@ -167,15 +167,17 @@ class Replays:
             raise Invalid(problems)
         before = await self.book.pipeline(pipeline_id)
         after = await self.book.pipeline(pipeline_id, request.version)
-        span = await self._engine.workers.run("read", self._spans, pipeline_id, request)
+        span = await self._engine.workers.run("read", self._spans, before, request)
         wish = _Wish(before, after, *span)
         if not wish.whole:
             _check_range(wish)
         return wish
 
-    def _spans(self, pipeline_id: PipelineId, request: ReplayRequest) -> tuple[bool, Sequence[range], int]:
+    def _spans(self, pipeline: Pipeline, request: ReplayRequest) -> tuple[bool, Sequence[range], int]:
         """Return whether it is everything, its events by partition, and how many earlier ones have expired."""
-        now, logs = self._clock(), logs_of(self._engine.bronze, pipeline_id)
+        now, pipeline_id = self._clock(), pipeline.id
+        refined = self._engine.silver(pipeline.organisation_id).partitions([pipeline_id])[pipeline_id]
+        logs = logs_of(self._engine.bronze, pipeline_id, refined)
         whole = all(one is None for one in (request.start, request.end, request.first_seq, request.last_seq))
         held = [range(log.upkeep.first_seq(pipeline_id), log.last_seq(pipeline_id) + 1) for log in logs]
         spans = [span for log in logs if (span := events_in(log, pipeline_id, request, now))]

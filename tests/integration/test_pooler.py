@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from appliance.domain.database.access import Access
@@ -70,6 +72,16 @@ def test_a_pooler_is_told_of_where_it_changes_something(
     assert (POOLER in [finding["message"] for finding in found]) == told
 
 
+@pytest.fixture
+def all_is_logged() -> Iterator[None]:
+    """Undo what a command that was called in this process has made of logging."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("all_is_logged")
 @pytest.mark.parametrize(("mode", "hears"), [("transaction", False), ("session", True)])
 async def test_a_bus_that_hears_nothing_says_so_once(
     postgres: PostgresServer, database_url: str, monkeypatch: pytest.MonkeyPatch, mode: str, hears: bool

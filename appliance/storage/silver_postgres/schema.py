@@ -81,7 +81,8 @@ CREATE TABLE IF NOT EXISTS _polled (
 """
 
 _END: Final = """
-DROP TABLE IF EXISTS _format, _pipelines, _generations, _periods, _progress, _spans, _amendments, _amended;
+DROP TABLE IF EXISTS _format, _pipelines, _generations, _periods, _progress, _spans, _amendments, _amended, _claims,
+    _repeated, _decided, _settled, _polls, _polled;
 DROP SEQUENCE IF EXISTS _numbers
 """
 
