@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from appliance.storage.silver_postgres.connections import Connections
 from tests.postgres import PostgresServer, postgres_server
@@ -19,6 +20,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort by folder; within one the order stays."""
     here = Path(__file__).parent
     items.sort(key=lambda item: ORDER.index(item.path.relative_to(here).parts[0]))
+
+
+@pytest.fixture
+def all_is_logged() -> Iterator[None]:
+    """Let a test see every entry of the log, whatever a command that ran in this process before has made of logging."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="session")

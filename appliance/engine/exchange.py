@@ -210,7 +210,7 @@ class Exchange:
         stretches = [(part.first_seq, part.last_seq) for part in replay.range]
         if replay.whole:
             live = await self._live(silver, replay)
-            ends = [one.seq for one in (live.partitions or {0: live.progress}).values()]
+            ends = [one.seq for one in live.partitions.values()]
             stretches = [(first_of(last), last) for last in ends if local_of(last)]
         again, table = silver.feed.again, Table(replay.pipeline_id, ())
         rows = [await self._engine.workers.run("rebuild", again, table, *stretch) for stretch in stretches]

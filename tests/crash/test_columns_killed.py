@@ -162,7 +162,7 @@ def test_control_nobody_is_killed(url: str) -> None:
 
 
 def proved(silver: PostgresSilver, url: str, rows: list[tuple[Any, ...]], converted: set[int]) -> None:
-    """Prove that rows and sums are what they were, and how many chunks of three are in columns: one of ``converted``."""
+    """Prove that rows and sums are what they were, and that of three chunks one of ``converted`` is in columns."""
     assert rows_in(silver, PLAIN, "_time", "device", "n") == rows
     assert len(rows) == EVENTS
     assert balanced(silver, PLAIN) == Outcome(stored=EVENTS)

@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import structlog
 from structlog.testing import capture_logs
 
 from appliance.domain.database.access import Access
@@ -70,15 +68,6 @@ def test_a_pooler_is_told_of_where_it_changes_something(
         one = RunningAppliance(tmp_path, environment={"DASH_DATABASE_URL": url})
         found = json.loads(one.run("database", "check", "--json").stdout)["findings"]
     assert (POOLER in [finding["message"] for finding in found]) == told
-
-
-@pytest.fixture
-def all_is_logged() -> Iterator[None]:
-    """Undo what a command that was called in this process has made of logging."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.mark.usefixtures("all_is_logged")

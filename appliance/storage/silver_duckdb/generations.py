@@ -12,6 +12,7 @@ from appliance.components.generations import Eras, Generation, Generations, Span
 from appliance.components.silver import Progress, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
+from appliance.domain.partition import ALONE
 from appliance.errors import Conflict, TransientError
 from appliance.storage.silver_duckdb import gold, spans, splice, tables
 from appliance.storage.silver_duckdb.carry import carry_over
@@ -76,10 +77,12 @@ class DuckDbGenerations:
     def all(self, pipeline_id: PipelineId) -> list[Generation]:
         def work(cursor: duckdb.DuckDBPyConnection) -> list[Generation]:
             found = cursor.execute(_ALL, {"id": pipeline_id}).fetchall()
-            return [
-                Generation(number, live, first_seq, Progress(seq, Outcome(*counts)), _EPOCH + timedelta(0, 0, us))
-                for number, live, first_seq, us, seq, *counts in found
-            ]
+            told = []
+            for number, live, first_seq, us, seq, *counts in found:
+                progress = Progress(seq, Outcome(*counts))
+                made = _EPOCH + timedelta(0, 0, us)
+                told.append(Generation(number, live, first_seq, progress, made, {ALONE: progress}))
+            return told
 
         return self._database.read(f"listing the generations of {pipeline_id}", _SECS, work)
 

@@ -21,6 +21,8 @@ from tests.contract.bronze_adapters import PIPE
 from tests.fakes.bronze import MemoryBronzeLog
 from tests.fakes.internal_room import KEY, room
 
+pytestmark = pytest.mark.usefixtures("all_is_logged")
+
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 NOW_MS = 1_795_348_800_000
 BASE = 52_776_558_133_248  # 3 · 2^44

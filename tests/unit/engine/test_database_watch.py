@@ -10,6 +10,8 @@ from appliance.engine.database_watch import DatabaseWatch
 from appliance.engine.workers import Workers
 from appliance.errors import TransientError
 
+pytestmark = pytest.mark.usefixtures("all_is_logged")
+
 AT = datetime(2026, 11, 28, 13, 0, tzinfo=UTC)
 
 

@@ -15,6 +15,8 @@ from appliance.engine.receive import Door, Receiver
 from appliance.errors import TransientError
 from tests.fakes.bronze import MemoryBronzeLog
 
+pytestmark = pytest.mark.usefixtures("all_is_logged")
+
 MIB = 1 << 20
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BOILERS = PipelineId("pl_boilers")

@@ -14,6 +14,8 @@ from appliance.storage.bronze.keeper import Keeper
 from appliance.storage.bronze.pipeline_log import PipelineLog
 from tests.fakes.segments import compact_all, open_log, options, packed, told
 
+pytestmark = pytest.mark.usefixtures("all_is_logged")
+
 FIRST = "00000000000000000001"
 PL = PipelineId("pl")
 

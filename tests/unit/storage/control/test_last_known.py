@@ -13,6 +13,8 @@ from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.storage.control.last_known import FILE, LastKnown, keep, recall
 from appliance.storage.control.vault import Vault
 
+pytestmark = pytest.mark.usefixtures("all_is_logged")
+
 DATABASE = "postgresql://dash@db/dash dash"
 PIPELINE = Pipeline(
     id=PipelineId("pl_1"),
