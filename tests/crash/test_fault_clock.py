@@ -86,6 +86,7 @@ def test_the_clock_is_set_under_load(subject: Subject, tmp_path: Path) -> None:
     assert subject.findings() == []
 
 
+@pytest.mark.slow
 def test_the_clock_is_set_while_history_is_rebuilt_and_while_it_is_down(subject: Subject, tmp_path: Path) -> None:
     clock = Clock(subject, tmp_path / "clock")
     subject.appliance.start()

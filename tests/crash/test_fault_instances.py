@@ -21,7 +21,7 @@ def subject(made_subject: Subject, tmp_path: Path) -> Iterator[Subject]:
         copy.appliance.stop()
 
 
-@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("verify",)])
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), pytest.param(("verify",), marks=pytest.mark.slow)])
 def test_the_second_is_refused_by_the_first_ones_pid(subject: Subject, command: tuple[str, ...]) -> None:
     subject.appliance.start()
     with subject.sending():

@@ -63,7 +63,7 @@ def create_reader(appliance: RunningAppliance, name: str, read: list[str]) -> st
     return pipeline_id
 
 
-def test_eight_kills_lose_no_row_and_repeat_none_through_a_chain(tmp_path: Path) -> None:
+def test_five_kills_lose_no_row_and_repeat_none_through_a_chain(tmp_path: Path) -> None:
     appliance = RunningAppliance(tmp_path, environment={"DASH_BRONZE_SEGMENT_SIZE": "1 MiB"})
     appliance.setup()
     appliance.start()
@@ -72,7 +72,7 @@ def test_eight_kills_lose_no_row_and_repeat_none_through_a_chain(tmp_path: Path)
     third = create_reader(appliance, "third", [first, "second"])  # each number comes by both ways
     posting, moments = Posting(appliance, first, secret), random.Random(20261122)
     posting.start()
-    for _ in range(8):
+    for _ in range(5):
         threading.Event().wait(moments.uniform(0.05, 0.6))
         appliance.kill()
         appliance.start()

@@ -168,7 +168,15 @@ def scenario(made: Scenario, tmp_path: Path) -> Iterator[Scenario]:
         copy.appliance.stop()
 
 
-@pytest.mark.parametrize("event", ["replay.begun", "replay.swapping", "replay.exchanged", "replay.settled"])
+@pytest.mark.parametrize(
+    "event",
+    [
+        "replay.swapping",
+        "replay.exchanged",
+        pytest.param("replay.begun", marks=pytest.mark.slow),
+        pytest.param("replay.settled", marks=pytest.mark.slow),
+    ],
+)
 def test_a_replay_goes_on_by_itself(scenario: Scenario, event: str) -> None:
     scenario.mortal(event)
     scenario.begin()
@@ -196,6 +204,7 @@ def test_killed_in_the_middle_of_rebuilding_it_takes_up_where_it_was(scenario: S
     scenario.verify()
 
 
+@pytest.mark.slow
 def test_killed_while_it_is_ready_it_waits_again(scenario: Scenario) -> None:
     scenario.mortal("")
     scenario.begin(swap=False)
@@ -210,7 +219,9 @@ def test_killed_while_it_is_ready_it_waits_again(scenario: Scenario) -> None:
     scenario.verify()
 
 
-@pytest.mark.parametrize(("event", "version"), [("replay.undoing", 2), ("replay.put_back", 1)])
+@pytest.mark.parametrize(
+    ("event", "version"), [("replay.undoing", 2), pytest.param("replay.put_back", 1, marks=pytest.mark.slow)]
+)
 def test_undoing_is_done_or_not_done(scenario: Scenario, event: str, version: int) -> None:
     scenario.mortal(event)
     scenario.begin()
@@ -223,7 +234,7 @@ def test_undoing_is_done_or_not_done(scenario: Scenario, event: str, version: in
     scenario.verify()
 
 
-@pytest.mark.parametrize("event", ["replay.swapping", "replay.exchanged"])
+@pytest.mark.parametrize("event", ["replay.swapping", pytest.param("replay.exchanged", marks=pytest.mark.slow)])
 def test_a_range_is_exchanged_once(scenario: Scenario, event: str) -> None:
     scenario.mortal(event)
     scenario.begin(first_seq=1001, last_seq=3000)

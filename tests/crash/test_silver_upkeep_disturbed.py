@@ -99,7 +99,7 @@ def test_killed_at_any_step(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("signal=KILL") == {}
 
 
-@pytest.mark.parametrize("operation", ["compact", "amend"])
+@pytest.mark.parametrize("operation", ["amend", pytest.param("compact", marks=pytest.mark.slow)])
 def test_refused_by_the_disk_at_any_step(tmp_path: Path, operation: str) -> None:
     assert Case(tmp_path, operation).disturbed("error=EIO") == {}
 

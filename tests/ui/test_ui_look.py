@@ -48,8 +48,15 @@ def visit(page: Page, path: str) -> None:
     expect(page.locator(".skeleton:visible")).to_have_count(0)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", ["1440", "390"])
+@pytest.mark.parametrize(
+    ("width", "theme"),
+    [
+        ("1440", "light"),
+        ("390", "dark"),
+        pytest.param("1440", "dark", marks=pytest.mark.slow),
+        pytest.param("390", "light", marks=pytest.mark.slow),
+    ],
+)
 def test_every_screen_fits_its_window(signed_in: Opens, names: dict[str, str], theme: str, width: str) -> None:
     page = signed_in("/account", viewport=WIDE if width == "1440" else NARROW, theme=theme)
     for name, path in SCREENS.items():
