@@ -62,7 +62,7 @@ def translated(error: duckdb.Error, doing: str) -> DashError:
             return TransientError(f"{_start(doing)}: the disk is full or refuses to write ({told}).", 5.0)
         case duckdb.CatalogException():
             return TransientError(f"{_start(doing)}: its table changed at the same moment; try again.")
-        case duckdb.ConnectionException():
+        case duckdb.ConnectionException() | duckdb.InterruptException():  # reopening interrupts whoever is at work
             return TransientError(f"{_start(doing)}: the store is being closed or reopened; try again.")
         case duckdb.TransactionException() | duckdb.IOException() if not is_damage(error):
             return TransientError(f"{_start(doing)} failed: {told}")
