@@ -66,6 +66,13 @@ def s3_proxy(s3: S3Server) -> Iterator[FaultProxy]:
         yield proxy
 
 
+@pytest.fixture(scope="module")
+def timescale_url() -> Iterator[str]:
+    """An empty database with TimescaleDB on the server that the environment names."""
+    with timescale_database() as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def timescale_connections() -> Iterator[Connections]:
     """As ``silver_connections``, to a new database with TimescaleDB on the server that the environment names."""

@@ -22,10 +22,10 @@ from appliance.errors import TransientError
 from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
 from tests.crash.test_silver_postgresql import balanced, killed_whole, persevering
-from tests.postgres import PostgresServer, postgres_server, programs
+from tests.postgres import PostgresServer
 from tests.running import REPOSITORY, until
 from tests.silver_batches import PLAIN, START, batch, row, rows_in
-from tests.timescale import LONG_AFTER
+from tests.timescale import LONG_AFTER, extend, needs_own_timescale, own_timescale
 
 SCHEMA = "dash_org_crash"
 EVENTS = 600  # of three days: three chunks
@@ -36,24 +36,19 @@ WHERE hypertable_name = 'rows_pl_test'
 WAITING = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = '_timescaledb_catalog.{}'::regclass"
 CONVERSION, CREATION = "compression_chunk_size", "hypertable"  # where each is noted
 
-pytestmark = pytest.mark.skipif(
-    not (programs().parent / "lib/timescaledb.so").exists(),
-    reason=f"the PostgreSQL in {programs()} has no TimescaleDB, and only a server of a test's own may be killed",
-)
+pytestmark = needs_own_timescale
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    settings = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off", "fsync": "on"}
-    with postgres_server(settings) as own:
+    with own_timescale(fsync="on") as own:
         yield own
 
 
 @pytest.fixture
 def url(server: PostgresServer) -> str:
     url = server.new_database()
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("SET client_min_messages TO warning; CREATE EXTENSION timescaledb")
+    extend(url)
     return url
 
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from msgspec.structs import replace
 
@@ -19,13 +17,10 @@ from appliance.domain.database.dsn import Dsn
 from appliance.domain.mapping import FieldType
 from appliance.domain.rollup import Rollup, RollupMeasure
 from appliance.settings.sections import Database
-from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
-from appliance.storage.silver_postgres.timescale_wanted import Wanted
-from tests.postgres import postgres_server, programs
 from tests.scenarios.conftest import Scene, api, bare, scene  # noqa: F401 - fixtures
 from tests.silver_batches import KEYED, PLAIN, START, Event, batch, number, row
-from tests.timescale import LONG_AFTER, needs_timescale, timescale_database
+from tests.timescale import LONG_AFTER, extend, needs_own_timescale, needs_timescale, own_timescale, timescale_store
 
 pytestmark = needs_timescale
 
@@ -33,19 +28,10 @@ DAY = timedelta(days=1)
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with timescale_database() as made:
-        yield made
-
-
 @pytest.fixture
-def store(url: str) -> Iterator[PostgresSilver]:
-    connections = Connections(url, size=2)
-    made = PostgresSilver(connections, f"dash_adjusted_{next(_numbers)}", timescale=Wanted())
-    yield made
-    made.close()
-    connections.close()
+def store(timescale_url: str) -> Iterator[PostgresSilver]:
+    with timescale_store(timescale_url) as made:
+        yield made
 
 
 def ruled(of: Table = PLAIN, **rules: Any) -> Table:
@@ -161,8 +147,8 @@ def test_a_replay_makes_chunks_as_its_version_says(store: PostgresSilver) -> Non
 
 
 @pytest.fixture
-def database(url: str) -> Database:
-    return Database(url=Dsn.parse(url), schema=f"dash_api_{next(_numbers)}")
+def database(timescale_url: str) -> Database:
+    return Database(url=Dsn.parse(timescale_url), schema=f"dash_api_{next(_numbers)}")
 
 
 @pytest.fixture
@@ -225,18 +211,13 @@ async def test_every_problem_is_told(api: httpx.AsyncClient, boilers: str) -> No
     assert answer.json()["problems"][0]["message"] == "'tags' is JSON, which has no order"
 
 
-@pytest.mark.skipif(not (programs().parent / "lib/timescaledb.so").exists(), reason="no server of ours can have it")
-def test_the_apache_edition_shows_chunks_and_no_columns(tmp_path: Path) -> None:
-    settings = {"shared_preload_libraries": "timescaledb", "timescaledb.license": "apache"}
-    with postgres_server({**settings, "timescaledb.telemetry_level": "off"}) as server:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            connection.execute("SET client_min_messages TO warning; CREATE EXTENSION timescaledb")
-        connections = Connections(server.url(), size=2)
-        apache = PostgresSilver(connections, "dash_apache")
-        apache.commit(batch(ruled(interval=2 * DAY), 1, days(4)))
-        found = apache.upkeep.chunks(PLAIN)
-        apache.close()
-        connections.close()
+@needs_own_timescale
+def test_the_apache_edition_shows_chunks_and_no_columns() -> None:
+    with own_timescale(**{"timescaledb.license": "apache"}) as server:
+        extend(server.url())
+        with timescale_store(server.url()) as apache:
+            apache.commit(batch(ruled(interval=2 * DAY), 1, days(4)))
+            found = apache.upkeep.chunks(PLAIN)
     assert found is not None
     assert (found.edition, found.in_use) == (Edition.APACHE, True)
     assert [(one.end - one.start, one.columnar) for one in found.chunks][1] == (2 * DAY, False)

@@ -18,10 +18,9 @@ from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.store import PostgresSilver
 from appliance.storage.silver_postgres.timescale_wanted import Wanted
 from appliance.storage.silver_postgres.timescale_widths import MOST
-from tests.postgres import postgres_server, programs
 from tests.silver_batches import KEYED, PLAIN, START, Event, batch, number, row, rows_in
 from tests.silver_batches import table as table_of
-from tests.timescale import LONG_AFTER, needs_timescale, timescale_database
+from tests.timescale import LONG_AFTER, extend, needs_own_timescale, needs_timescale, own_timescale, timescale_store
 
 pytestmark = needs_timescale
 
@@ -30,15 +29,9 @@ ROWS = Aggregation(measures=(Measure("count", None, "rows"),))
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with timescale_database() as made:
-        yield made
-
-
 @pytest.fixture
-def sql(url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(url, autocommit=True) as connection:
+def sql(timescale_url: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(timescale_url, autocommit=True) as connection:
         yield connection
 
 
@@ -59,8 +52,8 @@ class Stores:
 
 
 @pytest.fixture
-def stores(url: str) -> Iterator[Stores]:
-    connections = Connections(url, size=4)
+def stores(timescale_url: str) -> Iterator[Stores]:
+    connections = Connections(timescale_url, size=4)
     made = Stores(connections, f"dash_timescale_{next(_numbers)}")
     yield made
     made.close()
@@ -226,10 +219,10 @@ def test_keys_that_come_later_take_rows_out_of_the_columns(stores: Stores) -> No
     assert store.upkeep.arrange(keyed, LONG_AFTER) == 0
 
 
-def test_a_chunk_waits_until_everybody_sees_its_rows(stores: Stores, url: str) -> None:
+def test_a_chunk_waits_until_everybody_sees_its_rows(stores: Stores, timescale_url: str) -> None:
     store = stores.open()
     store.commit(batch(PLAIN, 1, days(1)))
-    with psycopg.connect(url) as reader:
+    with psycopg.connect(timescale_url) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         reader.execute("SELECT 1 FROM pg_class LIMIT 1")  # the snapshot is taken, the rows are not looked at yet
         store.commit(batch(PLAIN, 25, days(1)))
@@ -239,25 +232,27 @@ def test_a_chunk_waits_until_everybody_sees_its_rows(stores: Stores, url: str) -
     assert counted(store) == 48
 
 
-def test_who_reads_on_a_snapshot_misses_nothing_of_a_chunk_converted_again(stores: Stores, url: str) -> None:
+def test_who_reads_on_a_snapshot_misses_nothing_of_a_chunk_converted_again(stores: Stores, timescale_url: str) -> None:
     store = stores.open()
     store.commit(batch(PLAIN, 1, days(1)))
     store.upkeep.arrange(PLAIN, LONG_AFTER)
     store.commit(batch(PLAIN, 25, days(1)))
-    with psycopg.connect(url) as reader:
+    with psycopg.connect(timescale_url) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         reader.execute("SELECT 1 FROM pg_class LIMIT 1")
         assert store.upkeep.arrange(PLAIN, LONG_AFTER) == 1
         assert reader.execute(f'SELECT count(*) FROM "{stores.name}"."rows_pl_test"').fetchall() == [(48,)]
 
 
-def test_the_same_without_our_setting_misses_rows(stores: Stores, url: str, sql: psycopg.Connection[Any]) -> None:
+def test_the_same_without_our_setting_misses_rows(
+    stores: Stores, timescale_url: str, sql: psycopg.Connection[Any]
+) -> None:
     """The control: if TimescaleDB does it right one day, this fails, and the setting can go."""
     store = stores.open()
     store.commit(batch(PLAIN, 1, days(1)))
     store.upkeep.arrange(PLAIN, LONG_AFTER)
     store.commit(batch(PLAIN, 25, days(1)))
-    with psycopg.connect(url) as reader:
+    with psycopg.connect(timescale_url) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         reader.execute("SELECT 1 FROM pg_class LIMIT 1")
         ((chunk,),) = sql.execute(f"""SELECT show_chunks('"{stores.name}"."rows_pl_test"')::text""").fetchall()
@@ -265,21 +260,16 @@ def test_the_same_without_our_setting_misses_rows(stores: Stores, url: str, sql:
         assert reader.execute(f'SELECT count(*) FROM "{stores.name}"."rows_pl_test"').fetchall() == [(24,)]
 
 
-@pytest.mark.skipif(not (programs().parent / "lib/timescaledb.so").exists(), reason="no server of ours can have it")
+@needs_own_timescale
 def test_the_apache_edition_keeps_rows_and_says_so() -> None:
-    settings = {"shared_preload_libraries": "timescaledb", "timescaledb.license": "apache"}
-    with postgres_server({**settings, "timescaledb.telemetry_level": "off"}) as server:
-        with psycopg.connect(server.url(), autocommit=True) as connection:
-            connection.execute("SET client_min_messages TO warning; CREATE EXTENSION timescaledb")
-        connections = Connections(server.url(), size=2)
-        store = PostgresSilver(connections, "dash_apache")
-        store.commit(batch(PLAIN, 1, days(3)))
-        assert store.upkeep.arrange(PLAIN, LONG_AFTER) == 0
-        assert store.upkeep.trim(PLAIN, START + DAY) == 24
-        assert store.upkeep.erase(PLAIN, [30]).outcome.filtered == 1
-        chunking = store.upkeep.size().chunking
-        store.close()
-        connections.close()
+    with own_timescale(**{"timescaledb.license": "apache"}) as server:
+        extend(server.url())
+        with timescale_store(server.url()) as store:
+            store.commit(batch(PLAIN, 1, days(3)))
+            assert store.upkeep.arrange(PLAIN, LONG_AFTER) == 0
+            assert store.upkeep.trim(PLAIN, START + DAY) == 24
+            assert store.upkeep.erase(PLAIN, [30]).outcome.filtered == 1
+            chunking = store.upkeep.size().chunking
     assert chunking is not None
     assert (chunking.edition, chunking.columnstore) == ("apache", False)
     assert chunking.notes == (
@@ -368,11 +358,13 @@ def test_pipelines_with_views_can_be_dropped(stores: Stores, sql: psycopg.Connec
     assert hypertables(sql, stores) == {}
 
 
-def test_a_role_that_may_do_nothing_else_is_enough(stores: Stores, url: str, sql: psycopg.Connection[Any]) -> None:
+def test_a_role_that_may_do_nothing_else_is_enough(
+    stores: Stores, timescale_url: str, sql: psycopg.Connection[Any]
+) -> None:
     role = f"{stores.name}_role"
     sql.execute(f"CREATE ROLE {role} LOGIN")
     sql.execute(f"CREATE SCHEMA {stores.name} AUTHORIZATION {role}")
-    connections = Connections(make_conninfo(url, user=role), size=2)
+    connections = Connections(make_conninfo(timescale_url, user=role), size=2)
     try:
         store = PostgresSilver(connections, stores.name, timescale=Wanted(views=True))
         rollup = Rollup(name="per_day", bucket="1d", measures=[RollupMeasure("max", "n")])
