@@ -42,6 +42,7 @@ POLL: Final = "poll"  # lease of a pipeline's polling: ``poll:pl_…``
 REPLAY: Final = "replay"  # of carrying out a replay: ``replay:rp_…``
 UPKEEP: Final = "upkeep"  # lease of the upkeep of what nodes share
 ROWS: Final = f"{UPKEEP}:rows"
+ALONE_OFFERS: Final = (BRONZE, POLL, UPKEEP)  # of a node that keeps events; among several it carries out replays too
 CATCH_UP_SECS: Final = 30.0  # at the latest: usually a bell tells at once
 HAND_OVER_SECS: Final = 3.0  # less than leases last beyond a round
 SETTLE_SECS: Final = 0.2  # changes that follow one another are caught up with together
@@ -60,11 +61,7 @@ class Membership:
             role=it.settings.server.role.value,
             address=address,
             version=__version__,
-            offers=()
-            if it.engine.looks
-            else (BRONZE, POLL, UPKEEP)
-            if access is None
-            else (BRONZE, POLL, UPKEEP, REPLAY),
+            offers=() if it.engine.looks else ALONE_OFFERS if access is None else (*ALONE_OFFERS, REPLAY),
             every_secs=LONE_BEAT_SECS if access is None else BEAT_SECS,
         )
         workers = it.engine.workers

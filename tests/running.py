@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,20 @@ def standard_headers(secret: str, delivery_id: str, body: bytes, at: float | Non
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
+
+
+@contextmanager
+def at_work(threads: Sequence[threading.Thread], ended: threading.Event) -> Iterator[None]:
+    """Let threads run inside, which end soon after ``ended`` is set."""
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(timeout=60)
+            assert not thread.is_alive()
 
 
 def free_port() -> int:

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests import front_door
-from tests.running import RunningAppliance, standard_headers
+from tests.running import RunningAppliance, at_work, standard_headers
 
 KINDS = ("haproxy", "nginx")
 MAPPING: dict[str, Any] = {"fields": [{"name": "number", "path": "$.number", "type": "integer", "required": True}]}
@@ -105,16 +105,8 @@ class Senders:
         self.refused: list[str] = []  # answers other than an acknowledgement
         self.unanswered = 0
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            for thread in self._threads:
-                thread.join(timeout=60)
+    def at_work(self) -> AbstractContextManager[None]:
+        return at_work(self._threads, self._ended)
 
     def _send(self) -> None:
         with httpx.Client(base_url=self._door, verify=False, trust_env=False, timeout=20) as client:

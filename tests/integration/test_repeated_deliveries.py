@@ -7,14 +7,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.integration.test_two_ingestors import BOILERS, Pair, ledger, settled, stored
-from tests.running import RunningAppliance, standard_headers, until
+from tests.running import RunningAppliance, at_work, standard_headers, until
 
 SENDERS = 3
 UNHEARD = 4  # of so many answers one is lost on the way: its delivery comes again, to the other node
@@ -31,17 +31,8 @@ class Senders:
         self.twice: list[int] = []  # acknowledged by both nodes, as new by each
         self.unanswered: list[int] = []
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._ended.set()
-            for thread in self._threads:
-                thread.join(timeout=60)
-                assert not thread.is_alive()
+    def at_work(self) -> AbstractContextManager[None]:
+        return at_work(self._threads, self._ended)
 
     def _send(self) -> None:
         with httpx.Client(trust_env=False, timeout=10) as client:
