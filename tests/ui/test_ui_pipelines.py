@@ -85,6 +85,7 @@ def test_from_a_new_pipeline_to_a_record_on_screen(signed_in: Opens) -> None:
     for text in ("1", "0:1"):
         number.fill(text)
         number.press("Enter")
+        expect(page.locator("dialog")).to_be_visible(timeout=15_000)
         expect(page.locator("#raw-event")).to_contain_text('"temp_f": 68.5', timeout=15_000)
         page.keyboard.press("Escape")
         expect(page.locator("dialog")).not_to_be_visible()
