@@ -44,6 +44,14 @@ def mapping_document(mapping: Mapping) -> dict[str, Any]:
     return document
 
 
+def indented(payload: bytes) -> str:
+    """Return what was received for people: JSON with two spaces, its numbers and keys as they came; else as it is."""
+    try:
+        return msgspec.json.format(payload, indent=2).decode()
+    except ValueError:
+        return payload.decode("utf-8", "replace")
+
+
 def pretty(document: Any) -> str:
     """Return JSON text for people: two spaces, no escapes of what is readable."""
     return json.dumps(document, indent=2, ensure_ascii=False)

@@ -1,6 +1,5 @@
 """Records of a pipeline: live, or of a time range; the raw event behind each; exports."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from appliance.domain.ids import PipelineId
 from appliance.domain.partition import understood
 from appliance.errors import NotFound
 from appliance.services.views import PipelineView
+from ui.documents import indented
 from ui.frame import Place
 from ui.markup import icon, node
 from ui.screens import Screens
@@ -141,10 +141,6 @@ async def show_event(
 
 def readable(payload: bytes, most: int = 20_000) -> str:
     """Return the payload indented where it is JSON of a sensible size, else as it is."""
-    text = payload.decode("utf-8", "replace")
-    if len(text) > most:
-        return f"{text[:most]}\n… {len(payload):,} bytes in all"
-    try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except ValueError:
-        return text
+    if len(payload) > most:
+        return f"{payload.decode('utf-8', 'replace')[:most]}\n… {len(payload):,} bytes in all"
+    return indented(payload)

@@ -2,6 +2,12 @@
 const HIDDEN_PAUSE_MS = 5_000;
 const BACKOFF_MS = [300, 700, 1_500, 3_000, 6_000, 12_000];
 
+/** Keep numbers that JavaScript cannot hold (1e400, 20 digits) as they came, where the browser tells how that was. */
+function exact(_, value, context) {
+  const held = typeof value !== "number" || (Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value));
+  return held || !context || !JSON.rawJSON ? value : JSON.rawJSON(context.source);
+}
+
 class Feed extends EventTarget {
   #topics = new Map(); // topic -> Set of listeners
   #socket = null;
@@ -58,7 +64,7 @@ class Feed extends EventTarget {
       this.#send("subscribe", [...this.#topics.keys()]);
     };
     socket.onmessage = (message) => {
-      const frame = JSON.parse(message.data);
+      const frame = JSON.parse(message.data, exact);
       for (const listener of this.#topics.get(frame.topic) ?? []) listener(frame);
     };
     socket.onclose = (event) => this.#closed(socket, event);

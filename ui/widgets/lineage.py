@@ -1,11 +1,11 @@
 """The way of one event: what became of it, by which version, its raw bytes, every pipeline it came through."""
 
-import json
 from typing import Any, Final
 
 import msgspec
 
 from appliance.services.lineage_views import Fate, Hop, Lineage
+from ui.documents import indented
 from ui.markup import icon, node
 from ui.widgets.code_block import code_block
 from ui.widgets.figures import event_number, moment
@@ -111,8 +111,5 @@ def _correction(hop: Hop) -> None:
 def _shown(value: Any) -> str:
     """Return ``value`` as indented JSON, shortened where it is very long."""
     encoded = _ENCODER.encode(value)
-    try:
-        text = json.dumps(json.loads(encoded), indent=2, ensure_ascii=False)
-    except ValueError:  # received as something that is not JSON: shown as it came
-        text = encoded.decode("utf-8", "replace")
+    text = indented(encoded)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n… {len(encoded):,} bytes in all"
