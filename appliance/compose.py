@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -220,9 +221,14 @@ async def open_offline(settings: Settings) -> AsyncIterator[Services]:
 
 
 def serve(
-    settings: Settings, *, ready: Callable[[str], None], service: ServiceManager, reread: Callable[[], Settings]
+    settings: Settings,
+    port: socket.socket,
+    *,
+    ready: Callable[[str], None],
+    service: ServiceManager,
+    reread: Callable[[], Settings],
 ) -> bool:
-    """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free.
+    """Run until SIGTERM or SIGINT; the caller owns the data directory and has bound ``port``.
 
     Return whether to start again, with settings read anew: a database was chosen.
     """
@@ -232,14 +238,15 @@ def serve(
 
     async def live() -> bool:
         means = Means(
-            opened=partial(opened, settings),
+            opened=opened,
             log=lambda: _bronze(settings, raise_open_files()),
             outward=outward,
             disk=partial(_disk, settings),
             source_of=partial(_source, OutboundClient([])),  # what is posted to sends nothing
+            order=lambda move, own: move.order(_table_of, own.upkeep.first_seq),
         )
         async with AsyncExitStack() as stack:
-            start = Start(settings, service, ready, means)
+            start = Start(settings, service, ready, means, port)
             it = await start.whole(stack)
             return it is not None and await run(it, service, start, partial(_reload, it, reread))
 

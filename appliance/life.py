@@ -55,6 +55,8 @@ class Life:
             self._service.reloading()
         else:
             self._service.stopping()
+        if self.again:  # whoever is connected has his answer first, and nobody is told to come again
+            await listener.stop(drain_secs, keep_port=True)
         await callbacks.drain()
         await listener.stop(drain_secs)
         beating.cancel()

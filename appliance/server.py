@@ -1,10 +1,13 @@
 """The one port: rooms told apart by path before any framework wakes up, served by Granian in this process."""
 
 import asyncio
+import os
+import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from granian._granian import SocketHolder
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -80,11 +83,26 @@ class Entrance:
         await self.room(scope, receive, send)
 
 
-class Listener:
-    """Accepts connections from ``start`` until ``stop``. The port was checked before: Granian would only trace back."""
+class _Server(Server):
+    """Granian on a socket that others may go on with after it."""
 
-    def __init__(self, root: App, host: str, port: int) -> None:
-        self._server = Server(
+    port_taken: socket.socket | None = None
+
+    def _init_shared_socket(self) -> None:
+        if self.port_taken is None:
+            super()._init_shared_socket()  # type: ignore[no-untyped-call]
+        else:  # it closes what it is given
+            self._shd = SocketHolder(os.dup(self.port_taken.fileno()), False, CONNECTIONS)  # type: ignore[assignment, call-arg]
+
+
+class Listener:
+    """Accepts connections from ``start`` until ``stop``.
+
+    ``port_taken``: a socket that is bound there; without it Granian binds one, and only traces back if it cannot.
+    """
+
+    def __init__(self, root: App, host: str, port: int, port_taken: socket.socket | None = None) -> None:
+        self._server = _Server(
             root,
             address=host,
             port=port,
@@ -93,6 +111,7 @@ class Listener:
             backpressure=CONNECTIONS,
             log_enabled=False,
         )
+        self._server.port_taken = port_taken
         self._address = (host, port)
         self._task: asyncio.Task[None] | None = None
 
@@ -116,10 +135,15 @@ class Listener:
         except TimeoutError as error:
             raise TransientError(f"listening on {host} port {port} did not begin within {within_secs:g} s") from error
 
-    async def stop(self, timeout_secs: float) -> None:
-        """Stop accepting, let open requests finish, and give up on them after ``timeout_secs``."""
+    async def stop(self, timeout_secs: float, *, keep_port: bool = False) -> None:
+        """Stop accepting, let open requests finish, and give up on them after ``timeout_secs``.
+
+        ``keep_port``: who connects from now on waits for whoever goes on with ``port_taken``.
+        """
         if self._task is None:
             return
+        if self._server.port_taken is not None and not keep_port:
+            self._server.port_taken.close()
         self._server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({self._task}, timeout=timeout_secs)
         self._task = None

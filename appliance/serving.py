@@ -26,6 +26,7 @@ from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
+from appliance.relocating import await_order
 from appliance.rooms import Shown, open_rooms
 from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
@@ -87,6 +88,7 @@ async def run(
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
             await keep_doors(it, stack)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
+        stack.callback(asyncio.create_task(await_order(server.data_dir, life.start_again), name="move").cancel)
         await life.live(
             start.listener(root),
             url_of(server),

@@ -1,6 +1,6 @@
 """The rooms of a node that has started while its database is away: events come in, everything else is told to wait."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -23,7 +23,7 @@ _JSON: Final = {"content-type": "application/json", "cache-control": "no-store"}
 class WaitingRooms:
     """``checks``: the parts of ``/readyz``, and the reason of each; that of ``database`` is what everybody is told."""
 
-    def __init__(self, ingest: Ingest, checks: Callable[[], dict[str, Check]]) -> None:
+    def __init__(self, ingest: Ingest, checks: Callable[[], Mapping[str, Check]]) -> None:
         self._ingest, self._checks = ingest, checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

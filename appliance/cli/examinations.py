@@ -14,7 +14,7 @@ from typing import Final, Literal
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Unavailable
-from appliance.cli.serve import with_port
+from appliance.cli.serve import taken_port
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import format_size
 from appliance.errors import ConfigError, DashError
@@ -146,7 +146,7 @@ def port(settings: Settings) -> Iterator[Examined]:
     """Could a stopped appliance listen where it should?"""
     server = settings.server
     try:
-        with_port(settings)
+        taken_port(settings).close()
     except Unavailable as error:
         yield Examined("port", "bad", str(error), "stop that program, or set server.port")
     except ConfigError as error:

@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -17,7 +18,7 @@ from appliance.cli.exits import Exit, Unavailable
 from appliance.cli.main import located
 from appliance.errors import ConfigError, Problem
 from appliance.settings import NodeRole, Settings
-from appliance.settings.environment import supervision
+from appliance.settings.environment import HANDED_OVER, handed_over, handing_over, supervision
 
 if TYPE_CHECKING:
     from appliance.observe.service_manager import ServiceManager
@@ -42,19 +43,30 @@ def command(**options: Any) -> int:
     level = "debug" if options["debug"] else settings.log.level.value
     logs.configure(level, "json" if options["as_json"] else settings.log.format.value)
     with owned(settings.server.data_dir):
-        settings = with_port(settings)
+        port = taken_port(settings)
+        settings = with_port(settings, port)
         from appliance import compose
         from appliance.observe.service_manager import ServiceManager
 
         service = ServiceManager(*supervision())
-        again = compose.serve(settings, ready=_ready(service), service=service, reread=lambda: _settings(options))
+        reread = partial(_settings, options)
+        again = compose.serve(settings, port, ready=_ready(service), service=service, reread=reread)
     if again:
-        _start_again(settings.server.port)
+        _start_again(port)
     return Exit.FINE
 
 
-def with_port(settings: Settings) -> Settings:
-    """Return the settings with a port that is free now; port 0 becomes a free one.
+def with_port(settings: Settings, port: socket.socket) -> Settings:
+    """Return the settings with the port that was taken."""
+    return msgspec.structs.replace(
+        settings, server=msgspec.structs.replace(settings.server, port=int(port.getsockname()[1]))
+    )
+
+
+def taken_port(settings: Settings) -> socket.socket:
+    """Return a socket bound where the settings say, which nobody can connect to yet; port 0 becomes a free one.
+
+    A process that goes on with the port of another was given its socket.
 
     Raises:
         Unavailable: somebody else listens there.
@@ -65,13 +77,19 @@ def with_port(settings: Settings) -> Settings:
         family, kind, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
         )[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            free = int(probe.getsockname()[1])
+        if (given := handed_over()) is not None:
+            os.set_inheritable(given, False)
+            return socket.socket(family, kind, fileno=given)
+        taken = socket.socket(family, kind)
+        try:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+        except OSError:
+            taken.close()
+            raise
     except OSError as error:
         raise _not_free(error, host, port) from error
-    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, port=free))
+    return taken
 
 
 def _not_free(error: OSError, host: str, port: int) -> Exception:
@@ -101,13 +119,15 @@ def _settings(options: dict[str, Any]) -> Settings:
     ).settings
 
 
-def _start_again(port: int) -> None:
-    """Become a fresh process with the same pid, flags and port, so that whoever watches this one sees no end."""
+def _start_again(port: socket.socket) -> None:
+    """Become a fresh process with the same pid, flags and port: who watches it sees no end, who connects waits."""
     sys.stdout.flush()
     sys.stderr.flush()
     frozen = getattr(sys, "frozen", False)
     command = [sys.executable, *(sys.argv[1:] if frozen else sys.orig_argv[1:])]
-    os.execv(sys.executable, [*command, "--port", str(port)])  # noqa: S606 - this very program
+    number = port.getsockname()[1]
+    os.dup2(port.fileno(), HANDED_OVER, inheritable=True)
+    os.execve(sys.executable, [*command, "--port", str(number)], handing_over())  # noqa: S606 - this very program
 
 
 def _ready(service: "ServiceManager") -> Callable[[str], None]:
