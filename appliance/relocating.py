@@ -90,10 +90,12 @@ class Relocation:
 
     def has_switched(self) -> bool:
         """Return whether the appliance is there already; blocking."""
-        if self.ordered.target is None:
-            return self.settings.database.url is None
-        if self.settings.database.url is not None or (self.data_dir / ELSEWHERE).exists():
+        url, there = self.settings.database.url, self.after.database.url
+        if url == there:
             return True
+        elsewhere = self.data_dir / ELSEWHERE
+        if there is None or elsewhere.exists():
+            return there is not None and elsewhere.read_text("utf-8").strip() == str(there)
         try:
             return control.has_arrived(*self.ends)
         except DashError as error:  # then it cannot be moved there either, which is told in its turn

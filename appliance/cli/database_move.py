@@ -7,7 +7,7 @@ import click
 from appliance.cli.answer import located_settings, say_json
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.main import located
-from appliance.cli.move_ordered import check_order, ordered, watched, withdrawn
+from appliance.cli.move_ordered import check_idle, check_order, ordered, watched, withdrawn
 from appliance.cli.move_progress import Shown
 from appliance.cli.replay_progress import duration
 from appliance.domain.database.dsn import Dsn
@@ -89,6 +89,7 @@ def _of_stopped(settings: Settings, target: str, *, as_json: bool, **options: An
     from appliance import compose, moving, placing
 
     folder, embedded = settings.server.data_dir, target == EMBEDDED
+    check_idle(folder)
     goal = folder / placing.CONTROL_FILE if embedded else placing.access_to(parsed(target), settings)
     with owned(folder):
         order = compose.order(
@@ -162,9 +163,7 @@ def _say_plan(plan: Any, *, as_json: bool) -> None:
     for one in plan.pipelines:
         click.echo(f"rows  {one.pipeline:<18} {one.rows:>11,}, and {one.dead:,} dead letters")
     if plan.pipelines:
-        click.echo(
-            f"about {duration(plan.secs)}, by what was measured on two cores; a running appliance goes on receiving"
-        )
+        click.echo(f"about {duration(plan.secs)}, by what was measured on two cores; one that runs receives meanwhile")
     else:
         click.echo("rows  none; they are made again from Bronze")
     click.echo("nothing was changed: leave --dry-run out to move it")

@@ -36,6 +36,7 @@ def check_order(settings: Settings, target: "Dsn | None") -> None:
     from appliance.settings.consistency import contradictions
     from appliance.storage.control.plane import ControlPlane
 
+    check_idle(settings.server.data_dir)
     after = replace(settings, database=replace(settings.database, url=target))
     if problems := list(contradictions(after)):
         raise ConfigError(problems)
@@ -51,13 +52,22 @@ def check_order(settings: Settings, target: "Dsn | None") -> None:
     control.check_target(place_of(settings), there)
 
 
-def ordered(data_dir: Path, target: "Dsn | None", **more: bool) -> None:
-    """Have the appliance that runs move. Raises Conflict: it is at it already."""
-    from appliance.domain.clock import utc_now
+def check_idle(data_dir: Path) -> None:
+    """Raise Conflict where a move was ordered and has not ended."""
     from appliance.moving import ordered as orders
 
     if orders.is_ordered(data_dir):
-        raise Conflict("ordering a move: one is under way already; withdraw it by 'database move --cancel'")
+        raise Conflict(
+            "moving: a move is under way, by the appliance or as soon as it is started again; "
+            "'dash-appliance database move --cancel' withdraws it"
+        )
+
+
+def ordered(data_dir: Path, target: "Dsn | None", **more: bool) -> None:
+    """Have the appliance that runs move."""
+    from appliance.domain.clock import utc_now
+    from appliance.moving import ordered as orders
+
     orders.order(data_dir, orders.Ordered(target=None if target is None else target.text(), at=utc_now(), **more))
 
 
