@@ -182,6 +182,10 @@ class Relocation:
         )
         ordered.tell(self.data_dir, standing)
 
+    def share(self) -> float:
+        """Return how much is done, of 1."""
+        return self.step.done / self.step.total if self.step is not None and self.step.total else 0.0
+
     def told(self) -> str:
         """Return how far it is, in words that anybody may read."""
         where = "its data directory" if self.after.database.url is None else "a database"

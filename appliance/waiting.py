@@ -166,9 +166,9 @@ class Start(Generic[L]):
         early = Early(events, disk, lambda: self._why or (move.told() if move is not None else ""))
         await early.open_doors(known, self._means.source_of)
         ingest = self._settings.ingest
-        rooms = WaitingRooms(
-            Ingest(early.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), _uncounted), early.checks
-        )
+        bounds = Bounds(ingest.max_body, ingest.max_inflight_bytes)
+        share = move.share if move is not None else lambda: None
+        rooms = WaitingRooms(Ingest(early.receiver, bounds, _uncounted), early.checks, share)
         listener = self.listener(rooms)
         listener.start()
         await listener.accepts(ACCEPTS_WITHIN_SECS)

@@ -126,7 +126,9 @@ def _start_again(port: socket.socket) -> None:
     frozen = getattr(sys, "frozen", False)
     command = [sys.executable, *(sys.argv[1:] if frozen else sys.orig_argv[1:])]
     number = port.getsockname()[1]
-    os.dup2(port.fileno(), HANDED_OVER, inheritable=True)
+    if port.fileno() != HANDED_OVER:
+        os.dup2(port.fileno(), HANDED_OVER)
+    os.set_inheritable(HANDED_OVER, True)
     os.execve(sys.executable, [*command, "--port", str(number)], handing_over())  # noqa: S606 - this very program
 
 
