@@ -17,7 +17,7 @@ from appliance.cli.data_dir import owned
 from appliance.cli.exits import Exit, Unavailable
 from appliance.cli.main import located
 from appliance.errors import ConfigError, Problem
-from appliance.settings import NodeRole, Settings
+from appliance.settings import Loaded, NodeRole, Settings
 from appliance.settings.environment import HANDED_OVER, handed_over, handing_over, supervision
 
 if TYPE_CHECKING:
@@ -36,13 +36,16 @@ def command(**options: Any) -> int:
 
     SIGHUP reads the settings again; log.level and egress.allow change at once, the others at the next start.
     """
-    settings = _settings(options)
+    loaded = _loaded(options)
+    settings = loaded.settings
     # Before anything else is imported: what libraries log while they are imported comes out the same way.
     from appliance.observe import logs
 
     level = "debug" if options["debug"] else settings.log.level.value
     logs.configure(level, "json" if options["as_json"] else settings.log.format.value)
     with owned(settings.server.data_dir):
+        if loaded.passed_over is not None:
+            _warn_of_left(loaded.passed_over)
         port = taken_port(settings)
         settings = with_port(settings, port)
         from appliance import compose
@@ -54,6 +57,13 @@ def command(**options: Any) -> int:
     if again:
         _start_again(port)
     return Exit.FINE
+
+
+def _warn_of_left(named_by: str) -> None:
+    import structlog
+
+    told = "database.url names the database that this appliance was moved out of, and is passed over: remove it"
+    structlog.get_logger("appliance").warning("database.left", named_by=named_by, reason=told)
 
 
 def with_port(settings: Settings, port: socket.socket) -> Settings:
@@ -111,12 +121,16 @@ def _not_free(error: OSError, host: str, port: int) -> Exception:
     return ConfigError([problem])
 
 
-def _settings(options: dict[str, Any]) -> Settings:
+def _loaded(options: dict[str, Any]) -> Loaded:
     return located_settings(
         options["data_dir"],
         options["config"],
         {f"server.{name}": options[name] for name in ("host", "port", "role")},
-    ).settings
+    )
+
+
+def _settings(options: dict[str, Any]) -> Settings:
+    return _loaded(options).settings
 
 
 def _start_again(port: socket.socket) -> None:

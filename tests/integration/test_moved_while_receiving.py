@@ -126,6 +126,7 @@ def test_there_and_back_no_sender_is_refused(tmp_path: Path, server: PostgresSer
     it.check()
     assert it.one.stop() == 0
     assert "hunter2" not in it.one.log.read_text() + told + error + back.stdout + back.stderr
+    assert '"event":"database.left","named_by":"DASH_DATABASE_URL"' in it.one.log.read_text()
     assert '"level":"error"' not in it.one.log.read_text()
 
 
