@@ -13,6 +13,7 @@ from appliance.observe.service_manager import ServiceManager
 from appliance.server import Listener
 
 ACCEPTS_WITHIN_SECS: Final = 10.0
+AGAIN_SECS: Final = 5.0  # the longest that whoever connects waits for a download to end before it is cut off
 
 log = structlog.get_logger("appliance")
 
@@ -56,7 +57,7 @@ class Life:
         else:
             self._service.stopping()
         if self.again:  # whoever is connected has his answer first, and nobody is told to come again
-            await listener.stop(drain_secs, keep_port=True)
+            await listener.stop(min(drain_secs, AGAIN_SECS), keep_port=True)
         await callbacks.drain()
         await listener.stop(drain_secs)
         beating.cancel()

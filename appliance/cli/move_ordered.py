@@ -84,9 +84,12 @@ def watched(data_dir: Path, shown: Shown) -> "Standing":
     while (standing := orders.told(data_dir)) is None or not standing.state.ended:
         if standing is not None and standing.step is not None:
             shown.rows(standing.step)
-        if owner(data_dir) is not None:
+        ordered = orders.is_ordered(data_dir)
+        if ordered and owner(data_dir) is not None:
             seen = time.monotonic()
         elif time.monotonic() - seen > GONE_SECS:
+            if not ordered:
+                raise NotMoved("moving: it was withdrawn before it had begun; everything is where it was")
             raise TransientError(
                 "watching a move: the appliance has ended in the middle, and is where it was; it goes on when it is"
                 " started again, or withdraw it by 'dash-appliance database move --cancel'"

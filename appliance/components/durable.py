@@ -15,7 +15,7 @@ def sync_directory(directory: Path) -> None:
 
 def exchange(path: Path, text: str) -> None:
     """Have ``path`` hold ``text``, for its owner only: wholly or not at all, durable when this returns; blocking."""
-    beside = path.with_suffix(".new")
+    beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)

@@ -3,12 +3,14 @@
 Who may write the data directory may order a move, look at it and withdraw it: the operator, as of a stopped one.
 """
 
+import os
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 
 from appliance.components.durable import exchange, sync_directory
 from appliance.moving.order import Moved
@@ -17,6 +19,8 @@ from appliance.storage.control.vault import Vault
 
 FILE: Final = "move.ordered"  # while it is there, whoever serves receives, and moves
 TOLD: Final = "move.told"
+
+log = structlog.get_logger("appliance")
 
 
 class Ordered(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +61,13 @@ def order(data_dir: Path, ordered: Ordered) -> None:
     vault = Vault.open(data_dir, create=False)
     (data_dir / TOLD).unlink(missing_ok=True)
     exchange(data_dir / FILE, vault.seal(msgspec.json.encode(ordered).decode()))
+    if os.geteuid() == 0:  # else whoever serves, as somebody else, could not read it
+        of = data_dir.stat()
+        os.chown(data_dir / FILE, of.st_uid, of.st_gid)
 
 
 def recall(data_dir: Path) -> Ordered | None:
-    """Return what was ordered and has not ended; blocking.
+    """Return what was ordered and has not ended; what cannot be read is withdrawn. Blocking.
 
     Raises:
         ConfigError, FatalError: it was sealed with a key that is not here.
@@ -68,11 +75,17 @@ def recall(data_dir: Path) -> Ordered | None:
     if not is_ordered(data_dir):
         return None
     text = Vault.open(data_dir, create=False).unseal((data_dir / FILE).read_text("ascii"))
-    return msgspec.json.decode(text, type=Ordered)
+    try:
+        return msgspec.json.decode(text, type=Ordered)
+    except msgspec.DecodeError as error:  # of another version
+        log.error("move.unreadable", error=str(error))
+        withdraw(data_dir)
+        return None
 
 
 def is_ordered(data_dir: Path) -> bool:
-    return (data_dir / FILE).exists()
+    """Return whether there is an order that this process may read."""
+    return os.access(data_dir / FILE, os.R_OK)
 
 
 def withdraw(data_dir: Path) -> bool:
