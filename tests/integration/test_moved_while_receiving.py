@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from appliance.moving import ordered
+from appliance.moving.ordered import State
 from appliance.placing import ELSEWHERE
 from tests.moving_senders import Senders
 from tests.postgres import PostgresServer, postgres_server
@@ -72,7 +73,8 @@ class Moving:
     def share(self) -> float:
         """Return how much of the rows is copied and compared, of 1."""
         told = ordered.told(self.one.data_dir)
-        return 0.0 if told is None or told.step is None else told.step.done / told.step.total
+        going = told is not None and told.state is State.MOVING and told.step is not None
+        return told.step.done / told.step.total if going else 0.0
 
     def ended(self) -> bool:
         told = ordered.told(self.one.data_dir)

@@ -1,5 +1,6 @@
 """What is looked at before anything listens."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from appliance.cli.exits import Unavailable
 from appliance.cli.serve import taken_port, with_port
 from appliance.errors import ConfigError
 from appliance.settings import Settings, load
+from appliance.settings.environment import handed_over, handing_over
 
 
 def settings(tmp_path: Path, **server: object) -> Settings:
@@ -32,3 +34,11 @@ def test_an_address_of_somebody_else_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         taken_port(settings(tmp_path, host="192.0.2.1"))
     assert caught.value.problems[0].message == "cannot listen on '192.0.2.1': Cannot assign requested address"
+
+
+def test_who_goes_on_with_a_port_is_told_by_its_environment() -> None:
+    pid = str(os.getpid())
+    assert handed_over({"LISTEN_PID": pid, "LISTEN_FDS": "1"}) == 3
+    for env in ({}, {"LISTEN_PID": "1", "LISTEN_FDS": "1"}, {"LISTEN_PID": pid, "LISTEN_FDS": "2"}):
+        assert handed_over(env) is None
+    assert handed_over(handing_over()) == 3
