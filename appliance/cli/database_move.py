@@ -64,8 +64,6 @@ def move(target: str | None, as_json: bool, **options: Any) -> None:
 def _of_running(settings: Settings, target: str, *, as_json: bool, **more: bool) -> None:
     """Have the appliance that runs move, and watch it."""
     folder, embedded = settings.server.data_dir, target == EMBEDDED
-    if embedded:
-        _source(settings, target)
     goal = None if embedded else parsed(target)
     check_order(settings, goal)
     ordered(folder, goal, **more)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from appliance.cli.data_dir import owner
 from appliance.cli.move_progress import Shown
-from appliance.errors import ConfigError, Conflict, DashError, TransientError
+from appliance.errors import ConfigError, Conflict, DashError, Problem, TransientError
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def check_order(settings: Settings, target: "Dsn | None") -> None:
     from msgspec.structs import replace
 
     from appliance.moving import alone, control
-    from appliance.placing import access_of, place_of
+    from appliance.placing import ELSEWHERE, access_of, place_of
     from appliance.settings.consistency import contradictions
     from appliance.storage.control.plane import ControlPlane
 
@@ -40,16 +40,18 @@ def check_order(settings: Settings, target: "Dsn | None") -> None:
     after = replace(settings, database=replace(settings.database, url=target))
     if problems := list(contradictions(after)):
         raise ConfigError(problems)
-    here, there = access_of(settings), place_of(after)
-    if target is not None and here is not None:
+    here, elsewhere = access_of(settings), (settings.server.data_dir / ELSEWHERE).exists()
+    if target is not None and elsewhere:
         raise Conflict(f"moving to {target}: this appliance lives in a database already: move it back first")
-    if here is not None:
+    if target is None and not elsewhere:
+        raise ConfigError([Problem("database.url", "everything is embedded already", "nothing has to be moved")])
+    if here is not None:  # else it is whoever serves that was told the database, and looks there
         plane = ControlPlane.look(here)
         try:
             plane.read_now(lambda tx: alone.check_alone(tx, settings.server.data_dir))
         finally:
             plane.close()
-    control.check_target(place_of(settings), there)
+    control.check_target(place_of(settings), place_of(after))
 
 
 def check_idle(data_dir: Path) -> None:

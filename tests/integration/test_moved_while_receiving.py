@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,23 @@ WHOLE_SECS = 60.0
 def server() -> Iterator[PostgresServer]:
     with postgres_server() as server:
         yield server
+
+
+Makes = Callable[..., "Moving"]
+
+
+@pytest.fixture
+def moving(tmp_path: Path) -> Iterator["Makes"]:
+    """Make an appliance that ends with the test, however that does."""
+    made: list[Moving] = []
+
+    def make(url: str | None = None) -> Moving:
+        made.append(Moving(tmp_path, url))
+        return made[-1]
+
+    yield make
+    for it in made:
+        it.one.stop()
 
 
 class Moving:
@@ -100,8 +117,8 @@ class Moving:
         assert len(set(self.senders.acknowledged)) == len(self.senders.acknowledged)
 
 
-def test_there_and_back_no_sender_is_refused(tmp_path: Path, server: PostgresServer) -> None:
-    it, url = Moving(tmp_path), server.new_database().replace("dash@", "dash:hunter2@")
+def test_there_and_back_no_sender_is_refused(moving: Makes, server: PostgresServer) -> None:
+    it, url = moving(), server.new_database().replace("dash@", "dash:hunter2@")
     it.fill(2_000)
     seen: set[tuple[int, str]] = set()
     with it.senders.at_work():
@@ -115,6 +132,8 @@ def test_there_and_back_no_sender_is_refused(tmp_path: Path, server: PostgresSer
         assert (503, "Dash is being moved") in seen
         until(it.is_whole, WHOLE_SECS)
         assert it.lives_in_database()
+        refused = it.one.run("database", "move", "--to", url)
+        assert (refused.returncode, "lives in a database already" in refused.stderr) == (1, True)
         it.one.environment["DASH_DATABASE_URL"] = url  # as somebody sets it who follows the handbook, and forgets it
         back = it.one.run("database", "move", "--to", "embedded", "--json")
         assert back.returncode == 0, back.stderr
@@ -146,9 +165,9 @@ def killed_in_the_middle(it: Moving, to: str, share: float) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
 @pytest.mark.parametrize("share", [0.01, 0.4, 0.7], ids=["begun", "copying", "comparing"])
-def test_killed_in_the_middle_it_goes_on(tmp_path: Path, server: PostgresServer, back: bool, share: float) -> None:
+def test_killed_in_the_middle_it_goes_on(moving: Makes, server: PostgresServer, back: bool, share: float) -> None:
     url = server.new_database()
-    it = Moving(tmp_path, url if back else None)
+    it = moving(url if back else None)
     it.fill(200_000)
     with it.senders.at_work():
         killed_in_the_middle(it, "embedded" if back else url, share)
@@ -163,9 +182,9 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, server: PostgresServer,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
-def test_killed_and_withdrawn_it_stays_where_it_was(tmp_path: Path, server: PostgresServer, back: bool) -> None:
+def test_killed_and_withdrawn_it_stays_where_it_was(moving: Makes, server: PostgresServer, back: bool) -> None:
     url = server.new_database()
-    it = Moving(tmp_path, url if back else None)
+    it = moving(url if back else None)
     it.fill(200_000)
     with it.senders.at_work():
         killed_in_the_middle(it, "embedded" if back else url, 0.4)
@@ -180,10 +199,10 @@ def test_killed_and_withdrawn_it_stays_where_it_was(tmp_path: Path, server: Post
 
 
 @pytest.mark.slow
-def test_cancelled_and_failed_it_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_cancelled_and_failed_it_goes_on_where_it_was(moving: Makes) -> None:
     with postgres_server() as server:
         url = server.new_database()
-        it = Moving(tmp_path)
+        it = moving()
         it.fill(200_000)
         with it.senders.at_work():
             cancelled = it.move("--to", url)
