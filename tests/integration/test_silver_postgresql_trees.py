@@ -120,19 +120,17 @@ def test_what_is_asked_of_a_group_is_what_its_tree_has(opened: Opened) -> None:
     assert condition.count("date_bin") == 2
 
 
-def test_trees_go_with_the_rollup_and_keys_and_small_periods_have_none(
-    opened: Opened, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened.keep()
+def test_trees_go_with_the_rollup_and_small_periods_have_none(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as usual:
+        usual.setattr("appliance.storage.silver_postgres.trees._SMALL", 16 << 20)
+        assert opened.keep() == []
+    assert len(opened.keep()) == 3
     by_port = rolled_up("port")
     opened.silver.prepare(by_port)
     assert opened.keep(by_port) == ["(_time) WITH (fillfactor='100')", "(port"]
     widened = rolled_up("port", device=FieldType.STRING, port=FieldType.FLOAT, temp=FieldType.FLOAT)
     opened.silver.prepare(widened)
     assert opened.keep(widened) == ["(_time) WITH (fillfactor='100')"]
-    monkeypatch.setattr("appliance.storage.silver_postgres.trees._SMALL", 1 << 20)
-    assert opened.keep(widened) == []
-    monkeypatch.setattr("appliance.storage.silver_postgres.trees._SMALL", 1)
     assert opened.keep(replace(widened, rollups=())) == []
 
 

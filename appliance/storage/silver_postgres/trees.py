@@ -19,6 +19,7 @@ from appliance.domain.mapping import FieldType
 from appliance.storage.silver_postgres import names, places
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.database import Database
+from appliance.storage.silver_postgres.gold_sheets import try_lock
 from appliance.storage.silver_postgres.names import DIALECT
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.sql.by_group import groups_of
@@ -41,7 +42,7 @@ SELECT relname FROM pg_catalog.pg_index JOIN pg_catalog.pg_class ON pg_class.oid
 WHERE indrelid = to_regclass(%(rows)s) AND starts_with(relname, %(ours)s)
 """
 # Who stores rows of that period waits until it is made; who reads does not.
-_MAKE: Final = "CREATE INDEX {tree} ON {rows} ({by}) WITH (fillfactor = 100)"
+_MAKE: Final = "CREATE INDEX IF NOT EXISTS {tree} ON {rows} ({by}) WITH (fillfactor = 100)"
 _DROP: Final = "DROP INDEX IF EXISTS {tree}"
 _PATIENCE: Final = "SET LOCAL lock_timeout TO 1000"
 
@@ -81,8 +82,9 @@ class Trees:
 
     def _execute(self, doing: str, statement: str) -> None:
         def work(cursor: Cursor) -> None:
-            cursor.execute(_PATIENCE)
-            cursor.execute(statement, {})
+            if try_lock(cursor, _OURS):  # else another node does it
+                cursor.execute(_PATIENCE)
+                cursor.execute(statement, {})
 
         self._database.run(doing, work)
 
@@ -96,9 +98,9 @@ def _due(cursor: Cursor, table: Table, before: datetime) -> list[_Due]:
     for (told,) in cursor.execute(_PERIODS, own).fetchall():
         rows, asked = names.quoted(told), {"rows": DIALECT.quoted(told), "ours": _OURS}
         there = {tree for (tree,) in cursor.execute(_TREES, asked).fetchall()}
-        small = cursor.execute(_SIZE, asked).fetchall()[0][0] < _SMALL
-        wanted = {} if small else {_named(told, by): by for by in by_what}
-        missing = {tree: by for tree, by in wanted.items() if tree not in there}
+        wanted = {_named(told, by): by for by in by_what}
+        large = cursor.execute(_SIZE, asked).fetchall()[0][0] >= _SMALL
+        missing = {tree: by for tree, by in wanted.items() if large and tree not in there}
         if missing or there - wanted.keys():
             found.append(_Due(rows, missing, frozenset(there - wanted.keys())))
     return found

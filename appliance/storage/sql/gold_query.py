@@ -55,7 +55,7 @@ def aggregate_gold(table: Table, rows: exp.Expr, query: Aggregation, route: Rout
     if (known := _texts.get(shape)) is not None:
         for _ in range(1 + len(route.wanted.sketched)):
             for stretch in route.stretches:
-                _conditions(build, stretch)
+                _bound(build, stretch)
         return Statement(known, scope.values)
     return Statement(_texts.keep(shape, dialect.render(_tree(build, table))), scope.values)
 
@@ -127,10 +127,15 @@ def _every(build: _Build, part: Callable[[Stretch, list[exp.Expr]], exp.Query]) 
     return _read(union(parts))
 
 
+def _bound(build: _Build, stretch: Stretch) -> tuple[list[exp.Expr], list[exp.Expr]]:
+    """Return the bounds of a stretch, and the conditions of the question; binds the values."""
+    bounds = within(build.scope, stretch.start, stretch.end)
+    return bounds, where(build.scope, build.query.where, build.dialect.contains)
+
+
 def _conditions(build: _Build, stretch: Stretch) -> list[exp.Expr]:
     """Return what holds for the rows or counts of a stretch; binds the values."""
-    bounds = within(build.scope, stretch.start, stretch.end)
-    conditions = where(build.scope, build.query.where, build.dialect.contains)
+    bounds, conditions = _bound(build, stretch)
     wanted = [(asked.field, one) for asked, one in zip(build.query.where, conditions, strict=True)]
     if stretch.gold is None:  # and every field that is asked for is a group of the rollups used
         return by_group(bounds, wanted, build.scope.fields, build.dialect)
