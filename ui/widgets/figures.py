@@ -30,9 +30,23 @@ def event_number(seq: int) -> str:
     return f"{number}{colon}{int(local):,}"
 
 
+def counted(count: int, noun: str) -> str:
+    """Return how many there are, as said: ``1 event``, ``1,200 events``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def short(number: float) -> str:
     """Return ``number`` with three significant digits, as ``static/format.js`` does."""
     for limit, divisor, suffix in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):
         if abs(number) >= limit:
-            return f"{number / divisor:.3g}{suffix}"
-    return f"{number:,.0f}" if number == int(number) else f"{number:.3g}"
+            return f"{_digits(number / divisor)}{suffix}"
+    return f"{number:,.0f}" if number == int(number) else _digits(number)
+
+
+def _digits(number: float) -> str:
+    size = abs(number)
+    if size >= 100:
+        return f"{number:,.0f}"
+    if size >= 0.01:
+        return f"{number:.{1 if size >= 10 else 2}f}".rstrip("0").rstrip(".")
+    return f"{number:.2g}"
