@@ -20,7 +20,7 @@ from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.card import card
 from ui.widgets.code_block import code_block
-from ui.widgets.figures import moment, short
+from ui.widgets.figures import last_event, short
 from ui.widgets.ledger_bar import ledger_sum
 from ui.widgets.pipeline_frame import pipeline_frame
 
@@ -80,7 +80,7 @@ def _figures(view: PipelineView) -> None:
         with node("div"):
             node("dt", "Last event")
             with node("dd"):
-                moment(live.last_received_at, slot="last")
+                last_event(live)
 
 
 def _chart(view: PipelineView, history: list[tuple[int, float]]) -> None:

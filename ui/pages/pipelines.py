@@ -7,7 +7,7 @@ from ui.markup import icon, link_button, node
 from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.empty import notice
-from ui.widgets.figures import moment, short, state_badge
+from ui.widgets.figures import last_event, short, state_badge
 from ui.widgets.head import live_mark, page_head
 from ui.widgets.ledger_bar import ledger_bar
 
@@ -109,6 +109,6 @@ def _row(pipeline: PipelineView) -> None:
             node("span", short(live.rate_per_sec), data_slot="rate")
         node("td", short(live.lag_events), "num", data_slot="lag", data_label="Lag")
         with node("td", data_label="Last event"):
-            moment(live.last_received_at, slot="last")
+            last_event(live)
         with node("td", css="full"):
             ledger_bar(live.ledger)

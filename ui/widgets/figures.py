@@ -6,6 +6,7 @@ from typing import Final
 from appliance.domain.partition import spoken
 from appliance.domain.pipeline import State
 from appliance.domain.quantity import shown_size
+from appliance.domain.stats import LiveStats
 from ui.markup import node
 
 size: Final = shown_size
@@ -18,10 +19,20 @@ def state_badge(state: State) -> None:
         node("span", state.value)
 
 
-def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> None:
-    """Draw an instant in the reader's own time zone. ``style``: ago, clock or date; None reads "never"."""
-    text = "never" if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
+def moment(at: datetime | None, style: str = "ago", slot: str | None = None, never: str = "never") -> None:
+    """Draw an instant in the reader's own time zone. ``style``: ago, clock or date; None reads ``never``."""
+    text = never if at is None else f"{at:%Y-%m-%d %H:%M} UTC"
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
+
+
+def last_event(live: LiveStats) -> None:
+    """Draw when a pipeline last received something."""
+    moment(live.last_received_at, slot="last", never=unheard(live.ledger.received))
+
+
+def unheard(received: int) -> str:
+    """Return when events came of which nobody knows when: nodes know the moment since their own start."""
+    return "before the last start" if received else "never"  # as static/stats.js
 
 
 def event_number(seq: int) -> str:

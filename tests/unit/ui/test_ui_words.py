@@ -3,7 +3,7 @@
 import pytest
 
 from ui.toast import sentence
-from ui.widgets.figures import counted, short
+from ui.widgets.figures import counted, short, unheard
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ from ui.widgets.figures import counted, short
 )
 def test_an_error_begins_with_a_capital_unless_it_begins_with_a_name(told: str, said: str) -> None:
     assert sentence(told) == said
+
+
+def test_what_came_before_the_start_was_not_never() -> None:
+    assert [unheard(received) for received in (0, 5)] == ["never", "before the last start"]
 
 
 def test_one_is_not_many() -> None:
