@@ -176,6 +176,8 @@ def test_a_pipeline_that_reads_another(signed_in: Opens) -> None:
     expect(page.locator("section[aria-label=Source]").get_by_role("link", name="this-host")).to_be_visible()
     page.goto(f"{page.url}/records")
     expect(page.locator("tbody tr").first).to_be_visible()  # its mapping takes the rows as they are
+    page.goto(page.url.split("/pipelines/")[0] + "/pipelines")
+    expect(page.locator("#pipelines tr", has_text="of-this-host")).to_contain_text("Another pipeline")
 
 
 def test_a_pipeline_that_asks_a_graphql_server(signed_in: Opens) -> None:

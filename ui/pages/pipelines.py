@@ -4,6 +4,7 @@ from appliance.domain.access import Action
 from appliance.services.views import PipelineView
 from ui.frame import Place
 from ui.markup import icon, link_button, node
+from ui.pipeline_draft import SOURCES
 from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.empty import notice
@@ -12,7 +13,7 @@ from ui.widgets.head import live_mark, page_head
 from ui.widgets.ledger_bar import ledger_bar
 
 MOST = 500
-SOURCE_NAMES = {"webhook": "Webhook", "http_poll": "HTTP poll", "host_metrics": "Host metrics"}
+SOURCE_NAMES = {kind: label for kind, _, label, _ in SOURCES}
 
 
 def register(screens: Screens) -> None:
