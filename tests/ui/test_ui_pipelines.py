@@ -197,3 +197,9 @@ def test_a_pipeline_that_asks_a_graphql_server(signed_in: Opens) -> None:
     shoot(page, "pipeline-new-graphql-light-1440")
     page.get_by_role("button", name="Create pipeline").click()
     page.wait_for_selector("text=asked-by-graphql is running.")
+    page.goto(page.url.split("/pipelines/")[0] + "/pipelines")
+    row = page.locator("#pipelines tr", has_text="asked-by-graphql")
+    expect(row.locator("[data-slot=error]")).to_contain_text(
+        "graphql.invalid", timeout=20_000
+    )  # seen without opening it
+    shoot(page, "pipelines-error-light-1440")

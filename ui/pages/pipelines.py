@@ -101,6 +101,7 @@ def _row(pipeline: PipelineView) -> None:
             node("a", pipeline.name, "name", href=f"/pipelines/{pipeline.id}")
             if pipeline.description:
                 node("span", pipeline.description, "sub")
+            node("span", live.last_error or "", "sub bad", data_slot="error", hidden=live.last_error is None)
         with node("td", data_label="Source"):
             node("span", source, "muted")
         with node("td", css="corner"):
