@@ -35,6 +35,11 @@ def unheard(received: int) -> str:
     return "before the last start" if received else "never"  # as static/stats.js
 
 
+def stamp(at: str, style: str = "ago") -> None:
+    """Draw an instant that is text already (RFC 3339), as ``moment`` does."""
+    node("time", at, data_live="time", data_style=style, data_at=at)
+
+
 def event_number(seq: int) -> str:
     """Return the number of an event, thousands set apart: ``1,234``; of partition 2 ``2:1,234``."""
     number, colon, local = spoken(seq).rpartition(":")
