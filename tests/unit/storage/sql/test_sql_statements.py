@@ -74,9 +74,9 @@ def test_the_same_tree_in_another_dialect() -> None:
     query = RecordQuery(where=(Condition("n", ">", 1),), limit=5)
     statement = select_records(TABLE, rows_of(TABLE, STORED, postgres), query, postgres)
     assert ' WHERE "r"."n" > %(v0)s ORDER BY "r"."_time" DESC, "r"."_seq" DESC' in statement.sql
-    letters = select_dead("pl_1", DeadLetterQuery(reason="type", before_seq=9), postgres)
-    assert 'FROM "dead_pl_1" AS "r" WHERE "r"."reason" = %(v0)s AND "r"."seq" < %(v1)s' in letters.sql
-    assert letters.values == {"v0": "type", "v1": 9}
+    letters = select_dead("pl_1", DeadLetterQuery(reason="type", seq=9), postgres)
+    assert 'WHERE "r"."reason" = %(v0)s AND "r"."seq" >= %(v1)s AND "r"."seq" <= %(v2)s ORDER BY' in letters.sql
+    assert letters.values == {"v0": "type", "v1": 9, "v2": 9}
 
 
 def test_rows_of_a_group_are_asked_for_by_what_an_index_has_too() -> None:
