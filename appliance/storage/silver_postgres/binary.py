@@ -26,6 +26,7 @@ UNSTORABLE: Final = "\0"  # PostgreSQL's text has every character but this one
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
 ROWS_AT_ONCE: Final = MOST_ROWS  # the server parses one part while the next is written
+_ROWS_AT_FIRST: Final = 1_000
 _BYTES_AT_ONCE: Final = 64 << 20
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
@@ -45,11 +46,19 @@ def rows(table: pa.Table) -> Iterator[memoryview]:
     """
     width = pa.scalar(table.num_columns.to_bytes(2, "big"))
     at_once = max(1, min(ROWS_AT_ONCE, table.num_rows * _BYTES_AT_ONCE // max(1, table.nbytes)))
-    for first in range(0, table.num_rows, at_once):
-        part = table.slice(first, at_once)
+    parts = (table.slice(first, last - first) for first, last in _bounds(table.num_rows, at_once))
+    for part in parts:
         columns = _written([_whole(column) for column in part.columns], part.num_rows)
         joined = pc.binary_join_element_wise(width, *columns, b"")
         yield memoryview(joined.buffers()[2])
+
+
+def _bounds(count: int, at_once: int) -> Iterator[tuple[int, int]]:
+    """Yield where parts begin and end: the first is small, for the server has nothing to do until it is there."""
+    first, last = 0, min(count, _ROWS_AT_FIRST, at_once)
+    while first < last:
+        yield first, last
+        first, last = last, min(count, last + at_once)
 
 
 def of_one_width(kind: pa.DataType) -> bool:
