@@ -14,6 +14,7 @@ import msgspec
 from appliance.cli.answer import located_settings
 from appliance.cli.data_dir import owned
 from appliance.cli.exits import Exit, Unavailable
+from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
 from appliance.errors import ConfigError, Problem
 from appliance.settings import NodeRole, Settings
@@ -47,7 +48,9 @@ def command(**options: Any) -> int:
         from appliance.observe.service_manager import ServiceManager
 
         service = ServiceManager(*supervision())
-        again = compose.serve(settings, ready=_ready(service), service=service, reread=lambda: _settings(options))
+        again = compose.serve(
+            settings, ready=_ready(service), service=service, reread=lambda: _settings(options), ring=ring_of_keys()
+        )
     if again:
         _start_again(settings.server.port)
     return Exit.FINE

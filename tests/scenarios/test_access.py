@@ -101,6 +101,12 @@ EXPECTED = {
     "POST /api/v1/nodes/{node_id}/drain": "admin",
     "POST /api/v1/nodes/{node_id}/resume": "admin",
     "DELETE /api/v1/nodes/{node_id}": "admin",
+    "GET /api/v1/license": "editor",
+    "GET /api/v1/license/request": "editor",
+    "GET /api/v1/license/simulate": "editor",
+    "POST /api/v1/license/preview": "admin",
+    "PUT /api/v1/license": "admin",
+    "PUT /api/v1/license/revocations": "admin",
 }
 RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
 NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
