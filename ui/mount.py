@@ -91,6 +91,7 @@ def _add_pages(screens: "Screens") -> None:
         erasures,
         jobs,
         ledger,
+        license,
         mapping,
         new_pipeline,
         nodes,
@@ -106,7 +107,7 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
+    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, license, mapping, new_pipeline, pipeline)
     more = (pipeline_storage, pipelines, jobs, nodes, records, settings, setup, sign_in, storage, tokens, versions)
     for page in (*pages, *more):
         page.register(screens)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Action, Principal, may, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.engine.bells import Bell
-from appliance.errors import Invalid, Problem
+from appliance.errors import Invalid, Problem, TransientError
 from appliance.services.allowance import Allowance, Held, counted, here, proved
 from appliance.services.license_views import LicenseView, PreviewView, Warned, changes, view, warned
 from appliance.storage.control import installation as store
@@ -20,8 +20,6 @@ from appliance.storage.control.plane import ControlPlane
 from license import verify
 from license.entitlements import Thing
 from license.errors import LicenseError
-
-_REFUSAL: Final = "license refusal"
 
 
 class RequestView(msgspec.Struct, frozen=True):
@@ -109,9 +107,13 @@ class Licenses:
         return await self._changed(who, work)
 
     async def refusal(self, who: Principal, thing: Thing) -> str | None:
-        """Return why there may not be one more of ``thing``, to be shown beside the button; None: there may."""
-        question = (_REFUSAL, thing)
-        return await self._plane.recall(question, lambda tx: self._allowance.refusal(tx, thing))
+        """Return why there may not be one more of ``thing``, to be shown beside the button; None: there may, or nobody
+        knows at the moment."""
+        require(who, Action.LICENSE_READ)
+        try:
+            return await self._plane.read(lambda tx: self._allowance.refusal(tx, thing))
+        except TransientError:
+            return None
 
     def banner(self, who: Principal) -> Warned | None:
         """Return what to tell somebody on every page; None: nothing, or it is not for this person. Costs nothing."""
@@ -124,7 +126,6 @@ class Licenses:
     async def _changed(self, who: Principal, work: Callable[[Session], None]) -> LicenseView:
         """Save it, and believe it here and on the other nodes."""
         await self._plane.write(work)
-        self._plane.forget(_REFUSAL)
         found = await self._plane.read(self._view)
         self.bell.ring()
         return found
