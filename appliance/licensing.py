@@ -107,10 +107,16 @@ def _told(found: LicenseView) -> Iterator[Examined]:
 async def start_watching(it: "Appliance", metrics: Metrics, stack: AsyncExitStack) -> None:
     """Have this node see to the licence until ``stack`` is closed."""
     watch = LicenseWatch(it.plane, it.allowance, partial(_received, it))
-    metrics.add(LicenseMetrics(partial(_numbers, it.allowance, watch)))
+    metrics.add(LicenseMetrics(partial(_numbers, it.allowance)))
     await watch.look()
-    stack.push_async_callback(watch.look)  # what came last is counted too
+    stack.push_async_callback(_last_look, it, watch)
     stack.callback(asyncio.create_task(watch.run(it.services.licenses.bell), name="license").cancel)
+
+
+async def _last_look(it: "Appliance", watch: LicenseWatch) -> None:
+    """Count what came last, unless that would hold up the end."""
+    if it.database is None or it.database.told()[0]:
+        await watch.look()
 
 
 def _received(it: "Appliance") -> dict[PipelineId, int]:
@@ -118,7 +124,7 @@ def _received(it: "Appliance") -> dict[PipelineId, int]:
     return {} if it.engine.looks else {run.pipeline.id: run.stats().ledger.received for run in it.engine.runs()}
 
 
-def _numbers(allowance: Allowance, watch: LicenseWatch) -> LicenseNumbers:
+def _numbers(allowance: Allowance) -> LicenseNumbers:
     held, now = allowance.held, allowance.now()
     license = held.license
     left = None
@@ -131,7 +137,7 @@ def _numbers(allowance: Allowance, watch: LicenseWatch) -> LicenseNumbers:
         standings=[one.value for one in Standing],
         expires_in_secs=left,
         limits={thing.value: now.entitlements.limit(thing) for thing in Thing},
-        used={thing.value: count for thing, count in watch.used.items()},
+        used={thing.value: count for thing, count in allowance.used.items()},
         refused={thing.value: count for thing, count in allowance.refused.items()},
         clock_set_back=allowance.clock_set_back(),
         counts=held.trouble is None,

@@ -63,6 +63,7 @@ class Allowance:
     def __init__(self, plane: ControlPlane, ring: KeyRing, clock: Clock = utc_now) -> None:
         self._plane, self.ring, self._clock = plane, ring, clock
         self.refused: Counter[Thing] = Counter()
+        self.used: dict[Thing, int] = {}  # as a running node counted a minute ago, for those who must not wait
         self.held = Held(Installation(code=""))
         self._now = self.on(clock().date())
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from appliance.services.allowance import Allowed, Held
+from appliance.services.allowance import Allowance, Allowed, Held
 from license.document import License
 from license.entitlements import DEEDS, Thing
 from license.standing import Standing
@@ -84,7 +84,7 @@ class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
 def view(held: Held, allowed: Allowed, used: Mapping[Thing, int], *, clock_set_back: bool = False) -> LicenseView:
     """Return what is in force."""
     license, given = held.license, held.installation
-    limits = [LimitView(thing=one, limit=allowed.entitlements.limit(one), used=used.get(one, 0)) for one in Thing]
+    limits = _limits(allowed, used)
     standing = allowed.outlook.standing
     return LicenseView(
         day=allowed.today,
@@ -107,6 +107,17 @@ def view(held: Held, allowed: Allowed, used: Mapping[Thing, int], *, clock_set_b
         installed_by=given.installed_by,
         revocations=held.revocations.number if held.revocations else None,
     )
+
+
+def at_a_glance(allowance: Allowance) -> Iterator[Warned]:
+    """Yield what to see to, by what is known without asking anybody, the worst first."""
+    allowed = allowance.now()
+    yield from warned(allowance.held, allowed, clock_set_back=allowance.clock_set_back())
+    yield from _over(_limits(allowed, allowance.used))
+
+
+def _limits(allowed: Allowed, used: Mapping[Thing, int]) -> list[LimitView]:
+    return [LimitView(thing=one, limit=allowed.entitlements.limit(one), used=used.get(one, 0)) for one in Thing]
 
 
 def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Warned]:

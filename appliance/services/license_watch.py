@@ -13,7 +13,7 @@ from appliance.domain.ids import PipelineId
 from appliance.engine.bells import Bell, rung
 from appliance.errors import DashError
 from appliance.services.allowance import Allowance, counted
-from appliance.services.license_views import warned
+from appliance.services.license_views import at_a_glance
 from appliance.storage.control import installation as store
 from appliance.storage.control.plane import ControlPlane
 from license.entitlements import Thing
@@ -36,7 +36,6 @@ class LicenseWatch:
         self._plane, self._allowance, self._received, self._clock = plane, allowance, received, clock
         self._before = dict(received())
         self._told_on: date | None = None
-        self.used: dict[Thing, int] = {}
 
     async def run(self, bell: Bell) -> None:
         """Look every minute, and when another document was installed; ends by cancellation."""
@@ -52,7 +51,7 @@ class LicenseWatch:
             if new or self._marks(now):
                 await self._plane.write(lambda tx: self._note(tx, new, now))
             self._before |= events
-            self.used = await self._plane.read(lambda tx: self._seen(tx, now))
+            self._allowance.used = await self._plane.read(lambda tx: self._seen(tx, now))
         except DashError as error:
             log.debug("license.not_looked_at", error=str(error))
         self._tell(now)
@@ -78,6 +77,5 @@ class LicenseWatch:
         if now.date() == self._told_on:
             return
         self._told_on = now.date()
-        allowance = self._allowance
-        for one in warned(allowance.held, allowance.now(), clock_set_back=allowance.clock_set_back()):
+        for one in at_a_glance(self._allowance):
             log.warning(f"license.{one.code}", told=one.message, remedy=one.remedy)

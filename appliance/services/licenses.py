@@ -12,7 +12,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.engine.bells import Bell
 from appliance.errors import Invalid, Problem, TransientError
 from appliance.services.allowance import Allowance, Held, counted, here, proved
-from appliance.services.license_views import LicenseView, PreviewView, Warned, changes, view, warned
+from appliance.services.license_views import LicenseView, PreviewView, Warned, at_a_glance, changes, view
 from appliance.storage.control import installation as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.installation import Installation
@@ -119,9 +119,7 @@ class Licenses:
         """Return what to tell somebody on every page; None: nothing, or it is not for this person. Costs nothing."""
         if not may(who, Action.LICENSE_MANAGE):
             return None
-        allowance = self._allowance
-        found = warned(allowance.held, allowance.now(), clock_set_back=allowance.clock_set_back())
-        return next(found, None)
+        return next(at_a_glance(self._allowance), None)
 
     async def _changed(self, who: Principal, work: Callable[[Session], None]) -> LicenseView:
         """Save it, and believe it here and on the other nodes."""

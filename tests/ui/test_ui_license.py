@@ -76,6 +76,9 @@ def test_a_licence_is_asked_for_refused_tried_and_put_in_force(
     page.goto(unlicensed.url + "/pipelines/new")
     expect(page.locator(".banner")).to_contain_text("ends in 12 days")
     expect(page.locator(".beside-button")).to_have_count(0)
+    (tmp_path / "token").write_text(unlicensed.token)
+    told = unlicensed.run("license", "show", "--url", unlicensed.url, "--token-file", str(tmp_path / "token"))
+    assert told.stdout.startswith("Team, of Example Works (lic_tests): ending"), told.stderr
 
 
 def test_the_licence_on_a_phone_and_on_another_day(opened: Opens, unlicensed: RunningAppliance) -> None:

@@ -172,16 +172,19 @@ async def test_more_events_than_are_allowed_keep_only_pipelines_above_community_
     watch = LicenseWatch(plane, allowance, lambda: received, clock)
     received[PipelineId("pl_1")] = 3000
     await watch.look()
-    assert watch.used[Thing.EVENTS_PER_DAY] == 2500  # what was there before it looked is not counted
+    assert allowance.used[Thing.EVENTS_PER_DAY] == 2500  # what was there before it looked is not counted
     received.clear()
     received[PipelineId("pl_1")] = 2900  # events were erased: nothing is counted twice or taken back
     await watch.look()
-    assert watch.used[Thing.EVENTS_PER_DAY] == 2500
+    assert allowance.used[Thing.EVENTS_PER_DAY] == 2500
     assert refused(plane, allowance, Thing.PIPELINES) is None
     fill(plane, Thing.PIPELINES, range(1, 11))
     told = "the licence allows 1,000 events a day, and 2,500 were received: all of them were taken"
     assert (refused(plane, allowance, Thing.PIPELINES) or "").startswith(told)
     assert refused(plane, allowance, Thing.USERS) is None
+    banner = licenses.banner(ADMIN)
+    assert banner is not None
+    assert banner.message.startswith("2,500 events a day were received, and 1,000 are allowed: all of them were taken")
     clock.now = NOW + timedelta(days=2)
     assert refused(plane, allowance, Thing.PIPELINES) is None
 
