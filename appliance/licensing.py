@@ -89,7 +89,7 @@ def _seen(tx: Session, plane: ControlPlane, ring: KeyRing) -> LicenseView | None
     allowance = Allowance(plane, ring)
     allowance.learn(found)
     used = {thing: counted(tx, thing, utc_now()) for thing in Thing}
-    return view(allowance.held, allowance.now(), used, clock_set_back=allowance.clock_set_back())
+    return view(allowance.held, allowance.now(), used, ring.names, clock_set_back=allowance.clock_set_back())
 
 
 def _told(found: LicenseView) -> Iterator[Examined]:

@@ -128,6 +128,7 @@ def _some(path: Path) -> bytes:
 def _say(one: dict[str, Any]) -> None:
     click.echo(_title(one))
     click.echo(f"request code  {one['installation']}")
+    click.echo(f"believes      {', '.join(one['keys']) or 'nobody: no key is pinned in this version'}")
     rows = [
         (limit["thing"], "unlimited" if limit["limit"] is None else f"{limit['limit']:,}", f"{limit['used']:,}")
         for limit in one["limits"]

@@ -63,6 +63,7 @@ class LicenseView(msgspec.Struct, frozen=True, kw_only=True):
     installed_at: datetime | None
     installed_by: str | None
     revocations: int | None  # number of the list in force
+    keys: list[str]  # ids of those whose signatures count for this version
 
 
 class Change(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,7 +82,9 @@ class PreviewView(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[Change]
 
 
-def view(held: Held, allowed: Allowed, used: Mapping[Thing, int], *, clock_set_back: bool = False) -> LicenseView:
+def view(
+    held: Held, allowed: Allowed, used: Mapping[Thing, int], keys: list[str], *, clock_set_back: bool = False
+) -> LicenseView:  # fmt: skip
     """Return what is in force."""
     license, given = held.license, held.installation
     limits = _limits(allowed, used)
@@ -106,6 +109,7 @@ def view(held: Held, allowed: Allowed, used: Mapping[Thing, int], *, clock_set_b
         installed_at=given.installed_at,
         installed_by=given.installed_by,
         revocations=held.revocations.number if held.revocations else None,
+        keys=keys,
     )
 
 

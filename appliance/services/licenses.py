@@ -57,7 +57,7 @@ class Licenses:
         """Return what would be in force on ``day`` with what is installed and what there is now."""
         require(who, Action.LICENSE_READ)
         used = await self._plane.read(self._used)
-        return view(self._allowance.held, self._allowance.on(day), used)
+        return view(self._allowance.held, self._allowance.on(day), used, self._allowance.ring.names)
 
     async def preview(self, who: Principal, document: str) -> PreviewView:
         """Return what installing ``document`` would change. Raises Refused."""
@@ -67,7 +67,7 @@ class Licenses:
             before, used = self._view(tx), self._used(tx)
             held = self._accepted(self._stored(tx), document)
             allowed = self._allowance.of(held, before.day)
-            after = view(held, allowed, used)
+            after = view(held, allowed, used, self._allowance.ring.names)
             return PreviewView(before=before, after=after, changes=changes(before, after))
 
         return await self._plane.read(work)
@@ -133,7 +133,7 @@ class Licenses:
         allowance = self._allowance
         allowance.learn(self._stored(tx))
         used, back = self._used(tx), allowance.clock_set_back()
-        return view(allowance.held, allowance.now(), used, clock_set_back=back)
+        return view(allowance.held, allowance.now(), used, allowance.ring.names, clock_set_back=back)
 
     def _used(self, tx: Session) -> dict[Thing, int]:
         return {thing: counted(tx, thing, self._clock()) for thing in Thing}

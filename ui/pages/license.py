@@ -4,7 +4,7 @@ from datetime import date
 from typing import Final
 
 from appliance.domain.access import Action, Principal
-from appliance.services.license_views import PreviewView
+from appliance.services.license_views import LicenseView, PreviewView
 from appliance.services.licenses import Refused
 from ui.frame import Place
 from ui.markup import button, icon, node, on, on_value
@@ -41,7 +41,7 @@ def register(screens: Screens) -> None:
             with node("div", css="split even"):
                 with node("div", css="stack"):
                     if visit.may(Action.LICENSE_MANAGE):
-                        Wizard(visit, view.installation)
+                        Wizard(visit, view)
                     else:
                         with card("Request code"):
                             request_code(view.installation)
@@ -55,12 +55,16 @@ def register(screens: Screens) -> None:
 class Wizard:
     """One document on its way in. Nothing is changed before the last button."""
 
-    def __init__(self, visit: Visit, code: str) -> None:
+    def __init__(self, visit: Visit, view: LicenseView) -> None:
         self._visit, self._text = visit, ""
+        if not view.keys:
+            with node("div", css="callout"):
+                icon("lock")
+                node("p", "This build has no key pinned: it accepts no licence, whoever signed it.", "grow")
         with card("Install a licence"), node("ol", css="journey"):
             with node("li"):
                 node("b", "Send this code to whoever issues licences")
-                request_code(code)
+                request_code(view.installation)
             with node("li"):
                 node("b", "Paste the answer, or choose its file")
                 field = area_field("document", "Licence", rows=6, hint="What stands around it does no harm.")

@@ -33,6 +33,7 @@ def test_a_licence_is_asked_for_tried_installed_and_shown(
     assert run(["license", "show", "--json"], ring=RING) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["edition"], shown["bound_to"], shown["installed_by"]) == ("Enterprise", code, "command line")
+    assert shown["keys"] == RING.names
     assert run(["license", "simulate", "--date", "2099-12-31"], ring=RING) == 0
     assert "lapsed" in capsys.readouterr().out
     (tmp_path / "list").write_text(listed(1, "lic_tests"))
@@ -48,7 +49,9 @@ def test_without_the_ring_of_the_tests_nothing_of_theirs_is_believed(
     [problem] = json.loads(capsys.readouterr().err)["error"]["problems"]
     assert "which this version does not know" in problem["message"]
     assert run(["license", "show"]) == 0
-    assert capsys.readouterr().out.startswith("Community: no licence is in force")
+    told = capsys.readouterr().out
+    assert told.startswith("Community: no licence is in force")
+    assert not any(name in told for name in RING.names)
 
 
 def test_what_cannot_be_read_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
