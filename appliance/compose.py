@@ -37,6 +37,7 @@ from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
+from appliance.engine.incident_watch import IncidentWatch
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import BESIDE_A_SERVER, SIZES, Workers
 from appliance.errors import DashError, FatalError
@@ -81,6 +82,7 @@ class Appliance:
     node_id: NodeId
     disk: DiskGuard
     watch: StorageWatch
+    incidents: IncidentWatch
     plane: ControlPlane
     bronze: FileBronzeLog  # the files of this node, by the numbers that they hold
     events: Events
@@ -139,6 +141,7 @@ async def opened(
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
+        incidents = IncidentWatch(settings.server.data_dir)
         services = assemble(
             Parts(
                 plane=plane,
@@ -154,6 +157,7 @@ async def opened(
                 finder=PayloadSearch(),
                 chooser=choosing,
                 allowance=allowance,
+                incidents=incidents,
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
@@ -166,8 +170,8 @@ async def opened(
         stack.push_async_callback(services.replays.running.close)
         database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
         yield Appliance(
-            settings, node_id, disk, watch, plane, bronze, events, silvers, mapper, outbound, engine, elsewhere,
-            services, allowance, choosing, database,
+            settings, node_id, disk, watch, incidents, plane, bronze, events, silvers, mapper, outbound, engine,
+            elsewhere, services, allowance, choosing, database,
         )  # fmt: skip
 
 

@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
     "license": "appliance.cli.license",
+    "monitoring": "appliance.cli.monitoring",
+    "support-bundle": "appliance.cli.support_bundle",
     "version": "appliance.cli.version",
 }
 

@@ -27,6 +27,8 @@ class Action(Enum):
     NODE_MANAGE = "node.manage"
     LICENSE_READ = "license.read"
     LICENSE_MANAGE = "license.manage"
+    OPERATIONS_READ = "operations.read"
+    OPERATIONS_MANAGE = "operations.manage"
 
 
 class Role(Enum):
