@@ -1,12 +1,27 @@
 """``dash-appliance license`` on a stopped appliance: asked for, tried, installed, shown, and what a script gets."""
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from appliance.cli.main import run
+from appliance.observe import logs
 from tests.licensed import RING, issued, listed
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """A command has the log go to a standard error that ends with its test."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logs.set_level("info")
+    logging.captureWarnings(False)
+    logging.root.handlers[:], logging.root.level = handlers, level
 
 
 @pytest.fixture

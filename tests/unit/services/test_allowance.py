@@ -111,7 +111,13 @@ def refused(plane: ControlPlane, allowance: Allowance, thing: Thing) -> str | No
     [(Thing.ORGANISATIONS, 1, 2), (Thing.USERS, 5, 6), (Thing.PIPELINES, 10, 12), (Thing.NODES, 1, 2)],
 )
 async def test_each_limit_below_at_and_over_it_and_after_a_restart(
-    plane: ControlPlane, allowance: Allowance, licenses: Licenses, thing: Thing, most: int, paid: int
+    plane: ControlPlane,
+    allowance: Allowance,
+    licenses: Licenses,
+    clock: Clock,
+    thing: Thing,
+    most: int,
+    paid: int,
 ) -> None:
     fill(plane, thing, range(1, most))
     assert refused(plane, allowance, thing) is None
@@ -124,7 +130,7 @@ async def test_each_limit_below_at_and_over_it_and_after_a_restart(
     await licenses.install(ADMIN, issued(limits=FEW))
     assert refused(plane, allowance, thing) is None
     fill(plane, thing, range(most + 1, paid + 3))  # as if a larger licence had been there: it runs on
-    again = Allowance(plane, RING)
+    again = Allowance(plane, RING, clock)
     again.load()
     for one in (allowance, again):
         assert (refused(plane, one, thing) or "").startswith(f"the licence allows {paid} {thing.value}, and there are")
@@ -224,6 +230,7 @@ async def test_one_that_is_taken_back_counts_no_more_and_an_older_list_brings_it
     assert (await licenses.install(ADMIN, issued(id="lic_next"))).id == "lic_next"
 
 
+@pytest.mark.usefixtures("all_is_logged")
 async def test_a_node_tells_once_a_day_and_marks_the_time(
     plane: ControlPlane, allowance: Allowance, licenses: Licenses, clock: Clock
 ) -> None:
