@@ -16,6 +16,7 @@ from appliance.domain.node import NodeState
 from appliance.domain.pipeline import State
 from appliance.engine.letter_watch import LetterWatch
 from appliance.errors import DashError
+from appliance.services.license_views import at_a_glance
 from appliance.storage.control import nodes
 from appliance.storage.control.tables import JobRow
 from appliance.vitals import Check, Vitals
@@ -45,7 +46,7 @@ class Conditions:
         self._it, self._vitals, self._letters = it, vitals, letters
 
     async def __call__(self) -> list[Condition]:
-        found = [*self._parts(self._vitals.checks()), *self._disk(), *self._pipelines()]
+        found = [*self._parts(self._vitals.checks()), *self._disk(), *self._licence(), *self._pipelines()]
         with suppress(DashError):  # that it does not answer is a condition of its own, above
             found += await self._it.plane.read(self._in_control)
         return found
@@ -70,6 +71,13 @@ class Conditions:
             remedy="shorten a retention, give free space back on the page Storage, or make the disk larger",
             page="runbook#disk",
         )  # fmt: skip
+
+    def _licence(self) -> Iterator[Condition]:
+        for one in at_a_glance(self._it.allowance):
+            yield Condition(
+                key=f"licence:{one.code}", severity=Severity.P3, title="See to the licence", message=one.message,
+                remedy=one.remedy, page="licence",
+            )  # fmt: skip
 
     def _pipelines(self) -> Iterator[Condition]:
         if self._it.engine.looks:

@@ -2,15 +2,17 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from appliance.errors import DashError
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Listener
+from appliance.settings import Settings
 
 ACCEPTS_WITHIN_SECS: Final = 10.0
 AGAIN_SECS: Final = 5.0  # the longest that whoever connects waits for a download to end before it is cut off
@@ -25,6 +27,15 @@ class Callbacks:
     ready: Callable[[str], None]
     reload: Callable[[], Awaitable[None]]
     drain: Callable[[], Awaitable[None]]
+
+
+class Caller(NamedTuple):
+    """Who has the appliance serve: ``port`` is bound, ``ready`` hears the address, ``reread`` gives settings anew."""
+
+    port: socket.socket
+    ready: Callable[[str], None]
+    service: ServiceManager
+    reread: Callable[[], Settings]
 
 
 class Life:

@@ -16,6 +16,7 @@ from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
 from appliance.knowing import keep_doors
+from appliance.licensing import start_watching
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -81,6 +82,7 @@ async def run(
             stack.callback(asyncio.create_task(shares.run(), name="shares").cancel)
         await member.start(stack)
         metrics.add(NodeMetrics(member))
+        await start_watching(it, metrics, stack)
         if onlooker is not None:
             await start_looking(it, onlooker, stack)
         else:

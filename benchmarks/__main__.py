@@ -27,6 +27,7 @@ ALL = (
     "idle",
     "chain",
     "lineage",
+    "license_check",
     "startup",
     "archive",
 )

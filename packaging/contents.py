@@ -1,12 +1,13 @@
 """What goes into the bundle and what stays out, and why. Read by dash-appliance.spec; the smoke test proves it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("appliance", "ui")
+PACKAGES = ("appliance", "ui", "license")
+VENDORS = ("license.issue",)  # makes licences and the keys they are signed with: nobody who is given the program has it
 
 # Imported by name at run time, where the analysis cannot see it.
 HIDDEN = (
@@ -46,6 +47,11 @@ UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
 UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+
+
+def own_modules(submodules: Iterable[str]) -> list[str]:
+    """Return those of our modules that belong into the bundle."""
+    return [name for name in submodules if name not in VENDORS]
 
 
 def of_development() -> Iterator[str]:

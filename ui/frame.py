@@ -40,6 +40,7 @@ SECTIONS = (
     ("nodes", "/nodes", "Nodes", "host"),
     ("operations", "/operations", "Operations", "pulse"),
     ("tokens", "/tokens", "API tokens", "key"),
+    ("license", "/license", "Licence", "seal"),
 )
 
 
@@ -74,7 +75,17 @@ def frame(visit: "Visit", place: Place, assets: str) -> Iterator[Element]:
     _head(assets, place.title)
     ui.add_body_html(_navigation(visit, place))
     with node("main", css="page", id="main", tabindex="-1") as main:
+        _banner(visit, place)
         yield main
+
+
+def _banner(visit: "Visit", place: Place) -> None:
+    """Tell an administrator what is to be seen to of the licence, quietly, on every page but its own."""
+    told = None if place.section == "license" else visit.services.licenses.banner(visit.who)
+    if told is not None:
+        with node("a", css="banner", href="/license", role="note"):
+            node("i", css="icon", data_icon="alert", aria_hidden="true")
+            node("span", f"{told.message[:1].upper()}{told.message[1:]}.")
 
 
 def _navigation(visit: "Visit", place: Place) -> str:

@@ -91,6 +91,7 @@ def _add_pages(screens: "Screens") -> None:
         erasures,
         jobs,
         ledger,
+        license,
         mapping,
         new_pipeline,
         nodes,
@@ -107,7 +108,7 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
+    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, license, mapping, new_pipeline, pipeline)
     more = (
         pipeline_storage,
         pipelines,

@@ -16,6 +16,7 @@ from appliance.api.controllers.erasures import ErasureController
 from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.jobs import JobController
 from appliance.api.controllers.letters import LetterController
+from appliance.api.controllers.licenses import LicenseController
 from appliance.api.controllers.lineage import LineageController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
@@ -61,6 +62,7 @@ CONTROLLERS: Final = (
     ErasureController,
     JobController,
     NodeController,
+    LicenseController,
     OperationsController,
 )
 

@@ -14,6 +14,7 @@ from typing import Final, Literal
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Unavailable
+from appliance.cli.keys import ring_of_keys
 from appliance.cli.serve import taken_port
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import format_size
@@ -36,7 +37,7 @@ def everything(settings: Settings) -> list[Examined]:
         findings += [*databases(settings), *rows(settings)]
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *database(settings), *archive(settings), *ways_out(settings)]
+    return [*findings, *database(settings), *archive(settings), *licence(settings), *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -99,6 +100,13 @@ def archive(settings: Settings) -> Iterator[Examined]:
     if (settings.archive.endpoint or "").startswith("http://"):
         told = f"{settings.archive.endpoint} is asked without TLS: whoever is on the way can read what is archived"
         yield Examined("archive", "warning", told, "use an https address")
+
+
+def licence(settings: Settings) -> Iterator[Examined]:
+    """Is there one, does it count, and how long?"""
+    from appliance import licensing
+
+    yield from licensing.examine(settings, ring_of_keys())
 
 
 def _sync(data_dir: Path) -> Iterator[Examined]:

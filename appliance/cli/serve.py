@@ -15,6 +15,7 @@ import msgspec
 from appliance.cli.answer import located_settings
 from appliance.cli.data_dir import owned
 from appliance.cli.exits import Exit, Unavailable
+from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Loaded, NodeRole, Settings
@@ -49,11 +50,12 @@ def command(**options: Any) -> int:
         port = taken_port(settings)
         settings = with_port(settings, port)
         from appliance import compose
+        from appliance.life import Caller
         from appliance.observe.service_manager import ServiceManager
 
         service = ServiceManager(*supervision())
-        reread = partial(_settings, options)
-        again = compose.serve(settings, port, ready=_ready(service), service=service, reread=reread)
+        caller = Caller(port, _ready(service), service, partial(_settings, options))
+        again = compose.serve(settings, caller, ring_of_keys())
     if again:
         _start_again(port)
     return Exit.FINE

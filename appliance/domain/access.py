@@ -25,6 +25,8 @@ class Action(Enum):
     JOB_MANAGE = "job.manage"
     NODE_READ = "node.read"
     NODE_MANAGE = "node.manage"
+    LICENSE_READ = "license.read"
+    LICENSE_MANAGE = "license.manage"
     OPERATIONS_READ = "operations.read"
     OPERATIONS_MANAGE = "operations.manage"
 
@@ -38,7 +40,13 @@ class Role(Enum):
 
 
 _VIEWER = frozenset({Action.PIPELINE_READ, Action.DATA_READ, Action.DASHBOARD_READ})
-_EDITOR = _VIEWER | {Action.PIPELINE_WRITE, Action.DASHBOARD_WRITE, Action.JOB_READ, Action.NODE_READ}
+_EDITOR = _VIEWER | {
+    Action.PIPELINE_WRITE,
+    Action.DASHBOARD_WRITE,
+    Action.JOB_READ,
+    Action.NODE_READ,
+    Action.LICENSE_READ,
+}
 PERMITTED: dict[Role, frozenset[Action]] = {
     Role.VIEWER: _VIEWER,
     Role.EDITOR: _EDITOR,

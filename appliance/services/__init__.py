@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from appliance.services.jobs import Jobs
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
+    from appliance.services.licenses import Licenses
     from appliance.services.lineage import Lineages
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
@@ -70,5 +71,6 @@ class Services:
     storage: "Storage"
     jobs: "Jobs"
     nodes: "Nodes"
+    licenses: "Licenses"
     operations: "Operations"
     support: "Support"

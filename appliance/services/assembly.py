@@ -12,6 +12,7 @@ from appliance.domain.ids import NOWHERE, NodeId
 from appliance.engine.bells import Bell
 from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
+from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
@@ -24,6 +25,7 @@ from appliance.services.erasures import Erasures
 from appliance.services.jobs import Jobs
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
+from appliance.services.licenses import Licenses
 from appliance.services.lineage import Lineages
 from appliance.services.nodes import Nodes
 from appliance.services.operations import Operations
@@ -72,6 +74,7 @@ class Parts:
     archive: Callable[[], ArchiveState] | None = None  # how archiving goes; None: nothing is archived
     finder: PayloadFinder
     chooser: Chooser
+    allowance: Allowance
     incidents: IncidentWatch
     node_id: NodeId = NOWHERE
     base_url: str = ""
@@ -86,7 +89,7 @@ def assemble(parts: Parts) -> Services:
     plane, engine, clock = parts.plane, parts.engine, parts.clock
     definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping, parts.base_url)
     ownership = Ownership(plane)
-    changes = PipelineChanges(plane, definitions, engine, clock)
+    changes = PipelineChanges(plane, definitions, engine, parts.allowance, clock)
     pipelines = Pipelines(plane, definitions, engine, changes)
     book = ControlBook(plane, definitions, changes, clock)
     queries = Queries(ownership, engine, clock)
@@ -99,7 +102,7 @@ def assemble(parts: Parts) -> Services:
         setup=setup,
         databases=Databases(setup, parts.chooser),
         sessions=sessions,
-        users=Users(plane, parts.passwords, clock),
+        users=Users(plane, parts.passwords, parts.allowance, clock),
         tokens=tokens,
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
@@ -123,6 +126,7 @@ def assemble(parts: Parts) -> Services:
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
         jobs=Jobs(plane, erasures.bell, clock),
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
+        licenses=Licenses(plane, parts.allowance, clock),
         operations=Operations(plane, parts.incidents, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

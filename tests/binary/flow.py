@@ -216,6 +216,7 @@ def main() -> None:
         seen["doctor"] = ran("doctor", "--json")
         seen["stopped_again"], seen["stop_secs"] = served.stop()
         seen["verify"] = ran("verify")
+        seen["license"] = ran("license", "show", "--json")
         seen["airgap"] = ran("doctor", "--airgap", "--json")
         last = Served()
         seen["ready_secs"] = min(served.ready_secs, last.ready_secs)  # both warm; the machine may have been busy

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def test_verify_and_doctor(seen: dict[str, Any]) -> None:
         "health",
     }
     assert json.loads(seen["airgap"]["out"])["fine"] is True
+
+
+def test_the_licence_is_shown_and_the_vendors_side_is_not_there(seen: dict[str, Any], program: Path) -> None:
+    assert seen["license"]["code"] == 0, seen["license"]
+    assert json.loads(seen["license"]["out"])["edition"] == "Community"
+    modules = (program / "dash-appliance").read_bytes()  # names of modules stand in it as they are
+    assert b"license.verify" in modules
+    assert b"license.issue" not in modules
 
 
 def test_no_secret_reached_the_log(seen: dict[str, Any]) -> None:

@@ -58,6 +58,8 @@ async def test_every_example_is_accepted(scene: Any) -> None:
         for route in routes_of(scene.api):
             if route.operation.example is None or route.path.startswith(("/api/v1/setup", "/api/v1/session/password")):
                 continue  # the ones are over, the other is for people; all are sent in test_setup_and_session
+            if route.path.startswith("/api/v1/license"):
+                continue  # needs a document for this very installation: sent in test_licenses
             if "/chunks" in route.path:
                 continue  # needs TimescaleDB: sent in test_chunks_adjusted
             pipeline_id = await scene.boilers(name=f"for {route.method} {route.path}")

@@ -13,6 +13,7 @@ from ui.commands import send_command
 from ui.examples import DEFAULT
 from ui.frame import Place
 from ui.markup import button, icon, link_button, node, on_value
+from ui.pages.pipelines import full
 from ui.pipeline_draft import EMPTY, PLACES, SOURCES, Draft
 from ui.screens import Screens
 from ui.session import Visit
@@ -48,6 +49,7 @@ def register(screens: Screens) -> None:
         holder = node("div", css="stack").style("max-width:860px")
         with holder:
             NewPipeline(visit, holder, known)
+            await full(visit)
 
 
 class NewPipeline:

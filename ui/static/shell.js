@@ -68,6 +68,16 @@ function toggleReveal(button) {
   button.setAttribute("aria-pressed", String(shown));
 }
 
+// A chosen file becomes the text of a field, as if it had been pasted there. Longer ones are none of those asked for.
+document.addEventListener("change", async (event) => {
+  const input = event.target.closest?.("input[type=file][data-file-to]");
+  if (!input?.files.length) return;
+  const field = document.getElementById(input.dataset.fileTo);
+  field.value = await input.files[0].slice(0, field.maxLength).text();
+  input.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 async function copyFrom(button) {
   const text = button.dataset.copy || document.getElementById(button.dataset.copyFrom)?.textContent || "";
   const label = button.querySelector("span");
