@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.backups import Backups
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -68,3 +69,4 @@ class Services:
     storage: "Storage"
     jobs: "Jobs"
     nodes: "Nodes"
+    backups: "Backups"
