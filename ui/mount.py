@@ -85,6 +85,7 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        backups,
         dashboard,
         dashboards,
         dead_letters,
@@ -106,7 +107,7 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
+    pages = (account, backups, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
     more = (pipeline_storage, pipelines, jobs, nodes, records, settings, setup, sign_in, storage, tokens, versions)
     for page in (*pages, *more):
         page.register(screens)
