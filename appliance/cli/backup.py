@@ -8,6 +8,7 @@ import click
 
 from appliance.cli.answer import located_settings, say_json
 from appliance.cli.backup_progress import Shown, mib
+from appliance.cli.backup_snapshot import snapshot
 from appliance.cli.client import reaching
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Exit
@@ -30,6 +31,9 @@ def command() -> None:
     They go to a folder or an S3 bucket (backup.url, or --to and --from), encrypted with a passphrase where one is set.
     secret.key is in no backup: keep a copy of it elsewhere. 'dash-appliance restore' brings one back.
     """
+
+
+command.add_command(snapshot)
 
 
 def placed(option: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
