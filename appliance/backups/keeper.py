@@ -1,7 +1,10 @@
 """The backups of a running appliance: what its services and jobs are handed."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
+from typing import Any, TypeVar
 
 from appliance.backups.opening import repository_of, url_of
 from appliance.backups.proving import prove
@@ -11,15 +14,18 @@ from appliance.domain.backup import Backup, Kind, Pruned, Verdict
 from appliance.domain.backup_keeping import Keeping
 from appliance.domain.clock import utc_now
 from appliance.domain.ids import NodeId, OrganisationId
-from appliance.errors import NotFound
+from appliance.errors import Conflict, NotFound
 from appliance.settings import Settings
 from appliance.silvers import Silvers
 from appliance.storage.backup import pruning
+from appliance.storage.backup.packing import step_back
 from appliance.storage.backup.repository import Repository
 from appliance.storage.bronze.log import FileBronzeLog
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import Vault
 from appliance.storage.silver_duckdb.store import DuckDbSilver
+
+T = TypeVar("T")
 
 
 class Keeper:
@@ -28,6 +34,7 @@ class Keeper:
     def __init__(self, settings: Settings, taken: Callable[[], Taken]) -> None:
         self._settings, self._taken = settings, taken
         self._open: Repository | None = None
+        self._taking = Lock()
 
     @property
     def place(self) -> str | None:
@@ -50,13 +57,18 @@ class Keeper:
         )
 
     def take(self, kind: Kind | None, told: Told) -> Backup:
-        self._open = None  # what it is sealed with, and the keys to it, are read anew
-        repository = self._open = repository_of(self._settings, make_at=utc_now())
-        return take(self._taken(), repository, kind, told)
+        if not self._taking.acquire(blocking=False):
+            raise Conflict("taking a backup: one of this node is under way; this one is taken when that has ended")
+        try:
+            self._open = None  # what it is sealed with, and the keys to it, are read anew
+            repository = self._open = repository_of(self._settings, make_at=utc_now())
+            return _behind(take, self._taken(), repository, kind, told)
+        finally:
+            self._taking.release()
 
     def prove(self, backup_id: str, told: Told) -> Verdict:
         repository = self._repository()
-        return prove(repository, repository.backup(backup_id), self._scratch(), told)
+        return _behind(prove, repository, repository.backup(backup_id), self._scratch(), told)
 
     def prune(self, keeping: Keeping) -> Pruned:
         return pruning.prune(self._repository(), keeping)
@@ -69,6 +81,12 @@ class Keeper:
 
     def _scratch(self) -> Path:
         return self._settings.server.data_dir
+
+
+def _behind(work: Callable[..., T], *arguments: Any) -> T:
+    """Return what ``work`` answers, done in a thread that lets others have the processor first."""
+    with ThreadPoolExecutor(1, "backup", initializer=step_back) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def taken_of(

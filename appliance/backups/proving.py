@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import duckdb
+import structlog
 
 from appliance.domain.backup import CONTROL, Backup, FileEntry, PipelineFacts, Verdict, problems_of
 from appliance.domain.clock import utc_now
-from appliance.errors import DashError
-from appliance.storage.backup.locks import locked
+from appliance.errors import DashError, TransientError
+from appliance.storage.backup.locks import reading
 from appliance.storage.backup.repository import Repository
 from appliance.storage.backup.unpacking import unpack
 from appliance.storage.bronze.chain import Chain
@@ -23,6 +24,8 @@ from appliance.storage.silver_duckdb.commit import read_live_progress
 
 _MEMORY: Final = 256 << 20  # for opening rows
 _SHOWN: Final = 20
+log = structlog.get_logger("backup")
+
 Told = Callable[[int, int, str], None]  # bytes done, in all, of which file; may raise to stop
 
 
@@ -38,7 +41,7 @@ def prove(repository: Repository, backup: Backup, scratch: Path | None, told: To
         OSError: there is no room in ``scratch``.
     """
     began = time.monotonic()
-    with locked(repository.store, "verifying a backup"):
+    with reading(repository.store, "verifying a backup"):
         problems = list(_problems(repository, backup, scratch, told))
         verdict = Verdict(
             at=utc_now(),
@@ -46,7 +49,10 @@ def prove(repository: Repository, backup: Backup, scratch: Path | None, told: To
             opened=scratch is not None,
             problems=tuple(problems[:_SHOWN]),
         )
-        repository.note(backup.id, verdict)
+        try:
+            repository.note(backup.id, verdict)
+        except TransientError as error:  # a place may be read-only
+            log.warning("backup.verdict_not_kept", backup=backup.id, reason=str(error))
     return verdict
 
 

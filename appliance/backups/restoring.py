@@ -18,7 +18,7 @@ from appliance.backups.organisation import reduced
 from appliance.components.durable import sync_directory
 from appliance.domain.backup import CONTROL, Backup, FileEntry, problems_of
 from appliance.errors import ConfigError, Conflict, FatalError, NotFound, Problem
-from appliance.storage.backup.locks import locked
+from appliance.storage.backup.locks import reading
 from appliance.storage.backup.repository import Repository
 from appliance.storage.backup.unpacking import unpack
 from appliance.storage.control import schema
@@ -26,7 +26,9 @@ from appliance.storage.control.vault import KEY_FILE, Vault
 
 WORK: Final = ".restoring"  # the folder in which it grows
 ASIDE: Final = ".before-restore-"  # begins the name of the folder of what was there
-_ALLOWED: Final = frozenset({"lock", KEY_FILE, WORK})  # what may be in a data directory that is empty otherwise
+_ALLOWED: Final = frozenset(
+    {"lock", "lost+found", KEY_FILE, WORK}
+)  # what may be in a data directory that is empty otherwise
 _ROOM: Final = 64 << 20  # that must remain, beside what is restored
 _SHOWN: Final = 3
 Told = Callable[[int, int, str], None]  # bytes done, in all, of which file
@@ -93,7 +95,7 @@ class Restoration:
             done += size
             told(done, total, path)
 
-        with locked(self._repository.store, "restoring a backup"), _swept(work):
+        with reading(self._repository.store, "restoring a backup"), _swept(work):
             unpack(self._repository, self._files, work, step)
             if self.organisation is not None and (work / CONTROL).exists():
                 reduced(work / CONTROL, self.organisation)

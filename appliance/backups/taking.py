@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -152,12 +153,13 @@ class _Taking:
         if facts is None or facts.state != state:
             return None
         path = f"silver/{organisation_id}.duckdb"
-        entry = next((one for one in self._earlier() if one.path == path), None)
+        entry = next((one for one in self._earlier if one.path == path), None)
         if entry is None or not packer.again(entry):
             return None
         refined = {PipelineId(one.id): one.refined for one in self.previous.pipelines if one.refined is not None}
         return RowsCopy(state, facts.as_of, refined, anew=False)
 
+    @cached_property
     def _earlier(self) -> list[FileEntry]:
         return self.repository.catalog(self.previous) if self.previous is not None else []
 

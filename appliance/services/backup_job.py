@@ -61,6 +61,8 @@ class BackupJob:
         kind = attempt.payload.get("kind")
         try:
             backup = self._keeper.take(Kind(kind) if kind else None, _Telling(attempt, "backing up"))
+        except Conflict:
+            raise  # another is under way, or somebody prunes: it is tried again soon
         except (DashError, OSError) as error:
             self._failed(str(error))
             raise

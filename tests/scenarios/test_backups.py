@@ -10,7 +10,9 @@ import msgspec
 import pytest
 
 from appliance import compose
+from appliance.backups.drilling import drill
 from appliance.backups.keeper import Keeper, taken_of
+from appliance.backups.offline import take_offline
 from appliance.backups.opening import repository_of
 from appliance.backups.restoring import Restoration, Wanted
 from appliance.backups.snapshots import put_back, take_snapshot
@@ -19,6 +21,7 @@ from appliance.compose import Appliance, opened
 from appliance.domain.backup import Backup, Kind
 from appliance.domain.backup_keeping import Keeping
 from appliance.domain.clock import utc_now
+from appliance.domain.database.dsn import Dsn
 from appliance.domain.ids import PipelineId
 from appliance.domain.job import JobState
 from appliance.engine.attempt import Attempt
@@ -26,7 +29,7 @@ from appliance.errors import Conflict, NotFound
 from appliance.services.views import SetupRequest
 from appliance.settings import Archive, Settings
 from appliance.settings import Backup as BackupSettings
-from appliance.settings.sections import Server
+from appliance.settings.sections import Database, Server
 from tests.s3 import REGION, S3Server
 from tests.scenarios.conftest import ADMIN, BOILERS, PASSWORD, until
 
@@ -149,6 +152,35 @@ async def test_one_is_asked_for_taken_noted_and_told(scene: Any) -> None:
         assert wrong.status_code == 422
 
 
+async def test_beside_a_database_only_what_is_on_this_disk_is_taken_and_that_is_said(
+    tmp_path: Path, database_url: str
+) -> None:
+    (tmp_path / "place").mkdir()
+    settings = Settings(
+        server=Server(data_dir=tmp_path / "data"),
+        database=Database(url=Dsn.parse(database_url)),
+        backup=BackupSettings(url=f"file://{tmp_path}/place"),
+    )
+    pipeline_id, _ = await _begun(settings)
+    backup = await asyncio.to_thread(take_offline, settings, repository_of(settings, make_at=utc_now()), None, _silent)
+    assert (backup.rows, backup.events, backup.kind) == ((), 1, Kind.FULL)
+    assert backup.database is not None
+    assert "postgresql://" in backup.database
+    paths = {one.path for one in repository_of(settings).catalog(backup)}
+    assert {"node.id", "node.partition"} <= paths
+    assert all(path.startswith("bronze/") for path in paths - {"node.id", "node.partition"})
+    secret = tmp_path / "data" / "secret.key"
+    rehearsed = await asyncio.to_thread(drill, settings, repository_of(settings), None, secret, _silent)
+    assert (rehearsed.findings, rehearsed.events) == ([], 1)
+    assert "restore that database to a moment not after" in rehearsed.notes[0]
+    again = await asyncio.to_thread(take_offline, settings, repository_of(settings), None, _silent)
+    assert again.kind is Kind.INCREMENTAL
+    there = await asyncio.to_thread(restored, settings, tmp_path / "there", secret)
+    async with opened(msgspec.structs.replace(there, database=settings.database)) as it:
+        await it.engine.start(await it.services.pipelines.stored())
+        await _refined(it, pipeline_id, 1)
+
+
 async def test_a_snapshot_is_put_back_and_events_since_are_refined_again(tmp_path: Path) -> None:
     settings = Settings(server=Server(data_dir=tmp_path / "data"))
     pipeline_id, who = await _begun(settings)
@@ -189,3 +221,7 @@ async def _received(it: Appliance, pipeline_id: PipelineId, count: int) -> None:
 
 async def _refined(it: Appliance, pipeline_id: PipelineId, count: int) -> None:
     await until(lambda: it.engine.stats(pipeline_id).ledger.stored == count)
+
+
+def _silent(done: int, total: int | None, what: str) -> None:
+    """Show nothing."""

@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Final
@@ -19,7 +19,7 @@ import structlog
 
 from appliance.components.archive import ArchiveStore
 from appliance.domain.clock import Clock, utc_now
-from appliance.errors import Conflict, DashError, NotFound
+from appliance.errors import Conflict, DashError, NotFound, TransientError
 
 FOLDER: Final = "locks"
 LAST: Final = timedelta(minutes=15)
@@ -99,6 +99,21 @@ def locked(store: ArchiveStore, what: str, *, alone: bool = False, clock: Clock 
         yield held
     finally:
         held.end()
+
+
+@contextmanager
+def reading(store: ArchiveStore, what: str) -> Iterator[None]:
+    """Keep what is read from being pruned, where a lock can be written at all: a place may be read-only.
+
+    Raises:
+        Conflict: somebody prunes.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(store, what))
+        except TransientError as error:
+            log.info("backup.read_without_lock", place=store.place, reason=str(error))
+        yield
 
 
 def _refuse_beside(store: ArchiveStore, own: str, lock: Lock) -> None:

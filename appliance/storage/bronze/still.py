@@ -6,6 +6,7 @@ ones under the same name; of what grows, the bytes that are durable by then coun
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,8 @@ def _linked(path: Path, folder: Path, size: int | None, sha256: str | None = Non
         return None
     except FileExistsError:
         return None  # held already
+    except OSError:  # a file system without links, or one that guards those of others
+        shutil.copyfile(path, target)
     return Held(path.name, target, target.stat().st_size if size is None else size, sha256)
 
 

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.backups.proving import prove
 from appliance.backups.restoring import Restoration, Wanted
 from appliance.domain.backup import Backup, FileEntry, Kind, Piece, PipelineFacts, RowsFacts, problems_of
-from appliance.errors import ConfigError, Conflict, DashError, FatalError, NotFound
+from appliance.errors import ConfigError, Conflict, DashError, FatalError, NotFound, TransientError
 from appliance.storage.archive.folder import FolderArchive
 from appliance.storage.backup.repository import Repository
 
@@ -170,6 +171,21 @@ def test_nothing_that_is_there_is_overwritten(repository: Repository, target: Pa
     with pytest.raises(Conflict):
         restoration(repository, other)
     assert os.listdir(elsewhere) == []
+
+
+class ReadOnly(FolderArchive):
+    """A medium that nothing can be written to."""
+
+    def put(self, key: str, content: Path | bytes, *, only_new: bool = False) -> None:
+        raise TransientError(f"storing {key}: Read-only file system")
+
+
+def test_a_medium_that_is_read_only_gives_back_what_it_has(repository: Repository, target: Path) -> None:
+    backup = made(repository, ["node.id"])
+    medium = Repository.open(ReadOnly(Path(repository.place.removeprefix("file://"))), None)
+    restoration(medium, target).run()
+    assert (target / "node.id").read_text() == "node.id"
+    assert prove(medium, backup, None).problems == ()
 
 
 _SEGMENT = st.sampled_from(["..", ".", "", "bronze", "silver", "pl_a", "control.sqlite3", "manifest.jsonl", "a", "\0"])
