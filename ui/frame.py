@@ -39,6 +39,7 @@ SECTIONS = (
     ("backups", "/backups", "Backups", "download"),
     ("jobs", "/jobs", "Jobs", "clock"),
     ("nodes", "/nodes", "Nodes", "host"),
+    ("operations", "/operations", "Operations", "pulse"),
     ("tokens", "/tokens", "API tokens", "key"),
 )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.services.letters import DeadLetters
     from appliance.services.lineage import Lineages
     from appliance.services.nodes import Nodes
+    from appliance.services.operations import Operations
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from appliance.services.setup import Setup
     from appliance.services.storage import Storage
     from appliance.services.suggestions import Suggestions
+    from appliance.services.support import Support
     from appliance.services.tokens import Tokens
     from appliance.services.users import Users
     from appliance.services.versions import Versions
@@ -70,3 +72,5 @@ class Services:
     jobs: "Jobs"
     nodes: "Nodes"
     backups: "Backups"
+    operations: "Operations"
+    support: "Support"

@@ -11,6 +11,7 @@ from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NOWHERE, NodeId
 from appliance.engine.bells import Bell
+from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.backups import Backups
@@ -27,6 +28,7 @@ from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
 from appliance.services.nodes import Nodes
+from appliance.services.operations import Operations
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -45,6 +47,7 @@ from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
 from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
+from appliance.services.support import Support
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
 from appliance.services.versions import Versions
@@ -72,6 +75,7 @@ class Parts:
     finder: PayloadFinder
     chooser: Chooser
     keeper: BackupKeeper
+    incidents: IncidentWatch
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -124,4 +128,6 @@ def assemble(parts: Parts) -> Services:
         jobs=jobs,
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
+        operations=Operations(plane, parts.incidents, clock),
+        support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )
