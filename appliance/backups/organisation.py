@@ -1,5 +1,7 @@
 """A copied control plane reduced to one organisation: nothing of the others is left in it."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,9 @@ def reduced(path: Path, organisation_id: str) -> None:
         plane.write_now(lambda tx: _reduce(tx, organisation_id))
     finally:
         plane.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("VACUUM")  # pages that are free keep what was in them
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def _reduce(tx: Session, organisation_id: str) -> None:

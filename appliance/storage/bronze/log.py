@@ -32,7 +32,7 @@ from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.pipeline_log import GRAVE, PipelineLog
 from appliance.storage.bronze.recovery import recover
-from appliance.storage.bronze.still import Still, hold, revised
+from appliance.storage.bronze.still import Still, hold, revised, sweep
 from appliance.storage.bronze.upkeep import FileLogUpkeep
 from appliance.storage.bronze.verify import Verification
 from appliance.storage.bronze.writer import OpenFiles
@@ -238,6 +238,7 @@ class FileBronzeLog:
         """
         for grave in self._root.glob(f"{GRAVE}*"):
             shutil.rmtree(grave)
+        sweep(self._root)
         for pipeline_id in self.pipelines():
             try:
                 self._line(pipeline_id)

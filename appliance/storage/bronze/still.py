@@ -76,8 +76,7 @@ def hold(log: PipelineLog, folder: Path) -> Still | None:
 @contextmanager
 def swept(root: Path, name: str) -> Iterator[Path]:
     """Give a folder for links beside the logs, and remove it at the end, and what a crash left of others."""
-    for left in root.glob(f"{STILL}*"):
-        _remove(left)
+    sweep(root)
     folder = root / (STILL + name)
     folder.mkdir(mode=0o700, parents=True)
     try:
@@ -128,6 +127,12 @@ def _remove(folder: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     folder.rmdir()
+
+
+def sweep(root: Path) -> None:
+    """Remove links that a crash left behind: they would keep what is erased or expires since."""
+    for left in root.glob(f"{STILL}*"):
+        _remove(left)
 
 
 def revised(log: PipelineLog) -> str:
