@@ -13,8 +13,8 @@ from typing import Final
 from appliance.domain.backup import FileEntry, Piece
 from appliance.storage.backup.repository import PIECE, Repository
 
-AT_A_TIME: Final = 3  # mostly waiting for the disk or the line
-_AHEAD: Final = 4  # pieces read and not yet stored: 32 MiB
+TO_A_BUCKET: Final = 4  # at a time: mostly waiting for the line
+TO_A_DISK: Final = 1  # beside the reading: a disk is not faster for being asked by several
 _NICE: Final = 10  # of the threads that read and store: receiving comes first
 _READ: Final = 1 << 20
 _STRETCH: Final = 1 << 20
@@ -34,8 +34,9 @@ class Packer:
         self.reused: set[str] = set()  # objects that were there, and must be there when the backup is listed
         self.new_bytes = 0
         self.files: list[FileEntry] = []
-        self._pool = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="backup", initializer=step_back)
-        self._room = threading.BoundedSemaphore(_AHEAD)
+        workers = TO_A_DISK if repository.place.startswith("file://") else TO_A_BUCKET
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="backup", initializer=step_back)
+        self._room = threading.BoundedSemaphore(workers + 1)  # pieces of 8 MiB that are read and not yet stored
         self._storing: list[Future[None]] = []
 
     def __enter__(self) -> "Packer":
@@ -126,6 +127,7 @@ class Packer:
         return True
 
     def _store(self, piece: Piece, content: bytes | Path) -> None:
+        """Have a piece stored beside the reading of the next; raises what went wrong with an earlier one."""
         self._room.acquire()
         try:
             future = self._pool.submit(self._repository.put, piece, content)
@@ -136,10 +138,9 @@ class Packer:
         size = self._repository.stored_size(piece)
         self.objects[self._repository.name(piece)] = size  # the same again in this backup is not stored twice
         self.new_bytes += size
-        self._storing = [one for one in self._storing if not one.done() or one.exception() is not None]
         self._storing.append(future)
-        if any(one.done() for one in self._storing):
-            self.settle()
+        while self._storing and self._storing[0].done():
+            self._storing.pop(0).result()
 
 
 def step_back() -> None:
