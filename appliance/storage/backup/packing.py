@@ -15,7 +15,7 @@ from appliance.storage.backup.repository import PIECE, Repository
 
 TO_A_BUCKET: Final = 4  # at a time: mostly waiting for the line
 TO_A_DISK: Final = 1  # beside the reading: a disk is not faster for being asked by several
-_NICE: Final = 10  # of the threads that read and store: receiving comes first
+_NICE: Final = 5  # of the threads that read and store: receiving comes first
 _READ: Final = 1 << 20
 _STRETCH: Final = 1 << 20
 
