@@ -15,6 +15,7 @@ import uvloop
 
 from appliance import behind, catalog, examine
 from appliance.archiving import archiving
+from appliance.backups.keeper import Keeper, taken_of
 from appliance.behind import Behind
 from appliance.choosing import Choosing
 from appliance.cluster import Events, Here, joined, outward, partition_here, replaying
@@ -157,6 +158,7 @@ async def opened(
                 finder=PayloadSearch(),
                 chooser=choosing,
                 allowance=allowance,
+                keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
                 node_id=node_id,
                 exporter=export_as,

@@ -30,6 +30,7 @@ ALL = (
     "license_check",
     "startup",
     "archive",
+    "backup",
 )
 
 

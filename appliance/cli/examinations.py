@@ -37,7 +37,8 @@ def everything(settings: Settings) -> list[Examined]:
         findings += [*databases(settings), *rows(settings)]
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *database(settings), *archive(settings), *licence(settings), *ways_out(settings)]
+    beside = (*database(settings), *archive(settings), *backup(settings), *licence(settings))
+    return [*findings, *beside, *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -107,6 +108,13 @@ def licence(settings: Settings) -> Iterator[Examined]:
     from appliance import licensing
 
     yield from licensing.examine(settings, ring_of_keys())
+
+
+def backup(settings: Settings) -> Iterator[Examined]:
+    """Is there a place for backups, does it work, and has one succeeded lately?"""
+    from appliance.backups.judging import judge
+
+    yield from judge(settings)
 
 
 def _sync(data_dir: Path) -> Iterator[Examined]:

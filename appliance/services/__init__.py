@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.backups import Backups
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -72,5 +73,6 @@ class Services:
     jobs: "Jobs"
     nodes: "Nodes"
     licenses: "Licenses"
+    backups: "Backups"
     operations: "Operations"
     support: "Support"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.components.archive import ArchiveState
+from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
@@ -14,6 +15,7 @@ from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
+from appliance.services.backups import Backups
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -75,6 +77,7 @@ class Parts:
     finder: PayloadFinder
     chooser: Chooser
     allowance: Allowance
+    keeper: BackupKeeper
     incidents: IncidentWatch
     node_id: NodeId = NOWHERE
     base_url: str = ""
@@ -98,6 +101,7 @@ def assemble(parts: Parts) -> Services:
     tokens = Tokens(plane, clock)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
+    jobs = Jobs(plane, erasures.bell, clock)
     return Services(
         setup=setup,
         databases=Databases(setup, parts.chooser),
@@ -124,9 +128,10 @@ def assemble(parts: Parts) -> Services:
         erasures=erasures,
         retention=RetentionRules(plane, clock),
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
-        jobs=Jobs(plane, erasures.bell, clock),
+        jobs=jobs,
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         licenses=Licenses(plane, parts.allowance, clock),
+        backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
         operations=Operations(plane, parts.incidents, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )
