@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import structlog
 
+from appliance import handbook
+from appliance.api.handbook import Handbook
 from appliance.api.ingest import Bounds, Ingest
 from appliance.api.waiting import Check, WaitingRooms
 from appliance.components.bronze import BronzeLog
@@ -131,7 +133,9 @@ class Start(Generic[L]):
         await self._open_doors(receiver, events, known)
         ingest = self._settings.ingest
         bounds = Bounds(ingest.max_body, ingest.max_inflight_bytes)
-        rooms = WaitingRooms(Ingest(receiver, bounds, _uncounted), partial(self._checks, receiver, disk))
+        rooms = WaitingRooms(
+            Ingest(receiver, bounds, _uncounted), partial(self._checks, receiver, disk), Handbook(handbook.find)
+        )
         listener = self.listener(rooms)
         listener.start()
         await listener.accepts(ACCEPTS_WITHIN_SECS)

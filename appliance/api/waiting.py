@@ -1,4 +1,7 @@
-"""The rooms of a node that has started while its database is away: events come in, everything else is told to wait."""
+"""The rooms of a node that has started while its database is away: events come in, the rest is told to wait.
+
+Only the handbook is read as ever: it is what somebody may need now.
+"""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -7,6 +10,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from appliance.api.handbook import Handbook, leads_here
 from appliance.api.ingest import PREFIX, Ingest
 from appliance.api.problems import problem_of
 from appliance.errors import TransientError
@@ -23,8 +27,8 @@ _JSON: Final = {"content-type": "application/json", "cache-control": "no-store"}
 class WaitingRooms:
     """``checks``: the parts of ``/readyz``, and the reason of each; that of ``database`` is what everybody is told."""
 
-    def __init__(self, ingest: Ingest, checks: Callable[[], dict[str, Check]]) -> None:
-        self._ingest, self._checks = ingest, checks
+    def __init__(self, ingest: Ingest, checks: Callable[[], dict[str, Check]], handbook: Handbook) -> None:
+        self._ingest, self._checks, self._handbook = ingest, checks, handbook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -37,6 +41,8 @@ class WaitingRooms:
             await _answer(send, HTTPStatus.OK, _JSON, b'{"alive":true}')
         elif path in ("/readyz", "/healthz"):
             await self._readyz(scope, send)
+        elif leads_here(path):
+            await self._handbook(scope, receive, send)
         else:
             told = self._checks()["database"][1]
             await _answer(send, *problem_of(TransientError(told, retry_after_secs=AGAIN_SECS), path))

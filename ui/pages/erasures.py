@@ -29,7 +29,7 @@ SHOWN: Final = 50
 def register(screens: Screens) -> None:
     """Register ``/erasures``."""
 
-    @screens.page("/erasures", Place("Erasures", "storage"))
+    @screens.page("/erasures", Place("Erasures", "storage", "storage#erasing-somebodys-events"))
     async def erasures(visit: Visit) -> None:
         require(visit.who, Action.DATA_ERASE)
         pipelines = (await visit.services.pipelines.list(visit.who, limit=500)).items

@@ -38,7 +38,7 @@ _LEAD_ELSEWHERE: Final = (
 def register(screens: Screens) -> None:
     """Register ``/storage``."""
 
-    @screens.page("/storage", Place("Storage", "storage"))
+    @screens.page("/storage", Place("Storage", "storage", "storage"))
     async def storage(visit: Visit) -> None:
         view = await visit.services.storage.overview(visit.who)
         lead = _LEAD if view.keeps_events else _LEAD_ELSEWHERE
