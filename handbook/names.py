@@ -12,7 +12,7 @@ from appliance.cli.exits import CannotCreate, Unavailable
 from appliance.cli.main import commands
 from appliance.domain.access import Action
 from appliance.settings.declared import declared
-from handbook.reference.api import app
+from handbook.reference.api import routes
 from handbook.reference.metrics import metrics
 from handbook.sources import ROOT, Source
 
@@ -22,7 +22,9 @@ _DOTTED: Final = re.compile(r"(?<![\w./$\"'-])([a-z]+)\.([a-z_]+)(?![\w(/.-])")
 _VARIABLE: Final = re.compile(r"\bDASH_[A-Z][A-Z_]*\b")
 _METRIC: Final = re.compile(r"\bdash_[a-z]+_[a-z_]+\b|\bdash_replays\b")
 _CODE_NAME: Final = re.compile(r"\bE_[A-Z_]+\b")
-_ADDRESS: Final = re.compile(r"(?<![\w.])/(?:api/v1|livez|readyz|healthz|metrics|in)\b[^\s`'\"?#|,;)]*")
+_ADDRESS: Final = re.compile(
+    r"(?:\b(GET|POST|PUT|DELETE) )?(?<![\w.])(/(?:api/v1|livez|readyz|healthz|metrics|in)\b[^\s`'\"?#,;)]*)"
+)
 _PLACEHOLDER: Final = re.compile(r"\$\{?\w+\}?|\{\w+\}|<[\w -]+>|…")
 _COMMAND: Final = re.compile(r"(?:^|[\s(|'`])(?:dash-appliance|-m appliance) ([a-z][^\n|;`]*)")
 _QUOTED: Final = re.compile(r"[\"'`]([a-z]+\.[a-z_]+)[\"'`]")  # what the code calls jobs, log entries, permissions
@@ -46,7 +48,7 @@ def stale(page: Source) -> Iterator[Stale]:
             ("environment variable", set(_VARIABLE.findall(code)) - variables() - _OF_EXAMPLES),
             ("metric", {one for one in _METRIC.findall(code) if not _is_metric(one)}),
             ("error code", set(_CODE_NAME.findall(code)) - error_codes()),
-            ("address", {one for one in _ADDRESS.findall(code) if not _is_address(one)}),
+            ("address", {" ".join(one).strip() for one in _ADDRESS.findall(code) if not _is_address(*one)}),
             ("command", set(_commands(code))),
         ):
             yield from (Stale(page.path, what, name) for name in sorted(names))
@@ -101,17 +103,28 @@ def _is_metric(name: str) -> bool:
 
 
 @cache
-def _routes() -> tuple[tuple[str, ...], ...]:
-    paths = {re.sub(r":\w+\}", "}", route.path) for route in app().routes}
-    return tuple(tuple(path.strip("/").split("/")) for path in (*paths, "/in/{pipeline_id}", "/api/v1/feed"))
+def _routes() -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return method and parts of the path of everything that answers."""
+    beside = [("POST", "/in/{pipeline_id}"), ("GET", "/api/v1/feed")]
+    found = [(route.method, route.path) for route in routes()] + [("GET", path) for path in _PLAIN] + beside
+    return tuple((method, tuple(path.strip("/").split("/"))) for method, path in found)
 
 
-def _is_address(written: str) -> bool:
-    """Return whether the product answers there, or below; what stands for a value matches any part."""
+_PLAIN: Final = ("/livez", "/readyz", "/healthz", "/metrics")
+
+
+def _is_address(method: str, written: str) -> bool:
+    """Return whether the product answers there, or below; what stands for a value matches any part.
+
+    With a method it has to be the very path.
+    """
     parts = written.rstrip("./…*").strip("/").split("/")
-    if written.rstrip("/") in ("/api/v1", "/in", "/api/v1/…", "/in/…"):
+    if parts in (["api", "v1"], ["in"]):
         return True
-    return any(_matches(parts, route) for route in _routes())
+    return any(
+        _matches(parts, route) and (not method or (method == known and len(parts) == len(route)))
+        for known, route in _routes()
+    )
 
 
 def _matches(parts: list[str], route: tuple[str, ...]) -> bool:

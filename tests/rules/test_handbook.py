@@ -100,8 +100,9 @@ def test_no_name_in_a_page_is_stale(book: Handbook) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        "`server.prot`", "`DASH_SERVER_PROT`", "`dash_lag_minutes`", "`E_NOPE`", "`GET /api/v1/pipeline`", "`data.reed`",
-        "```sh\ndash-appliance sing\n```", "```sh\ndash-appliance doctor --colour\n```", "`POST /api/v1/pipelines/$ID/stop`",
+        "`server.prot`", "`DASH_SERVER_PROT`", "`dash_lag_minutes`", "`E_NOPE`", "`data.reed`",
+        "`GET /api/v1/pipeline`", "`POST /api/v1/pipelines/$ID/stop`", "`DELETE /api/v1/users/{id}`",
+        "```sh\ndash-appliance sing\n```", "```sh\ndash-appliance doctor --colour\n```",
     ],
 )  # fmt: skip
 def test_a_stale_name_is_found(book: Handbook, written: str) -> None:
