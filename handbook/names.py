@@ -96,8 +96,13 @@ def _dotted(code: str) -> set[str]:
 _ENDINGS: Final = frozenset({"py", "md", "json", "toml", "key", "id", "sealed", "elsewhere", "jsonl", "csv", "example"})
 
 
+@cache
+def _metrics() -> frozenset[str]:
+    return frozenset(one.name for one in metrics())
+
+
 def _is_metric(name: str) -> bool:
-    known = {one.name for one in metrics()}
+    known = _metrics()
     base = re.sub(r"_(?:bucket|sum|count)$", "", name)
     return name in known or base in known or (name.endswith("_") and any(one.startswith(name) for one in known))
 
