@@ -1,6 +1,7 @@
 """The handbook: no link is dead, from pages or code; no name is stale; diagrams are drawn; all is explained."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from appliance.domain import handbook as explained
 from handbook import diagrams, names
 from handbook.reference.metrics import metrics
 from handbook.site import Handbook, read
+from tests.programs import promtool
 
 HOUSES = ("appliance", "ui", "license")
 ABOUT = re.compile(r"Examined\(\s*\"([a-z ]+)\"")
@@ -58,6 +60,18 @@ def test_no_link_from_the_product_to_the_handbook_is_dead(book: Handbook, root: 
     assert len(helped) >= 15
     dead = [f"{path}: {target}" for path, target in linked + helped if not leads_somewhere(book, target)]
     assert dead == []
+
+
+def test_prometheus_takes_the_rules_and_each_leads_to_its_place(book: Handbook, tmp_path: Path) -> None:
+    text = book.pages["monitoring"].text
+    (rules,) = re.findall(r"```yaml\n(groups:.*?)```", text, re.DOTALL)
+    (tmp_path / "dash.yml").write_text(rules)
+    command = [promtool(), "check", "rules", str(tmp_path / "dash.yml")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    leading = re.findall(r"runbook_url: \"([^\"]+)\"", rules)
+    assert len(leading) == rules.count("- alert: ") == 8
+    assert [target for target in leading if not leads_somewhere(book, target)] == []
 
 
 def test_every_error_code_leads_to_its_place(book: Handbook) -> None:
