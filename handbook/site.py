@@ -161,8 +161,10 @@ def _entry(handbook: Handbook, of: str, to: str) -> dict[str, Any]:
 
 
 def short(title: str) -> str:
-    """Return a title as navigation shows it: without what comes after a colon, unless that follows a number."""
-    name, _, _ = title.partition(": ")
+    """Return a title as navigation shows it: only one side of a colon, unless that follows a number."""
+    name, _, rest = title.partition(": ")
+    if name == "Tutorial":  # the heading above it says so
+        return rest[:1].upper() + rest[1:]
     return title if name.isdigit() else name
 
 

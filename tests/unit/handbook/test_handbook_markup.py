@@ -81,6 +81,7 @@ def test_a_page_that_no_section_names_is_shown_all_the_same() -> None:
 
 def test_titles_in_the_navigation_are_short() -> None:
     assert short("Gold: rollups") == "Gold"
+    assert short("Tutorial: an event that does not fit") == "An event that does not fit"
     assert short("0041: The handbook is files") == "0041: The handbook is files"
 
 
