@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 
 from appliance.cli.main import commands  # noqa: E402 - the checkout is found first
 from appliance.settings.reference import reference  # noqa: E402
-from handbook.reference import api, metrics, permissions  # noqa: E402
+from handbook.reference import alerts, api, metrics, permissions  # noqa: E402
 
 _CLI_HEAD = """# Commands
 
@@ -27,6 +27,7 @@ def pages() -> dict[str, str]:
     return {
         "settings.md": reference(),
         "cli.md": _CLI_HEAD + "".join(_entries(commands, "dash-appliance")),
+        "alerts.md": alerts.page(),
         "api.md": api.page(),
         "metrics.md": metrics.page(),
         "permissions.md": permissions.page(),

@@ -33,6 +33,7 @@ SECTIONS: Final = (
             "reference/cli",
             "reference/api",
             "reference/metrics",
+            "reference/alerts",
             "reference/permissions",
             "reference/licence",
             "reference/performance",

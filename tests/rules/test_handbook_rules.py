@@ -1,22 +1,22 @@
 """The handbook: no link is dead, from pages or code; no name is stale; diagrams are drawn; all is explained."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from appliance.api.problems import KINDS
 from appliance.domain import handbook as explained
+from appliance.observe.alert_rules import ALERTS, RUNBOOK
 from handbook import diagrams, names
 from handbook.reference.metrics import metrics
 from handbook.site import Handbook, read
-from tests.programs import promtool
 
 HOUSES = ("appliance", "ui", "license")
 ABOUT = re.compile(r"Examined\(\s*\"([a-z ]+)\"")
 HELP = re.compile(r"Place\(\"[^\"]*\", \"[^\"]*\", \"([^\"]*)\"\)")
 DOCS = re.compile(r"[\"'](/docs(?:/[\w/.-]*)?(?:#[\w-]+)?)[\"']")
+INCIDENT = re.compile(r"\"((?:runbook|operations|archive)#[\w-]+)\"")
 PART = re.compile(r"\"([a-z]+)\": self\._|found\[\"([a-z]+)\"\]")
 HISTORY = ("decisions/", "changelog")  # says what was so then
 
@@ -62,16 +62,11 @@ def test_no_link_from_the_product_to_the_handbook_is_dead(book: Handbook, root: 
     assert dead == []
 
 
-def test_prometheus_takes_the_rules_and_each_leads_to_its_place(book: Handbook, tmp_path: Path) -> None:
-    text = book.pages["monitoring"].text
-    (rules,) = re.findall(r"```yaml\n(groups:.*?)```", text, re.DOTALL)
-    (tmp_path / "dash.yml").write_text(rules)
-    command = [promtool(), "check", "rules", str(tmp_path / "dash.yml")]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
-    leading = re.findall(r"runbook_url: \"([^\"]+)\"", rules)
-    assert len(leading) == rules.count("- alert: ") == 8
-    assert [target for target in leading if not leads_somewhere(book, target)] == []
+def test_every_alert_and_every_incident_leads_to_its_place(book: Handbook, root: Path) -> None:
+    pages = [f"{RUNBOOK}#{one.page}" for one in ALERTS]
+    pages += [f"/docs/{page}" for text in code(root).values() for page in INCIDENT.findall(text)]
+    assert len(pages) > len(ALERTS) + 5
+    assert [target for target in pages if not leads_somewhere(book, target)] == []
 
 
 def test_every_error_code_leads_to_its_place(book: Handbook) -> None:
@@ -90,7 +85,7 @@ def test_every_part_of_readiness_is_in_the_runbook(book: Handbook, root: Path) -
     text = (root / "appliance" / "vitals.py").read_text("utf-8")
     parts = {first or second for first, second in PART.findall(text)}
     assert {"receiving", "refining", "storage", "disk", "archive", "node", "database"} <= parts
-    assert [part for part in sorted(parts) if f"readyz-{part}" not in anchors(book, "runbook")] == []
+    assert [part for part in sorted(parts) if part not in anchors(book, "runbook")] == []
 
 
 def test_every_metric_that_pages_alert_on_or_explain_exists_and_none_is_forgotten(root: Path) -> None:

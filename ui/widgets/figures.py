@@ -24,6 +24,11 @@ def moment(at: datetime | None, style: str = "ago", slot: str | None = None) -> 
     node("time", text, data_live="time", data_style=style, data_slot=slot, data_at=at.isoformat() if at else None)
 
 
+def stamp(at: str, style: str = "ago") -> None:
+    """Draw an instant that is text already (RFC 3339), as ``moment`` does."""
+    node("time", at, data_live="time", data_style=style, data_at=at)
+
+
 def event_number(seq: int) -> str:
     """Return the number of an event, thousands set apart: ``1,234``; of partition 2 ``2:1,234``."""
     number, colon, local = spoken(seq).rpartition(":")
