@@ -41,7 +41,8 @@ def test_pages_fit_their_window(
         page.goto(appliance.url + path)
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, f"{path} is {over} px too wide"
-        shoot(page, f"handbook-{path.strip('/').replace('/', '-')}-{theme}-{viewport['width']}")
+        if path in PAGES[:2]:
+            shoot(page, f"handbook-{path.strip('/').replace('/', '-')}-{theme}-{viewport['width']}")
 
 
 def test_code_is_copied_and_the_menu_opens(opened: Opens, appliance: RunningAppliance) -> None:
