@@ -1,5 +1,6 @@
 """The handbook on paper: every page in one document, printed by Chromium with a cover, contents and page numbers."""
 
+import base64
 from pathlib import Path
 from typing import Any, Final
 
@@ -7,7 +8,7 @@ from markupsafe import Markup
 
 from appliance import __version__
 from handbook.markup import Renderer
-from handbook.site import Handbook, environment, look_css, short
+from handbook.site import FONT_FILE, Handbook, environment, font, look_css, short
 from handbook.sources import sources
 from ui.theme import MARK
 
@@ -27,7 +28,7 @@ def whole() -> str:
     page: dict[str, Any] = {
         "version": __version__,
         "mark": Markup(MARK),  # noqa: S704 - ours
-        "style": Markup(look_css()),  # noqa: S704 - ours
+        "style": Markup(look_css().replace(FONT_FILE, _inline(font()))),  # noqa: S704 - ours
         "sections": [
             {
                 "title": section.title,
@@ -43,6 +44,10 @@ def whole() -> str:
         ],
     }
     return environment().get_template("print.html").render(page)
+
+
+def _inline(woff2: bytes) -> str:
+    return f"data:font/woff2;base64,{base64.b64encode(woff2).decode()}"
 
 
 def print_pdf(into: Path, chromium: str | None) -> None:

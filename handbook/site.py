@@ -4,9 +4,11 @@ import gzip
 import hashlib
 import json
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +24,19 @@ from ui.theme import MARK, css
 
 LOOK: Final = Path(__file__).parent / "look"
 LIST: Final = "files.json"  # what the appliance serves: name -> [entity tag, media type]
-_MEDIA: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+FONT_FILE: Final = "roboto.woff2"
+_MEDIA: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".woff2": "font/woff2",
+}
+_FONT_FACE: Final = (
+    '@font-face{font-family:Roboto;font-weight:100 900;font-display:swap;src:url("roboto.woff2") format("woff2")}'
+)
+# NiceGUI brings the font of the screens; of its files the one for Latin, all weights in one.
+_LATIN: Final = re.compile(r"/\* latin \*/\s*@font-face \{[^}]*\"Roboto\"[^}]*url\((fonts/\w+\.woff2)\)")
 _ICON: Final = (
     '<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" stroke-linecap="round" '
     'stroke-linejoin="round" aria-hidden="true"><path d="{}"/></svg>'
@@ -79,16 +93,14 @@ def address(of: str, to: str, anchor: str) -> str:
 
 def write(handbook: Handbook, into: Path) -> None:
     """Write the site into a folder, which is made."""
-    files = dict(_files(handbook))
+    contents = {name: text.encode() for name, text in _files(handbook)} | {f"_/{FONT_FILE}": font()}
     listed = {}
-    for name, text in sorted(files.items()):
-        content = text.encode()
+    for name, content in sorted(contents.items()):
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         path.with_name(path.name + ".gz").write_bytes(gzip.compress(content, mtime=0))
-        media = _MEDIA[path.suffix]
-        listed[name] = [hashlib.sha256(content).hexdigest()[:16], f"{media}; charset=utf-8"]
+        listed[name] = [hashlib.sha256(content).hexdigest()[:16], _MEDIA[path.suffix]]
     (into / LIST).write_text(json.dumps(listed, indent=0) + "\n", "utf-8")
 
 
@@ -109,7 +121,16 @@ def look_css() -> str:
     """Return the style sheet: the design's tokens, the colours of code in both themes, and what pages look like."""
     light = _coloured(".code", "xcode")
     dark = _coloured(":root[data-theme=dark] .code", "github-dark")
-    return "\n".join((css(), light, dark, (LOOK / "handbook.css").read_text("utf-8")))
+    return "\n".join((_FONT_FACE, css(), light, dark, (LOOK / "handbook.css").read_text("utf-8")))
+
+
+def font() -> bytes:
+    """Return the font of the screens, which NiceGUI brings along."""
+    static = files("nicegui") / "static"
+    found = _LATIN.search((static / "fonts.css").read_text("utf-8"))
+    if found is None:
+        raise LookupError("NiceGUI's fonts.css names no Roboto for Latin: look what its version has instead")
+    return (static / found[1]).read_bytes()
 
 
 def _coloured(scope: str, style: str) -> str:

@@ -23,8 +23,8 @@ PATH: Final = "/docs"
 LIST: Final = "files.json"
 MISSING: Final = "404.html"
 _POLICY: Final = (  # drawings carry their own style
-    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; base-uri 'self'; "
-    b"form-action 'none'; frame-ancestors 'none'"
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+    b"base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = (
     (b"content-security-policy", _POLICY),
