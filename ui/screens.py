@@ -14,6 +14,7 @@ from appliance.domain import handbook
 from appliance.errors import DashError, Forbidden, NotFound, TransientError
 from ui.frame import Place, bare, frame
 from ui.session import COOKIE, OpenPages, Visit, sign_in_url
+from ui.toast import sentence
 from ui.widgets.empty import notice
 
 if TYPE_CHECKING:
@@ -107,16 +108,16 @@ def _tell(error: Exception, request: Request) -> int:
     more = ("What this means", handbook.of_error(getattr(error, "code", "E_INTERNAL")))
     match error:
         case NotFound():
-            notice("search", "This is not here", f"{error}.", ("Go to pipelines", "/pipelines"), more)
+            notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 404
         case Forbidden():
-            notice("lock", "This needs another role", f"{error}.", ("Go to pipelines", "/pipelines"), more)
+            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 403
         case TransientError():
-            notice("clock", "Busy for the moment", f"{error}.", ("Try again", str(request.url.path)), more)
+            notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)
             return 503
         case DashError():
-            notice("alert", "This did not work", f"{error}.", ("Try again", str(request.url.path)), more)
+            notice("alert", "This did not work", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)
             return 400
         case _:
             _log.error("building the page %s", request.url.path, exc_info=error)
