@@ -88,7 +88,11 @@ def _sections() -> frozenset[str]:
 
 
 def _dotted(code: str) -> set[str]:
-    found = {f"{section}.{name}" for section, name in _DOTTED.findall(code) if section in _sections()}
+    found = {
+        f"{section}.{name}"
+        for section, name in _DOTTED.findall(code)
+        if section in _sections() and not (ROOT / section / f"{name}.py").exists()  # a module, run by -m
+    }
     return {one for one in found - _dotted_names() if one.rpartition(".")[2] not in _ENDINGS}
 
 
