@@ -62,7 +62,10 @@ def code_of(text: str) -> Iterator[str]:
 
 @cache
 def variables() -> frozenset[str]:
-    return frozenset(one.variable for one in declared())
+    """Return the variables of settings, and those that installing and building look at."""
+    scripts = (path for folder in ("packaging", "installer") for path in (ROOT / folder).rglob("*") if path.is_file())
+    beside = {name for path in scripts for name in _VARIABLE.findall(path.read_text("utf-8", "replace"))}
+    return frozenset({one.variable for one in declared()} | beside)
 
 
 @cache
@@ -151,7 +154,7 @@ def _matches(parts: list[str], route: tuple[str, ...]) -> bool:
 def _commands(code: str) -> Iterator[str]:
     """Yield commands and options that there are not."""
     for line in _COMMAND.findall(code.replace("\\\n", " ")):
-        words = line.split()
+        words = line.removeprefix("dash-appliance ").split()  # the user of that name, before the program
         command: click.Command | None = commands
         name = ""
         while isinstance(command, click.Group) and words and re.fullmatch(r"[a-z][a-z-]*", words[0]):

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from handbook.sources import ROOT
 
 _NAME: Final = re.compile(r"dash_[a-z0-9_]+")
+_BEGIN: Final = re.compile(r"dash_[a-z]+_")
 _HEAD: Final = """# Metrics
 
 Generated from the code by `make docs`. `GET /metrics` answers them in the text format of Prometheus, without signing
@@ -62,8 +63,9 @@ def _declared(tree: ast.Module, path: str) -> Iterator[Told]:
         for target in node.targets
         if isinstance(target, ast.Name)
     }
+    begins = ("", *_prefixes(tree))
     for node in ast.walk(tree):
-        pair = _pair(node, texts)
+        pair = next(filter(None, (_pair(node, texts, begin) for begin in begins)), None)
         if pair is None:
             continue
         name, told = pair
@@ -71,12 +73,21 @@ def _declared(tree: ast.Module, path: str) -> Iterator[Told]:
         yield Told(name, _kind(node, name), told, labels, path)
 
 
-def _pair(node: ast.AST, texts: dict[str, ast.expr]) -> tuple[str, str] | None:
+def _prefixes(tree: ast.Module) -> Iterator[str]:
+    """Yield what names begin with where a list holds only their ends: ``Family(f"dash_backup_{name}", …)``."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and isinstance(first := node.args[0], ast.JoinedStr):
+            begin = first.values[0]
+            if isinstance(begin, ast.Constant) and _BEGIN.fullmatch(str(begin.value)):
+                yield str(begin.value)
+
+
+def _pair(node: ast.AST, texts: dict[str, ast.expr], begin: str) -> tuple[str, str] | None:
     """Return name and help where ``node`` begins with both: a call, or an entry of a list of metrics."""
     first = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.Tuple) else []
     if len(first) < 2 or not isinstance(first[0], ast.Constant) or not isinstance(first[0].value, str):
         return None
-    name, told = first[0].value, first[1]
+    name, told = begin + first[0].value, first[1]
     if isinstance(told, ast.Name):
         told = texts.get(told.id, told)
     if not _NAME.fullmatch(name) or not isinstance(told, ast.Constant) or " " not in str(told.value):
