@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOP := $(VENV)/.develop-installed
 ARGS ?=
 
-.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs bench binary lock clean
+.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs handbook bench binary lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,8 +51,13 @@ format: $(DEVELOP) ## format the code and sort its imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(DEVELOP) ## write docs/reference/ from the declarations
+docs: $(DEVELOP) ## write docs/reference/ from the declarations, draw diagrams that are not drawn yet
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m handbook diagrams
+
+handbook: $(DEVELOP) tools ## make the handbook: the site in dist/handbook/, and dist/dash-handbook.pdf
+	$(BIN)/python -m handbook site dist/handbook
+	$(BIN)/python -m handbook pdf dist/dash-handbook.pdf
 
 bench: $(DEVELOP) tools-bench ## measure, each figure beside a yardstick of the same run
 	$(BIN)/python -m benchmarks $(ARGS)

@@ -12,6 +12,7 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from appliance.api.feed import PATH as FEED_PATH
+from appliance.api.handbook import leads_here
 from appliance.api.ingest import PREFIX as INGEST_PREFIX
 from appliance.api.internal import PREFIX as INTERNAL_PREFIX
 from appliance.errors import TransientError
@@ -29,8 +30,9 @@ CONNECTIONS: Final = 2048  # Granian's default of 128 lets that many open stream
 
 @dataclass(frozen=True, slots=True)
 class Dispatcher:
-    """``/in/…`` → ingest · the feed's WebSocket → feed · ``/api/…``, health, metrics → API · all else → screens.
+    """``/in/…`` → ingest · the feed's WebSocket → feed · ``/api/…``, health, metrics → API · ``/docs`` → handbook.
 
+    All else → screens.
     ``internal`` (``/internal/…``, for other nodes) is None where there are no others: then that is a path like any.
     """
 
@@ -38,6 +40,7 @@ class Dispatcher:
     feed: App
     api: Any  # Litestar, whose own types of scope and messages are narrower than ASGI's
     screens: App
+    handbook: App
     internal: App | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +53,8 @@ class Dispatcher:
             await self.feed(scope, receive, send)
         elif path.startswith("/api/") or path in API_PATHS:
             await self.api(scope, receive, send)
+        elif leads_here(path):
+            await self.handbook(scope, receive, send)
         else:
             await self.screens(scope, receive, send)
 

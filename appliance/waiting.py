@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import structlog
 
+from appliance import handbook
+from appliance.api.handbook import Handbook
 from appliance.api.ingest import Bounds, Ingest
 from appliance.api.waiting import WaitingRooms
 from appliance.components.bronze import BronzeLog
@@ -168,7 +170,8 @@ class Start(Generic[L]):
         ingest = self._settings.ingest
         bounds = Bounds(ingest.max_body, ingest.max_inflight_bytes)
         share = move.share if move is not None else lambda: None
-        rooms = WaitingRooms(Ingest(early.receiver, bounds, _uncounted), early.checks, share)
+        door = Ingest(early.receiver, bounds, _uncounted)
+        rooms = WaitingRooms(door, early.checks, share, Handbook(handbook.find))
         listener = self.listener(rooms)
         listener.start()
         await listener.accepts(ACCEPTS_WITHIN_SECS)

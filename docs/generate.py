@@ -1,4 +1,4 @@
-"""Write the pages in docs/reference that come from declarations; with --check, only say whether they differ."""
+"""Write the pages of docs/reference/ that come from the code; with --check, only say whether they differ."""
 
 import sys
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ sys.path.insert(0, str(HERE.parent.parent))
 from appliance.cli.main import commands  # noqa: E402 - the checkout is found first
 from appliance.settings.reference import reference  # noqa: E402
 from docs import licence_page  # noqa: E402
+from handbook.reference import alerts, api, metrics, permissions  # noqa: E402
 
 _CLI_HEAD = """# Commands
 
@@ -28,6 +29,10 @@ def pages() -> dict[str, str]:
         "settings.md": reference(),
         "cli.md": _CLI_HEAD + "".join(_entries(commands, "dash-appliance")),
         "licence.md": licence_page.page(),
+        "alerts.md": alerts.page(),
+        "api.md": api.page(),
+        "metrics.md": metrics.page(),
+        "permissions.md": permissions.page(),
     }
 
 

@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
+import contents
+
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 FOLDER = DIST / "dash-appliance"
@@ -28,6 +30,7 @@ def main() -> int:
     """Build everything; return 1 if the result is larger than it may be."""
     began = time.monotonic()
     version = _version()
+    _write_handbook()
     _freeze()
     name = f"dash-appliance-{version}-linux-{platform.machine()}"
     payload = _pack(DIST / f"{name}.tar.xz")
@@ -51,6 +54,12 @@ def _version() -> str:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return str(module.__version__)
+
+
+def _write_handbook() -> None:
+    """Make the pages of /docs, which the program carries."""
+    command = [sys.executable, "-m", "handbook", "site", str(contents.HANDBOOK)]
+    subprocess.run(command, check=True, cwd=ROOT)
 
 
 def _freeze() -> None:

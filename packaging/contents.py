@@ -6,6 +6,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+HANDBOOK = ROOT / "build" / "handbook-in-the-binary"
 PACKAGES = ("appliance", "ui", "license")
 VENDORS = ("license.issue",)  # makes licences and the keys they are signed with: nobody who is given the program has it
 
@@ -76,6 +77,13 @@ def own_data() -> Iterator[tuple[str, str]]:
                 continue
             if path.suffix != ".py" or "migrations" in inside.parts:
                 yield str(path), str(inside.parent)
+
+
+def handbook() -> Iterator[tuple[str, str]]:
+    """Yield (file, folder in the bundle) for the pages of /docs, which build.py has made."""
+    for path in sorted(HANDBOOK.rglob("*")):
+        if path.is_file():
+            yield str(path), str(Path("docs/site") / path.relative_to(HANDBOOK).parent)
 
 
 def wanted(name: str) -> bool:

@@ -47,10 +47,11 @@ SECTIONS = (
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page stands: its title and the section it belongs to."""
+    """Where a page stands: its title, the section it belongs to, and the page of the handbook that explains it."""
 
     title: str
     section: str = ""
+    help: str = ""
 
 
 def _head(assets: str, title: str) -> None:
@@ -106,6 +107,8 @@ def _navigation(visit: "Visit", place: Place) -> str:
     <div class="side-foot">
       <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i>
         <span>Checking…</span></a>
+      <a class="nav-link" href="/docs/{place.help}" target="_blank"><i class="icon" data-icon="help"
+        aria-hidden="true"></i><span>Handbook</span></a>
       <a class="nav-link" href="/api/docs" target="_blank"><i class="icon" data-icon="book" aria-hidden="true"></i>
         <span>API reference</span></a>
       <a class="nav-link" href="/account"{_current(place, "account")}><i class="icon" data-icon="user"

@@ -1,4 +1,7 @@
-"""The rooms of a node that has started while its database is away: events come in, everything else is told to wait."""
+"""The rooms of a node that has started while its database is away: events come in, the rest is told to wait.
+
+Only the handbook is read as ever: it is what somebody may need now.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from http import HTTPStatus
@@ -7,6 +10,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from appliance.api.handbook import Handbook, leads_here
 from appliance.api.ingest import PREFIX, Ingest
 from appliance.api.problems import problem_of
 from appliance.api.waiting_page import HEADERS, waiting_page
@@ -28,9 +32,13 @@ class WaitingRooms:
     """
 
     def __init__(
-        self, ingest: Ingest, checks: Callable[[], Mapping[str, Check]], share: Callable[[], float | None]
+        self,
+        ingest: Ingest,
+        checks: Callable[[], Mapping[str, Check]],
+        share: Callable[[], float | None],
+        handbook: Handbook,
     ) -> None:
-        self._ingest, self._checks, self._share = ingest, checks, share
+        self._ingest, self._checks, self._share, self._handbook = ingest, checks, share, handbook
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope["path"]
@@ -43,6 +51,8 @@ class WaitingRooms:
             await _answer(send, HTTPStatus.OK, _JSON, b'{"alive":true}')
         elif path in ("/readyz", "/healthz"):
             await self._readyz(scope, send)
+        elif leads_here(path):
+            await self._handbook(scope, receive, send)
         else:
             told = self._checks()["database"][1]
             if scope["method"] == "GET" and not path.startswith("/api/") and _from_browser(scope):

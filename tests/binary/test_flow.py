@@ -54,6 +54,16 @@ def test_every_address_answers(seen: dict[str, Any], path: str) -> None:
     assert seen[path] == 200
 
 
+def test_the_handbook_is_inside_and_can_be_searched(seen: dict[str, Any]) -> None:
+    told = seen["/docs"]
+    assert told["/docs/"][:2] == [200, "text/html; charset=utf-8"]
+    assert told["/docs/errors"][0] == 200
+    assert told["E_UNAVAILABLE"] is True
+    assert told["/docs/_/search-index.js"][:2] == [200, "text/javascript; charset=utf-8"]
+    assert told["/docs/_/search-index.js"][2] > 200_000
+    assert told["/docs/nothing"][0] == 404
+
+
 def test_screens_in_a_real_browser_need_nothing_from_outside(seen: dict[str, Any]) -> None:
     assert "Sign in" in seen["title"]
     assert seen["foreign_requests"] == []

@@ -52,7 +52,7 @@ _NAMES: Final = {
 def register(screens: Screens) -> None:
     """Register ``/jobs``."""
 
-    @screens.page("/jobs", Place("Jobs", "jobs"))
+    @screens.page("/jobs", Place("Jobs", "jobs", "jobs"))
     async def jobs(visit: Visit) -> None:
         chosen = visit.request.query_params.get("show", "")
         chosen = chosen if chosen in FILTERS else ""

@@ -39,7 +39,7 @@ STARTS = (("beginning", "With the oldest row there is"), ("now", "With the next 
 def register(screens: Screens) -> None:
     """Register ``/pipelines/new``."""
 
-    @screens.page("/pipelines/new", Place("New pipeline", "pipelines"))
+    @screens.page("/pipelines/new", Place("New pipeline", "pipelines", "sources"))
     async def new_pipeline(visit: Visit) -> None:
         require(visit.who, Action.PIPELINE_WRITE)
         with page_head("New pipeline", "Choose where events come from. How they become rows is settled next.",

@@ -20,7 +20,7 @@ SOURCE_NAMES = {kind: label for kind, _, label, _ in SOURCES}
 def register(screens: Screens) -> None:
     """Register ``/pipelines``."""
 
-    @screens.page("/pipelines", Place("Pipelines", "pipelines"))
+    @screens.page("/pipelines", Place("Pipelines", "pipelines", "sources"))
     async def pipelines(visit: Visit) -> None:
         found = await every_pipeline(visit)
         with page_head("Pipelines", "Where events come in, become rows and are kept."):

@@ -101,10 +101,10 @@ async function copyFrom(button) {
 // -- toasts
 const toasts = document.body.appendChild(h("div", { class: "toasts", role: "status", "aria-live": "polite" }));
 
-function toast(message, kind = "ok") {
+function toast(message, kind = "ok", more = null) {
   const close = () => box.remove();
   const box = h("div", { class: `toast ${kind}`, ...(kind === "bad" && { role: "alert" }) },
-    h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message),
+    h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message, more && " ", more && h("a", { href: more, target: "_blank" }, "What this means")),
     h("button", { class: "icon-btn", type: "button", "aria-label": "Close", onclick: close }, h("i", { class: "icon", "data-icon": "close" })));
   toasts.append(box);
   if (kind === "ok") setTimeout(close, 4000);

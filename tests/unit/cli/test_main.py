@@ -106,12 +106,15 @@ def test_a_wrong_configuration_stops_every_command(
 ) -> None:
     monkeypatch.setenv("DASH_SERVER_PORT", "http")
     assert run(["serve"]) == Exit.CONFIGURATION
-    assert capsys.readouterr().err == "error: DASH_SERVER_PORT: expected a whole number, got 'http'\n"
+    assert capsys.readouterr().err == (
+        "error: DASH_SERVER_PORT: expected a whole number, got 'http'\n  more: /docs/errors#e_config\n"
+    )
     assert run(["serve", "--json"]) == Exit.CONFIGURATION
     assert json.loads(capsys.readouterr().err) == {
         "error": {
             "code": "E_CONFIG",
             "title": "the configuration has problems",
             "problems": [{"pointer": "DASH_SERVER_PORT", "message": "expected a whole number, got 'http'"}],
+            "more": "/docs/errors#e_config",
         }
     }
