@@ -183,8 +183,10 @@ configuration() {
         [ -e "$root$config/credentials/$secret" ] || run touch "$root$config/credentials/$secret"
         own "$config/credentials/$secret" 600 root:root
     done
-    if [ -e "$root$config/$name.toml" ]; then
-        # What an administrator wrote stays; what a new release would have written lies beside it.
+    if cmp -s "$bundle/installer/$name.toml" "$root$config/$name.toml"; then
+        :
+    elif [ -e "$root$config/$name.toml" ]; then
+        # What an administrator wrote stays; what this release would have written lies beside it.
         file "$bundle/installer/$name.toml" "$config/$name.toml.example" 644
     else
         file "$bundle/installer/$name.toml" "$config/$name.toml" 640

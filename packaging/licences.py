@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from inventory import Component
 
-_HEAD = """Dash contains work of others. Each component with its version and licence, as its makers declare them; the texts
+_HEAD = """\
+Dash contains work of others. Each component with its version and licence, as its makers declare them; the texts
 follow. What is compiled into a component is listed below it.
 
 """

@@ -1,7 +1,7 @@
 """Make of dist/dash-appliance/ what is handed to customers: the .deb, the SBOM, SHA256SUMS, and signatures.
 
-Run after build.py. With DASH_RELEASE_KEY (a private key that ssh-keygen made) the bundle and SHA256SUMS are signed: the key's
-passphrase is asked for, or an agent that knows the key is used.
+Run after build.py. With DASH_RELEASE_KEY (a private key that ssh-keygen made) the bundle and SHA256SUMS are signed: the
+key's passphrase is asked for, or an agent that knows the key is used.
 """
 
 import hashlib

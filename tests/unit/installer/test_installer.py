@@ -74,6 +74,7 @@ def test_installed_and_again_and_a_newer_one(first: Path, root: Path, tmp_path: 
         "etc/systemd/system/dash-appliance.service", "opt/dash-appliance/releases/1.0.0",
     )}  # fmt: skip
     assert list(modes.values()) == ["0o700", "0o750", "0o700", "0o600", "0o640", "0o644", "0o755"]
+    assert "Nothing to do" in run(first, root=root)
     (etc / "dash-appliance.toml").write_text("[server]\nport = 9000\n")
     (etc / "credentials" / "database.url").write_text("postgresql://…")
     run(first, root=root)  # lays the example beside the changed settings
