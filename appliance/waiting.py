@@ -117,7 +117,7 @@ class Start(Generic[L]):
         async with AsyncExitStack() as waiting:
             stopping = _stopping(waiting)
             await self._receive(known, self._means.outward(own, known.partition), waiting)
-            stack.callback(asyncio.create_task(self._service.beat(), name="watchdog").cancel)
+            stack.callback(asyncio.create_task(self._service.beat(self._answers), name="watchdog").cancel)
             stack.push_async_callback(self._shut)
             await asyncio.to_thread(import_rooms, self._settings.server)  # else senders would wait for that later
             return await self._wait(stopping, lambda: stack.enter_async_context(self._means.opened(own)))
@@ -137,6 +137,9 @@ class Start(Generic[L]):
         await listener.accepts(ACCEPTS_WITHIN_SECS)
         log.warning("appliance.waiting", reason=self._why, pipelines=len(known.pipelines))
         self.ready(url_of(self._settings.server))
+
+    async def _answers(self) -> bool:
+        return self._listener is not None and await self._listener.answers()
 
     async def _open_doors(self, receiver: Receiver, events: BronzeLog, known: LastKnown) -> None:
         """A log that has lost events would give their numbers to new ones, which would then pass for refined."""

@@ -1,7 +1,8 @@
-"""What the environment says that is no setting: what systemd tells a service, and the token that commands use."""
+"""What the environment says that is no setting: what systemd tells and hands a service, and the token of commands."""
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 TOKEN: Final = "DASH_TOKEN"  # noqa: S105 - the name of a variable
@@ -27,3 +28,8 @@ def supervision(env: Mapping[str, str] | None = None) -> Supervision:
 def token(env: Mapping[str, str] | None = None) -> str | None:
     """Return the API token with which commands ask a running appliance; None: there is none."""
     return (os.environ if env is None else env).get(TOKEN, "").strip() or None
+
+
+def credentials(env: Mapping[str, str]) -> Path | None:
+    """Return the directory of this service's credentials; see ``LoadCredential`` in systemd.exec(5)."""
+    return Path(told) if (told := env.get("CREDENTIALS_DIRECTORY", "")) else None
