@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "database": "appliance.cli.database",
     "monitoring": "appliance.cli.monitoring",
     "support-bundle": "appliance.cli.support_bundle",
+    "upgrade": "appliance.cli.upgrade",
+    "rollback": "appliance.cli.rollback",
     "version": "appliance.cli.version",
 }
 
