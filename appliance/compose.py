@@ -15,6 +15,7 @@ import uvloop
 
 from appliance import behind, catalog, examine
 from appliance.archiving import archiving
+from appliance.backups.keeper import Keeper, taken_of
 from appliance.behind import Behind
 from appliance.choosing import Choosing
 from appliance.cluster import Events, Here, joined, outward, partition_here, replaying
@@ -145,6 +146,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
                 finder=PayloadSearch(),
                 chooser=choosing,
                 incidents=incidents,
+                keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),

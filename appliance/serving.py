@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
+from appliance.backups.metrics import BackupMetrics
 from appliance.conditions import Conditions
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner, Recurring
@@ -132,10 +133,13 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds += [Recurring(ERASURE, None, erasures.job.run), Recurring(FORGET, None, erasures.job.forget)]
     kinds.append(removing(it.engine))
+    kinds += it.services.backups.job.kinds()
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(ReplicaMetrics(it.silvers.reading))
+    backups = it.services.backups.job
+    metrics.add(BackupMetrics(it.settings.backup.url, lambda: backups.record))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     runner = JobRunner(store, kinds, it.engine.workers, utc_now, member.station)
@@ -143,6 +147,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     stack.push_async_callback(runner.close)
     stack.callback(asyncio.create_task(runner.run(), name="jobs").cancel)
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
+    stack.callback(asyncio.create_task(it.services.backups.job.run(), name="backups").cancel)
 
 
 def start_archiving(it: "Appliance", metrics: Metrics) -> None:

@@ -29,6 +29,7 @@ ALL = (
     "lineage",
     "startup",
     "archive",
+    "backup",
 )
 
 

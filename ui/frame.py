@@ -36,6 +36,7 @@ SECTIONS = (
     ("dashboards", "/dashboards", "Dashboards", "gauge"),
     ("pipelines", "/pipelines", "Pipelines", "flow"),
     ("storage", "/storage", "Storage", "disk"),
+    ("backups", "/backups", "Backups", "download"),
     ("jobs", "/jobs", "Jobs", "clock"),
     ("nodes", "/nodes", "Nodes", "host"),
     ("operations", "/operations", "Operations", "pulse"),

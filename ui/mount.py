@@ -85,6 +85,7 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        backups,
         dashboard,
         dashboards,
         dead_letters,
@@ -107,13 +108,24 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
+    pages = (
+        account,
+        backups,
+        dashboard,
+        dashboards,
+        dead_letters,
+        erasures,
+        jobs,
+        ledger,
+        mapping,
+        new_pipeline,
+        nodes,
+    )
     more = (
+        operations,
+        pipeline,
         pipeline_storage,
         pipelines,
-        jobs,
-        nodes,
-        operations,
         records,
         settings,
         setup,

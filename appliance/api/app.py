@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
+from appliance.api.controllers.backups import BackupController
 from appliance.api.controllers.chunks import ChunkController
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.drift import DriftController
@@ -62,6 +63,7 @@ CONTROLLERS: Final = (
     JobController,
     NodeController,
     OperationsController,
+    BackupController,
 )
 
 

@@ -36,7 +36,7 @@ def everything(settings: Settings) -> list[Examined]:
         findings += [*databases(settings), *rows(settings)]
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *database(settings), *archive(settings), *ways_out(settings)]
+    return [*findings, *database(settings), *archive(settings), *backup(settings), *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -99,6 +99,13 @@ def archive(settings: Settings) -> Iterator[Examined]:
     if (settings.archive.endpoint or "").startswith("http://"):
         told = f"{settings.archive.endpoint} is asked without TLS: whoever is on the way can read what is archived"
         yield Examined("archive", "warning", told, "use an https address")
+
+
+def backup(settings: Settings) -> Iterator[Examined]:
+    """Is there a place for backups, does it work, and has one succeeded lately?"""
+    from appliance.backups.judging import judge
+
+    yield from judge(settings)
 
 
 def _sync(data_dir: Path) -> Iterator[Examined]:

@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
     "archive": "appliance.cli.archive",
+    "backup": "appliance.cli.backup",
+    "restore": "appliance.cli.restore",
     "jobs": "appliance.cli.jobs",
     "node": "appliance.cli.node",
     "config": "appliance.cli.config",

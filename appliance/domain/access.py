@@ -20,6 +20,8 @@ class Action(Enum):
     USER_MANAGE = "user.manage"
     SETTINGS_READ = "settings.read"
     STORAGE_MANAGE = "storage.manage"
+    BACKUP_READ = "backup.read"
+    BACKUP_MANAGE = "backup.manage"
     DATA_ERASE = "data.erase"
     JOB_READ = "job.read"
     JOB_MANAGE = "job.manage"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.backups import Backups
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -72,3 +73,4 @@ class Services:
     nodes: "Nodes"
     operations: "Operations"
     support: "Support"
+    backups: "Backups"

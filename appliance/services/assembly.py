@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.components.archive import ArchiveState
+from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
@@ -13,6 +14,7 @@ from appliance.engine.bells import Bell
 from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.answers import Answers
+from appliance.services.backups import Backups
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -73,6 +75,7 @@ class Parts:
     finder: PayloadFinder
     chooser: Chooser
     incidents: IncidentWatch
+    keeper: BackupKeeper
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -95,6 +98,7 @@ def assemble(parts: Parts) -> Services:
     tokens = Tokens(plane, clock)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
+    jobs = Jobs(plane, erasures.bell, clock)
     return Services(
         setup=setup,
         databases=Databases(setup, parts.chooser),
@@ -121,8 +125,9 @@ def assemble(parts: Parts) -> Services:
         erasures=erasures,
         retention=RetentionRules(plane, clock),
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
-        jobs=Jobs(plane, erasures.bell, clock),
+        jobs=jobs,
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         operations=Operations(plane, parts.incidents, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
+        backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
     )

@@ -97,6 +97,7 @@ def test_only_compose_and_catalog_name_stores_and_sources(sources: dict[Path, st
         "egress",
         "compose.py",
         "archiving.py",
+        "backups",
         "cluster.py",
         "silvers.py",
         "catalog.py",

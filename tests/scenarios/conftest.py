@@ -21,7 +21,7 @@ from appliance.domain.clock import utc_now
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.services.views import SetupRequest
-from appliance.settings import Settings
+from appliance.settings import Backup, Settings
 from appliance.settings.sections import Database, Server
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import OrganisationRow
@@ -147,7 +147,9 @@ async def bare(tmp_path: Path, database: Database) -> AsyncIterator[Scene]:
     """An appliance that nobody has set up yet."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     stopping, vitals = asyncio.Event(), Vitals()
-    async with opened(Settings(server=Server(data_dir=tmp_path / "data"), database=database)) as it:
+    (tmp_path / "backups").mkdir()
+    backup = Backup(url=f"file://{tmp_path}/backups")
+    async with opened(Settings(server=Server(data_dir=tmp_path / "data"), database=database, backup=backup)) as it:
         await it.engine.start([])
         api = build_api(it.services, vitals, lambda: b"dash_up 1\n", it.engine.hub, stopping)
         yield Scene(it, api, vitals, stopping)

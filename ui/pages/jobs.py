@@ -37,6 +37,8 @@ _LOOKS: Final = {
 }
 _WORDS: Final = {JobState.READY: "waiting"}
 _NAMES: Final = {
+    "backup.take": "Take a backup",
+    "backup.verify": "Verify a backup",
     "control.tidy": "Forget what has expired",
     "drift.save": "Keep what events look like",
     "erasure.run": "Erase somebody's data",
