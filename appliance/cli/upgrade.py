@@ -10,7 +10,7 @@ from appliance.cli.answer import located_settings
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.main import located
-from appliance.cli.upgrade_parts import course_of, told, where
+from appliance.cli.upgrade_parts import course_of, releases_of, told, where
 from appliance.errors import ConfigError, Conflict, Problem
 
 if TYPE_CHECKING:
@@ -36,11 +36,13 @@ def command(bundle: str | None, **options: Any) -> int:
     back.
     """
     settings = located_settings(options["data_dir"], options["config"]).settings
-    course, releases, data = course_of(settings, options)
     if options["resume"]:
-        return _resumed(course, as_json=options["as_json"])
+        return _resumed(course_of(settings, options)[0], as_json=options["as_json"])
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
+    if releases_of(options).noted(dict) is not None:
+        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
+    course, releases, data = course_of(settings, options)
     from appliance.release import pinned
     from appliance.upgrading import examine
     from appliance.upgrading.preflight import Wanted
@@ -51,8 +53,6 @@ def command(bundle: str | None, **options: Any) -> int:
     if options["dry_run"] or not plan.go or plan.manifest is None:
         say_findings(plan.findings, as_json=options["as_json"])
         return Exit.FINE if plan.go else Exit.FAILED
-    if releases.noted(dict) is not None:
-        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
     if not options["as_json"]:
         say_findings(plan.findings, as_json=False)
         click.echo(f"unpack    {plan.manifest.version}")

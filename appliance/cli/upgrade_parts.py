@@ -34,29 +34,44 @@ def where(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", "Releases", "Data"]:
-    """Return what carries an upgrade out, the releases, and the data. Raises ConfigError: there is none to upgrade."""
-    from appliance.upgrading import Course, Process, Releases
+    """Return what carries an upgrade out, the releases, and the data.
+
+    Raises:
+        ConfigError: there are no data, or nothing runs on them.
+    """
+    from appliance.placing import ELSEWHERE
+    from appliance.upgrading import Course, Process
     from appliance.upgrading.course import Data
     from appliance.upgrading.health import Gate
 
-    releases, data_dir = Releases(Path(options["program"])), settings.server.data_dir
+    releases, data_dir = releases_of(options), settings.server.data_dir
     if not data_dir.is_dir():
         raise ConfigError([Problem("server.data_dir", f"there is no {data_dir}", "say --data-dir, as for serve")])
     config = Path(options["config"]) if options["config"] else None
-    data = Data(data_dir, config, data_dir.stat().st_uid, settings.database.url is None)
-    service = _service(settings, releases)
+    # The database may be known to the service alone, by a credential: the mark beside the data tells of it too.
+    embedded = settings.database.url is None and not (data_dir / ELSEWHERE).exists()
+    data = Data(data_dir, config, data_dir.stat().st_uid, embedded)
+    service = _service(settings, releases, may_stand=bool(options.get("resume")))
     port = service.port if isinstance(service, Process) and service.port else settings.server.port
     gate = Gate(msgspec.structs.replace(settings.server, port=port), options["health_timeout"])
     said = (lambda step, about: None) if options["as_json"] else _say
     return Course(releases, service, data, gate, said), releases, data
 
 
-def _service(settings: "Settings", releases: "Releases") -> "Service":
-    from appliance.upgrading import Process, Systemd
+def releases_of(options: dict[str, Any]) -> "Releases":
+    from appliance.upgrading import Releases
+
+    return Releases(Path(options["program"]))
+
+
+def _service(settings: "Settings", releases: "Releases", *, may_stand: bool) -> "Service":
+    from appliance.upgrading import Process, Standing, Systemd
 
     if UNIT_FILE.exists() and releases.home == HOME and Path("/run/systemd/system").is_dir():
         return Systemd()
     pid = owner(settings.server.data_dir)
+    if not pid and may_stand:
+        return Standing()
     if not pid:
         told = f"no appliance runs on {settings.server.data_dir}"
         raise ConfigError([Problem("--data-dir", told, "start it: whether a release is well shows only while it runs")])

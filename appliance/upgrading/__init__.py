@@ -9,6 +9,6 @@ came in meanwhile is refined again.
 from appliance.upgrading.course import Course, Outcome, Step
 from appliance.upgrading.preflight import Plan, examine
 from appliance.upgrading.releases import Releases
-from appliance.upgrading.service import Process, Service, Systemd
+from appliance.upgrading.service import Process, Service, Standing, Systemd
 
-__all__ = ["Course", "Outcome", "Plan", "Process", "Releases", "Service", "Step", "Systemd", "examine"]
+__all__ = ["Course", "Outcome", "Plan", "Process", "Releases", "Service", "Standing", "Step", "Systemd", "examine"]

@@ -88,7 +88,7 @@ class Course:
             self._said(Step.START, self._service.name)
             self._service.start()
             self._said(Step.HEALTH, "waiting until it is well")
-            trouble = self._gate.trouble(after, self._service.runs)
+            trouble = self._gate.trouble(after, self._service)
         except (DashError, OSError) as error:
             trouble = str(error)
         if trouble is None:
@@ -126,7 +126,7 @@ class Course:
                 self._command(noted.before, "backup", "snapshot", "put-back", noted.snapshot)
             self._releases.use(noted.before)
             self._service.start()
-            trouble = self._gate.trouble(noted.before, self._service.runs)
+            trouble = self._gate.trouble(noted.before, self._service) if self._service.starts else None
         except (DashError, OSError) as error:
             trouble = str(error)
         if trouble is not None:

@@ -3,12 +3,12 @@
 import http.client
 import re
 import time
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
 from appliance.settings.sections import Server
+from appliance.upgrading.service import Service
 
 LOOK_SECS: Final = 0.25
 SETTLES_SECS: Final = 5.0  # that it has to be well in one piece
@@ -23,14 +23,14 @@ class Gate:
         self._where = (host, server.port)
         self._within, self._settles = within_secs, settles_secs
 
-    def trouble(self, version: str, runs: Callable[[], bool]) -> str | None:
+    def trouble(self, version: str, service: Service) -> str | None:
         """Return why ``version`` is not well; None: it is. Blocking, until either is known."""
         deadline = time.monotonic() + self._within
         well_since: float | None = None
         told = "it did not answer"
         while time.monotonic() < deadline:
-            if not runs():
-                return "it ended by itself"
+            if not service.runs():
+                return f"it ended by itself; the last line of its log: {service.last_words() or 'none'}"
             told = self._look(version)
             now = time.monotonic()
             well_since = (well_since or now) if told == "" else None

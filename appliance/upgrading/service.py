@@ -13,12 +13,14 @@ from appliance.errors import TransientError
 
 STOPS_WITHIN_SECS: Final = 120.0
 UNIT: Final = "dash-appliance"
+LAST_BYTES: Final = 4096
 
 
 class Service(Protocol):
-    """Blocking. ``name``: as it is told to people."""
+    """Blocking. ``name``: as it is told to people. ``starts``: whether ``start`` starts anything."""
 
     name: str
+    starts: bool
 
     def stop(self) -> None:
         """Return when it has ended; a second call does nothing. Raises TransientError: it does not end."""
@@ -32,9 +34,15 @@ class Service(Protocol):
         """Return whether it is there: False, and it has given up."""
         ...
 
+    def last_words(self) -> str:
+        """Return the last line of its log, for whoever asks why it ended."""
+        ...
+
 
 class Systemd:
     """A unit of the system's."""
+
+    starts = True
 
     def __init__(self, unit: str = UNIT) -> None:
         self.name, self._unit = f"the unit {unit}", unit
@@ -48,6 +56,10 @@ class Systemd:
 
     def runs(self) -> bool:
         return self._told("is-active") in ("active", "activating", "reloading")
+
+    def last_words(self) -> str:
+        command = ["journalctl", "-u", self._unit, "-n", "1", "-o", "cat", "--no-pager"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
 
     def _ask(self, *deed: str) -> None:
         done = subprocess.run(["systemctl", *deed, self._unit], capture_output=True, text=True, check=False)  # noqa: S603, S607
@@ -63,11 +75,30 @@ class Systemd:
         ).stdout.strip()
 
 
+class Standing:
+    """An appliance that does not run, and is started by others: what is undone then shows when they start it."""
+
+    name = "nothing that runs"
+    starts = False
+
+    def stop(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def runs(self) -> bool:
+        return False
+
+    def last_words(self) -> str:
+        return ""
+
+
 class Process:
     """A process that somebody started: the next one gets its arguments, its environment, its user and its folder.
 
     ``program``: the path through ``current``. Its log goes on in ``log``. ``port``: as its arguments say it, or None.
     """
+
+    starts = True
 
     def __init__(self, pid: int, program: Path, log: Path) -> None:
         self.name = f"process {pid}"
@@ -106,6 +137,12 @@ class Process:
             return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
         except OSError:
             return False
+
+    def last_words(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - LAST_BYTES))
+            lines = log.read().decode("utf-8", "replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
