@@ -58,7 +58,7 @@ class Life:
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload(callbacks, url)))
         listener.start()
         await listener.accepts(ACCEPTS_WITHIN_SECS)
-        beating = asyncio.create_task(self._service.beat(), name="watchdog")
+        beating = asyncio.create_task(self._service.beat(listener.answers), name="watchdog")
         callbacks.ready(url)
         log.info("appliance.ready", url=url)
         await self.stopping.wait()

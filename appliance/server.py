@@ -25,6 +25,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 API_PATHS: Final = frozenset({"/livez", "/readyz", "/healthz", "/metrics", "/api"})
 GOODBYE_SECS: Final = 1.0
+ANSWERS_WITHIN_SECS: Final = 5.0
+_REACHABLE: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 CONNECTIONS: Final = 2048  # Granian's default of 128 lets that many open streams freeze the whole server
 
 
@@ -132,13 +134,25 @@ class Listener:
             TransientError: not within that time.
         """
         host, port = self._address
-        reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        reachable = _REACHABLE.get(host, host)
         try:
             async with asyncio.timeout(within_secs):
                 while not await _connects(reachable, port):  # noqa: ASYNC110 - Granian gives no sign of its own
                     await asyncio.sleep(0.01)
         except TimeoutError as error:
             raise TransientError(f"listening on {host} port {port} did not begin within {within_secs:g} s") from error
+
+    async def answers(self) -> bool:
+        """Return whether a stranger who asks at the port hears that the process lives, within ``ANSWERS_WITHIN_SECS``.
+
+        This goes the whole way of a request: the port, Granian's threads, the event loop, and back.
+        """
+        host, port = self._address
+        try:
+            async with asyncio.timeout(ANSWERS_WITHIN_SECS):
+                return await _lives(_REACHABLE.get(host, host), port)
+        except (TimeoutError, OSError):
+            return False
 
     async def stop(self, timeout_secs: float, *, keep_port: bool = False) -> None:
         """Stop accepting, let open requests finish, and give up on them after ``timeout_secs``.
@@ -170,3 +184,12 @@ async def _connects(host: str, port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def _lives(host: str, port: int) -> bool:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"GET /livez HTTP/1.1\r\nHost: {bracketed(host)}\r\nConnection: close\r\n\r\n".encode())
+        return (await reader.readline()).split()[1:2] == [b"200"]
+    finally:
+        writer.close()

@@ -119,7 +119,7 @@ class Start(Generic[L]):
             if move is not None:
                 known, move = await self._known_at(move, own)
             early = await self._receive(known, self._means.outward(own, known.partition), waiting, move)
-            stack.callback(asyncio.create_task(self._service.beat(), name="watchdog").cancel)
+            stack.callback(asyncio.create_task(self._service.beat(self._answers), name="watchdog").cancel)
             stack.push_async_callback(self._shut)
             await asyncio.to_thread(import_rooms, self._settings.server)  # else senders would wait for that later
             if move is not None:
@@ -178,6 +178,9 @@ class Start(Generic[L]):
         log.warning("appliance.waiting", reason=early.checks()["database"][1], pipelines=len(known.pipelines))
         self.ready(url_of(self._settings.server))
         return early
+
+    async def _answers(self) -> bool:
+        return self._listener is not None and await self._listener.answers()
 
     async def _wait(
         self, stopping: asyncio.Event, early: Early, opened: Callable[[], Awaitable["Appliance"]]

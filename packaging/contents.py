@@ -30,12 +30,13 @@ HIDDEN = (
 WHOLE = ("sqlglot",)
 
 # Parts of libraries for other uses, and servers that Granian replaces; what only development has stays out by itself.
+# readline: its library is under the GPL, and nobody types at a prompt of this Python.
 EXCLUDED = (
     "IPython", "PIL", "aiohttp", "aiohttp_cors", "attr", "attrs", "brotli", "docutils", "ensurepip", "faker",
     "httptools", "idlelib", "lib2to3", "matplotlib", "nicegui.testing", "numpy", "pandas", "pkg_resources", "plotly",
     "polars", "polyfactory", "psycopg2", "pyarrow._flight", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs",
     "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait", "pyarrow.flight", "pyarrow.orc", "pyarrow.tests",
-    "pydoc_data", "pywebview", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
+    "pydoc_data", "pywebview", "readline", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
     "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle", "sqlalchemy.testing", "test", "tkinter", "turtle",
     "turtledemo", "watchfiles", "webview", "websockets", "wsproto",
 )  # fmt: skip

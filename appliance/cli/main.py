@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "license": "appliance.cli.license",
     "monitoring": "appliance.cli.monitoring",
     "support-bundle": "appliance.cli.support_bundle",
+    "upgrade": "appliance.cli.upgrade",
+    "rollback": "appliance.cli.rollback",
     "version": "appliance.cli.version",
 }
 

@@ -1,7 +1,8 @@
-"""What the environment says that is no setting: what systemd tells a service, and the token that commands use."""
+"""What the environment says that is no setting: what systemd tells and hands a service, and the token of commands."""
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 TOKEN: Final = "DASH_TOKEN"  # noqa: S105 - the name of a variable
@@ -40,3 +41,8 @@ def handed_over(env: Mapping[str, str] | None = None) -> int | None:
 def handing_over() -> dict[str, str]:
     """Return the environment for the program that this process becomes, with a socket as ``HANDED_OVER``."""
     return {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+
+
+def credentials(env: Mapping[str, str]) -> Path | None:
+    """Return the directory of this service's credentials; see ``LoadCredential`` in systemd.exec(5)."""
+    return Path(told) if (told := env.get("CREDENTIALS_DIRECTORY", "")) else None

@@ -1,4 +1,4 @@
-"""Finds the value of every setting: flag, else environment, else file, else what was chosen on a screen, else default.
+"""Finds the value of every setting: flag, else environment, else credential, else file, else chosen, else default.
 
 Tells every problem at once.
 """
@@ -18,7 +18,7 @@ from appliance.errors import ConfigError, Problem
 from appliance.settings.chosen import CHOSEN_FILE, is_left
 from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
-from appliance.settings.environment import TOKEN
+from appliance.settings.environment import TOKEN, credentials
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
@@ -26,7 +26,8 @@ SYSTEM_FILE = Path("/etc/dash-appliance") / FILE_NAME
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings, and for each key where its value came from: ``flag``, ``DASH_…``, ``file:line`` or ``default``.
+    """Settings, and for each key where its value came from: ``flag``, ``DASH_…``, a file (``file:line``, or just the
+    file of a credential) or ``default``.
 
     ``passed_over``: who still names the database that the appliance was moved out of; None: nobody does.
     """
@@ -62,7 +63,8 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     """
     known = {one.key: one for one in declared()}
     problems: list[Problem] = []
-    found = dict(_from_env(known, os.environ if env is None else env, problems))
+    env = os.environ if env is None else env
+    found = dict(_from_credentials(known, credentials(env), problems)) | dict(_from_env(known, env, problems))
     found |= {key: _Found(value, "flag") for key, value in flags.items() if value is not None}
     data_dir = _early_data_dir(known, found)
     path = file or _file_of(data_dir)
@@ -179,6 +181,24 @@ def _from_env(
             yield by_variable[variable], _Found(value, variable)
         elif variable.startswith(ENV_PREFIX) and variable != TOKEN:
             problems.append(Problem(variable, "no such setting", hint=suggestion(variable, list(by_variable))))
+
+
+def _from_credentials(
+    known: Mapping[str, Declared], directory: Path | None, problems: list[Problem]
+) -> Iterator[tuple[str, _Found]]:
+    """A service manager hands over a file for each secret, called like the setting; an empty one sets nothing."""
+    try:
+        paths = sorted(directory.iterdir()) if directory is not None else []
+        texts = {path: path.read_text("utf-8").strip() for path in paths}
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem("", f"the credentials cannot be read: {error}", file=str(directory)))
+        return
+    for path, text in texts.items():
+        if path.name not in known:
+            hint = suggestion(path.name, list(known))
+            problems.append(Problem(path.name, "no such setting", hint=hint, file=str(path)))
+        elif text:
+            yield path.name, _Found(text, str(path), str(path))
 
 
 def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem]) -> Iterator[tuple[str, _Found]]:
