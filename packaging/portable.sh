@@ -8,7 +8,6 @@ cd "$(dirname "$0")/.."
 
 floor=2.31
 suite=bullseye
-mirror=${DASH_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 old=$(realpath -m "${DASH_PORTABLE_ROOT:-build/portable}")
 packages=(
     binutils bzip2 ca-certificates dpkg-dev file g++ gcc libbz2-dev libc6-dev libffi-dev liblzma-dev make
@@ -34,14 +33,15 @@ if [ ! -e "$old/.complete" ]; then
     say "Making Debian 11 in $old."
     mkdir -p "$old"
     list=$(IFS=,; echo "${packages[*]}")
-    debootstrap --variant=minbase --include="$list" "$suite" "$old" "$mirror" >"$old.log" 2>&1 ||
-        fail "debootstrap did not work: $old.log"
+    debootstrap --variant=minbase --include="$list" "$suite" "$old" ${DASH_DEBIAN_MIRROR:+"$DASH_DEBIAN_MIRROR"} \
+        >"$old.log" 2>&1 || fail "debootstrap did not work: $old.log"
+    read -r _ mirror _ <"$old/etc/apt/sources.list"
     printf 'deb-src %s bookworm main\ndeb-src %s-security bookworm-security main\n' "$mirror" "$mirror" \
         >"$old/etc/apt/sources.list.d/newer.list"
     touch "$old/.complete"
 fi
-cp packaging/portable-python.sh "$old/root/"
-[ -e "$old/opt/python/.python" ] || inside /bin/bash /root/portable-python.sh || fail "its Python could not be built"
+cp packaging/portable-python.sh "$old/usr/local/sbin/"
+[ -e "$old/opt/python/.python" ] || inside /bin/bash /usr/local/sbin/portable-python.sh || fail "its Python could not be built"
 
 # Exactly what is locked, and only wheels that such an old system can load: another one would be refused here.
 libraries=$old/opt/libraries # Debian's Python would not look into its own site-packages
@@ -60,7 +60,7 @@ rm -rf "$old/src"
 mkdir "$old/src"
 git ls-files -z | tar -c --null -T - | tar -x -C "$old/src"
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-inside /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$when" \
+inside /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$when" \
     PYTHONPATH=/opt/libraries sh -c "cd /src && exec /opt/python/bin/python3.11 packaging/build.py --floor $floor"
 mkdir -p dist build
 rm -rf dist/dash-appliance

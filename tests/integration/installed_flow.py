@@ -74,27 +74,26 @@ def served(began: float) -> None:
 
 
 def main() -> None:
-    shutil.copy(RUN_FILE, SYSTEM / "root" / "dash.run")
+    shutil.copy(RUN_FILE, SYSTEM / "srv" / "dash.run")
     before = tree()
-    seen["dry"] = told(inside("/root/dash.run", "--install", "--dry-run"))
+    seen["dry"] = told(inside("/srv/dash.run", "--install", "--dry-run"))
     seen["dry_changed"] = tree() != before
     began = time.monotonic()
-    seen["first"] = told(inside("/root/dash.run", "--install"))
+    seen["first"] = told(inside("/srv/dash.run", "--install"))
     seen["secs_to_install"] = time.monotonic() - began
-    (SYSTEM / "root" / "password").write_text("correct horse battery staple\n")
-    os.chmod(SYSTEM / "root" / "password", 0o644)
-    os.chmod(SYSTEM / "root", 0o755)
-    setup = ("dash-appliance", "setup", "--admin-email", "ada@example.org", "--admin-password-file", "/root/password")
+    (SYSTEM / "srv" / "password").write_text("correct horse battery staple\n")
+    os.chmod(SYSTEM / "srv" / "password", 0o644)
+    setup = ("dash-appliance", "setup", "--admin-email", "ada@example.org", "--admin-password-file", "/srv/password")
     seen["setup"] = told(inside(*setup, user="dash-appliance"))
     served(began)
     installed = tree()
-    seen["again"] = told(inside("/root/dash.run", "--install"))
+    seen["again"] = told(inside("/srv/dash.run", "--install"))
     seen["again_changed"] = tree() != installed
     uninstall = "/opt/dash-appliance/current/installer/install.sh"
     seen["removed"] = told(inside("sh", uninstall, "uninstall"))
     seen["program_left"] = (SYSTEM / "opt/dash-appliance").exists()
     seen["data_left"] = (SYSTEM / "var/lib/dash-appliance/control.sqlite3").exists()
-    inside("/root/dash.run", "--install")
+    inside("/srv/dash.run", "--install")
     seen["purged"] = told(inside("sh", uninstall, "uninstall", "--purge"))
     seen["left"] = [str(path) for name in HERE for path in (SYSTEM / name).rglob("*dash-appliance*")]
     seen["user_left"] = "dash-appliance" in (SYSTEM / "etc/passwd").read_text()
