@@ -56,6 +56,7 @@ build_python() {
     make -s altinstall >/dev/null 2>&1
     "$into/bin/python3.11" -c '
 import bz2, ctypes, lzma, pyexpat, sqlite3, ssl, sys, uuid, zlib, zoneinfo, _elementtree
+from _multiprocessing import SemLock  # missing where there was no /dev/shm
 print("Python", sys.version.split()[0], "/", ssl.OPENSSL_VERSION, "/ SQLite", sqlite3.sqlite_version)' >&2
 }
 

@@ -19,10 +19,11 @@ fail() {
     say "error: building for older systems: $*"
     exit 1
 }
-inside() { # in the old system, with its own /proc; nothing stays mounted
+inside() { # in the old system, with /proc and with /dev/shm for semaphores; nothing stays mounted
     # shellcheck disable=SC2016 # for the inner shell
     unshare --mount --pid --fork --kill-child sh -c '
-        mount --make-rprivate / && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$old" "$@"
+        mount --make-rprivate / && mount -t proc proc "$0/proc" &&
+            mount -t tmpfs tmpfs "$0/dev/shm" && exec chroot "$0" "$@"' "$old" "$@"
 }
 
 [ "$(id -u)" = 0 ] || fail "this makes a system of its own and enters it: run it as root"
