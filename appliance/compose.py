@@ -37,6 +37,7 @@ from appliance.engine.disk_guard import DiskGuard
 from appliance.engine.elsewhere import Elsewhere
 from appliance.engine.engine import Engine
 from appliance.engine.engine import Parts as EngineParts
+from appliance.engine.incident_watch import IncidentWatch
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import BESIDE_A_SERVER, SIZES, Workers
 from appliance.errors import DashError, FatalError
@@ -77,6 +78,7 @@ class Appliance:
     node_id: NodeId
     disk: DiskGuard
     watch: StorageWatch
+    incidents: IncidentWatch
     plane: ControlPlane
     bronze: FileBronzeLog  # the files of this node, by the numbers that they hold
     events: Events
@@ -127,6 +129,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
         stack.push_async_callback(asyncio.to_thread, drift.save_at_the_end, plane, engine.drifts)
         stack.push_async_callback(engine.stop)
         watch, choosing = StorageWatch(engine), Choosing(settings)
+        incidents = IncidentWatch(settings.server.data_dir)
         services = assemble(
             Parts(
                 plane=plane,
@@ -141,6 +144,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
                 archive=bronze.archive.state if bronze.archive is not None else None,
                 finder=PayloadSearch(),
                 chooser=choosing,
+                incidents=incidents,
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
@@ -157,6 +161,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
             node_id,
             disk,
             watch,
+            incidents,
             plane,
             bronze,
             events,

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
+from appliance.conditions import Conditions
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner, Recurring
 from appliance.engine.letter_watch import LetterWatch
@@ -19,6 +20,7 @@ from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
 from appliance.observe.drift_metrics import DriftMetrics
+from appliance.observe.incident_metrics import IncidentMetrics
 from appliance.observe.memory import keep_trimming
 from appliance.observe.metrics import Metrics
 from appliance.observe.node_metrics import NodeMetrics
@@ -67,6 +69,7 @@ async def run(
         onlooker = onlooker_of(it, dashboards)
         member.show(dashboards, onlooker)
         vitals = _vitals(it, member)
+        await _watch_incidents(it, stack, Conditions(it, vitals, letters), Shown(metrics, dashboards, vitals))
         root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
         await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
@@ -94,6 +97,15 @@ async def run(
             server.drain_timeout.total_seconds(),
         )
     return life.again
+
+
+async def _watch_incidents(it: "Appliance", stack: AsyncExitStack, conditions: Conditions, shown: Shown) -> None:
+    incidents = it.incidents
+    incidents.look, incidents.readiness, incidents.exposition = conditions, shown.vitals.checks, shown.metrics.render
+    await asyncio.to_thread(incidents.load)
+    shown.metrics.add(IncidentMetrics(lambda: incidents.incidents, incidents.book))
+    stack.push_async_callback(asyncio.to_thread, incidents.save)
+    stack.callback(asyncio.create_task(incidents.run(), name="incidents").cancel)
 
 
 async def _start_pipelines(it: "Appliance") -> None:

@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -121,7 +122,7 @@ def standby_of(primary: PostgresServer, settings: Mapping[str, str] | None = Non
 def caught_up(standby: PostgresServer, url: str) -> None:
     """Return when the standby shows what the primary at ``url`` has; the server itself waits."""
     with psycopg.connect(url, autocommit=True) as connection:
-        name = connection.execute("SELECT application_name FROM pg_stat_replication").fetchall()[0][0]
+        name = _receiver(connection)
         connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '\"{name}\"'")
         connection.execute("SELECT pg_reload_conf()")
         connection.execute("SET synchronous_commit = remote_apply")
@@ -129,3 +130,12 @@ def caught_up(standby: PostgresServer, url: str) -> None:
         connection.execute("DROP TABLE public.mark")
         connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
         connection.execute("SELECT pg_reload_conf()")
+
+
+def _receiver(connection: psycopg.Connection) -> str:
+    """Return what the standby calls itself, as soon as it streams: one that has just started does a moment later."""
+    deadline = time.monotonic() + 30
+    while not (found := connection.execute("SELECT application_name FROM pg_stat_replication").fetchall()):
+        assert time.monotonic() < deadline, "no standby streams from this server"
+        time.sleep(0.05)
+    return str(found[0][0])

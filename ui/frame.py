@@ -38,6 +38,7 @@ SECTIONS = (
     ("storage", "/storage", "Storage", "disk"),
     ("jobs", "/jobs", "Jobs", "clock"),
     ("nodes", "/nodes", "Nodes", "host"),
+    ("operations", "/operations", "Operations", "pulse"),
     ("tokens", "/tokens", "API tokens", "key"),
 )
 

@@ -94,6 +94,7 @@ def _add_pages(screens: "Screens") -> None:
         mapping,
         new_pipeline,
         nodes,
+        operations,
         pipeline,
         pipeline_storage,
         pipelines,
@@ -107,7 +108,20 @@ def _add_pages(screens: "Screens") -> None:
     )
 
     pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
-    more = (pipeline_storage, pipelines, jobs, nodes, records, settings, setup, sign_in, storage, tokens, versions)
+    more = (
+        pipeline_storage,
+        pipelines,
+        jobs,
+        nodes,
+        operations,
+        records,
+        settings,
+        setup,
+        sign_in,
+        storage,
+        tokens,
+        versions,
+    )
     for page in (*pages, *more):
         page.register(screens)
 

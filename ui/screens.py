@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from appliance.errors import DashError, Forbidden, NotFound, TransientError
 from ui.frame import Place, bare, frame
 from ui.session import COOKIE, OpenPages, Visit, sign_in_url
+from ui.toast import sentence
 from ui.widgets.empty import notice
 
 if TYPE_CHECKING:
@@ -105,16 +106,16 @@ def _tell(error: Exception, request: Request) -> int:
     """Draw the screen for ``error`` and return its HTTP status."""
     match error:
         case NotFound():
-            notice("search", "This is not here", f"{error}.", ("Go to pipelines", "/pipelines"))
+            notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"))
             return 404
         case Forbidden():
-            notice("lock", "This needs another role", f"{error}.", ("Go to pipelines", "/pipelines"))
+            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"))
             return 403
         case TransientError():
-            notice("clock", "Busy for the moment", f"{error}.", ("Try again", str(request.url.path)))
+            notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)))
             return 503
         case DashError():
-            notice("alert", "This did not work", f"{error}.", ("Try again", str(request.url.path)))
+            notice("alert", "This did not work", f"{sentence(error)}.", ("Try again", str(request.url.path)))
             return 400
         case _:
             _log.error("building the page %s", request.url.path, exc_info=error)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 
 from appliance.domain.access import Action, Principal, require
 from appliance.errors import DashError, Forbidden, Unauthenticated
-from ui.toast import toast
+from ui.toast import sentence, toast
 
 if TYPE_CHECKING:
     from appliance.services import Services
@@ -112,7 +112,7 @@ class Visit:
             except Unauthenticated:
                 self.client.run_javascript(f"location.assign({sign_in_url(self.request)!r})")
             except DashError as error:
-                toast(self.client, str(error), "bad")
+                toast(self.client, sentence(error), "bad")
             except Exception:  # noqa: BLE001 - the boundary of the screens: told once, logged once
                 _log.exception("handling a click on %s", self.request.url.path)
                 toast(self.client, "That failed for a reason of our own; the log of the appliance has it", "bad")

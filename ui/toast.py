@@ -6,6 +6,13 @@ from typing import Literal
 from nicegui.client import Client
 
 
+def sentence(told: Exception | str) -> str:
+    """Return an error as a screen says it: with a capital, unless it begins with a name."""
+    text = str(told)
+    begins = text.split(" ", 1)[0].rstrip(",;:")
+    return text[:1].upper() + text[1:] if begins.isalpha() else text
+
+
 def go(client: Client, url: str | None, message: str) -> None:
     """Lead the page of ``client`` to ``url`` (None: draw it anew) and show ``message`` there."""
     client.run_javascript(f"dash.go({json.dumps(url)}, {json.dumps(message)})")

@@ -19,6 +19,7 @@ from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.lineage import LineageController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
+from appliance.api.controllers.operations import OperationsController
 from appliance.api.controllers.organisation import OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
 from appliance.api.controllers.pipelines import PipelineController, SecretController
@@ -60,6 +61,7 @@ CONTROLLERS: Final = (
     ErasureController,
     JobController,
     NodeController,
+    OperationsController,
 )
 
 

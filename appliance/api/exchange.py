@@ -109,6 +109,8 @@ def _value(type_: Any, text: str) -> Any:
     kinds = [shape.peel(member)[0] for member in shape.members(type_)]
     if int in kinds and _INTEGER.fullmatch(text):
         return int(text)
+    if bool in kinds and text in ("true", "false"):
+        return text == "true"
     if str in kinds or (shape.item_type(type_) is None and shape.value_type(type_) is None):
         return text
     try:

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "node": "appliance.cli.node",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
+    "monitoring": "appliance.cli.monitoring",
+    "support-bundle": "appliance.cli.support_bundle",
     "version": "appliance.cli.version",
 }
 

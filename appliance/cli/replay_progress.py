@@ -82,7 +82,8 @@ def ending_of(name: str, replay: dict[str, Any]) -> str:
     """Return how a replay ended, and what can be done about it."""
     match replay["state"]:
         case "swapped":
-            same = {True: ", every row as before", False: ", with other rows than before"}.get(replay["identical"], "")
+            made = f", rows that version {replay['version']} had made came out"
+            same = {True: f"{made} the very same", False: f"{made} differently"}.get(replay["identical"], "")
             return (
                 f"{name}: swapped in, version {replay['version']}{same}; undo it until {replay['undo_until']} with "
                 f"'dash-appliance replay {name} --undo'"

@@ -129,7 +129,8 @@ class Aggregation(msgspec.Struct, frozen=True, kw_only=True):
 class DeadLetterQuery(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     field: str | None = None
-    before_seq: int | None = None  # newest first
+    seq: int | None = None  # of this event alone
+    before: tuple[datetime, int] | None = None  # moment of receipt and number of the last one seen; newest first
     limit: int = 100
 
 

@@ -25,6 +25,8 @@ class Action(Enum):
     JOB_MANAGE = "job.manage"
     NODE_READ = "node.read"
     NODE_MANAGE = "node.manage"
+    OPERATIONS_READ = "operations.read"
+    OPERATIONS_MANAGE = "operations.manage"
 
 
 class Role(Enum):

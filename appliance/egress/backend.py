@@ -63,8 +63,10 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             addresses = [parse_address(answer) for answer in await self._resolver(host, port)]
         except (OSError, ValueError) as error:  # UnicodeError of overlong labels among them
+            why = getattr(error, "strerror", None) or error
             raise TransientError(
-                f"resolving {host!r} failed: {error}; check the spelling and this machine's DNS", retry_after_secs=5
+                f"resolving {host!r} failed: {why}; check the spelling and this machine's DNS",
+                retry_after_secs=5,
             ) from error
         for address in addresses:
             verdict = judge(address, port, self.allow)

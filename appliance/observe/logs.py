@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from appliance.observe.log_book import BOOK
 from appliance.observe.masking import mask
 
 Format = Literal["auto", "text", "json"]
@@ -92,6 +93,7 @@ def _common() -> list[Processor]:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _mask_all,
+        _keep,
     ]
 
 
@@ -105,6 +107,11 @@ def _text_ending(out: TextIO) -> list[Processor]:
 
 def _mask_all(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:
     return {key: mask(key, value) for key, value in event.items()}
+
+
+def _keep(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    BOOK.keep(event)
+    return event
 
 
 def _in_order(_logger: WrappedLogger, _method: str, event: EventDict) -> MutableMapping[str, Any]:

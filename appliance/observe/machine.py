@@ -1,13 +1,29 @@
-"""What this process may use: memory of the machine or of its control group, and open files."""
+"""What this process stands on and may use: the system, memory of the machine or of its control group, open files."""
 
 import os
+import platform
 import resource
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 MOST_FILES: Final = 65_536
 _ROOT: Final = Path("/")
+
+
+def about_machine() -> dict[str, str | int | float]:
+    """Return what tells one machine from another where programs are concerned; no name, no address."""
+    libc, version = platform.libc_ver()
+    return {
+        "python": platform.python_version(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "machine": platform.machine(),
+        "libc": f"{libc} {version}",
+        "cores": os.cpu_count() or 0,
+        "memory_bytes": memory_bytes(),
+        "up_secs": round(time.clock_gettime(time.CLOCK_BOOTTIME)),
+    }
 
 
 def memory_bytes(root: Path = _ROOT) -> int:

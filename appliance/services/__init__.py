@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from appliance.services.letters import DeadLetters
     from appliance.services.lineage import Lineages
     from appliance.services.nodes import Nodes
+    from appliance.services.operations import Operations
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from appliance.services.setup import Setup
     from appliance.services.storage import Storage
     from appliance.services.suggestions import Suggestions
+    from appliance.services.support import Support
     from appliance.services.tokens import Tokens
     from appliance.services.users import Users
     from appliance.services.versions import Versions
@@ -68,3 +70,5 @@ class Services:
     storage: "Storage"
     jobs: "Jobs"
     nodes: "Nodes"
+    operations: "Operations"
+    support: "Support"

@@ -10,6 +10,7 @@ from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NOWHERE, NodeId
 from appliance.engine.bells import Bell
+from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.answers import Answers
 from appliance.services.chunks import PipelineChunks
@@ -25,6 +26,7 @@ from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
 from appliance.services.nodes import Nodes
+from appliance.services.operations import Operations
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -43,6 +45,7 @@ from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
 from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
+from appliance.services.support import Support
 from appliance.services.tokens import Tokens
 from appliance.services.users import Users
 from appliance.services.versions import Versions
@@ -69,6 +72,7 @@ class Parts:
     archive: Callable[[], ArchiveState] | None = None  # how archiving goes; None: nothing is archived
     finder: PayloadFinder
     chooser: Chooser
+    incidents: IncidentWatch
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -119,4 +123,6 @@ def assemble(parts: Parts) -> Services:
         storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
         jobs=Jobs(plane, erasures.bell, clock),
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
+        operations=Operations(plane, parts.incidents, clock),
+        support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

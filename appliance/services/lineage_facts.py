@@ -135,9 +135,9 @@ def _rows(silver: SilverStore, table: Table | None, place: Place) -> list[Row]:
 
 
 def _letters(silver: SilverStore, place: Place) -> list[DeadLetter]:
-    newest = DeadLetterQuery(before_seq=place.seq + 1, limit=_MOST_LETTERS)
-    letters = dead_letters_of(silver.dead_letters(place.pipeline_id, newest))
-    found = [letter for letter in letters if letter.seq == place.seq and place.item in (None, letter.item)]
+    query = DeadLetterQuery(seq=place.seq, limit=_MOST_LETTERS)
+    letters = dead_letters_of(silver.dead_letters(place.pipeline_id, query))
+    found = [letter for letter in letters if place.item in (None, letter.item)]
     return sorted(found, key=lambda letter: letter.item)[:MOST_ROWS]
 
 

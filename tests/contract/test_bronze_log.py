@@ -151,7 +151,7 @@ async def test_segments_cover_all_events(log: BronzeLog) -> None:
     assert segments[0].first_seq == 1
     assert segments[-1].last_seq == 30
     assert [s.first_seq for s in segments[1:]] == [s.last_seq + 1 for s in segments[:-1]]
-    assert [s.closed for s in segments] == [True] * (len(segments) - 1) + [False]
+    assert all(s.closed for s in segments[:-1])  # the last one too, once upkeep has come by
 
 
 async def test_delete_removes_one_pipeline(log: BronzeLog) -> None:

@@ -198,6 +198,7 @@ def test_dead_letters_newest_first_by_reason_and_page(silver: SilverStore) -> No
     assert seqs(DeadLetterQuery()) == [4, 4, 2, 1]
     assert seqs(DeadLetterQuery(reason="type")) == [4, 1]
     assert seqs(DeadLetterQuery(field="other")) == []
-    assert seqs(DeadLetterQuery(before_seq=4, limit=1)) == [2]
-    letter = silver.dead_letters(ask, DeadLetterQuery(before_seq=2)).to_pylist()[0]
+    assert seqs(DeadLetterQuery(before=(START + timedelta(seconds=4), 4), limit=1)) == [2]
+    assert seqs(DeadLetterQuery(seq=4)) == [4, 4]
+    letter = silver.dead_letters(ask, DeadLetterQuery(before=(START + timedelta(seconds=2), 2))).to_pylist()[0]
     assert (letter["item"], letter["reason"], letter["value"], letter["version"]) == (0, "type", "abc", 1)

@@ -16,7 +16,8 @@ import pytest
 from tests.crash.faults import WITHIN_SECS, Disturbed, Subject
 
 ROWS = [
-    "write:signal=KILL:when=2", "write:signal=KILL:when=5",  # one thread makes five: the commit of rows
+    "write:signal=KILL:when=5",  # one thread makes five: the commit of rows
+    pytest.param("write:signal=KILL:when=2", marks=pytest.mark.slow),
     pytest.param("write:signal=KILL:when=4", marks=pytest.mark.slow),
     pytest.param("fdatasync:signal=KILL:when=2", marks=pytest.mark.slow),
 ]  # fmt: skip
@@ -71,6 +72,7 @@ def goes_on(subject: Subject) -> None:
     subject.verify()
 
 
+@pytest.mark.slow
 def test_the_control_a_book_from_before_the_exchange(subject: Subject, tmp_path: Path) -> None:
     assert subject.appliance.stop() == 0
     before = tmp_path / "before"

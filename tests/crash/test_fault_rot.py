@@ -135,7 +135,8 @@ def test_verify_names_every_segment_that_rots(subject: Subject) -> None:
     assert [one["where"].split()[-1] for one in subject.findings()] == [path.name for path in segments]
 
 
-@pytest.mark.parametrize("how", ["flipped", pytest.param("zeroed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["flipped", "zeroed"])
 def test_the_middle_of_the_open_segment(subject: Subject, how: str) -> None:
     killed(subject)
     hurt(open_segment(subject), how)
@@ -170,7 +171,8 @@ def test_the_end_of_the_open_segment_gives_out_no_number_twice(subject: Subject,
     subject.verify()
 
 
-@pytest.mark.parametrize("how", ["torn", pytest.param("truncated", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["torn", "truncated"])
 def test_the_manifest_of_one_pipeline_keeps_no_other_from_starting(subject: Subject, how: str) -> None:
     subject.appliance.start()
     other, secret = subject.appliance.create_pipeline("other", document(1)["mapping"])
@@ -223,6 +225,7 @@ def test_a_file_of_rows_that_does_not_open_is_made_again_from_the_log(subject: S
     subject.verify()
 
 
+@pytest.mark.slow
 def test_rows_that_rot_within_the_file_are_made_again_by_hand(subject: Subject) -> None:
     """A flipped bit in a block of rows: whoever reads it hears what to do, and doing it helps."""
     rot_rows(subject)
@@ -244,10 +247,8 @@ def test_rows_that_rot_within_the_file_are_made_again_by_hand(subject: Subject) 
     subject.verify()
 
 
-@pytest.mark.parametrize(
-    "how",
-    ["flipped", *(pytest.param(how, marks=pytest.mark.slow) for how in ("torn", "zeroed", "truncated"))],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("how", HURT)
 def test_the_log_of_the_rows(subject: Subject, how: str) -> None:
     """DuckDB's own: what its last commits were is refined again."""
     killed(subject)
@@ -307,6 +308,7 @@ def test_the_control_an_event_that_somebody_forged(subject: Subject) -> None:
     assert [one["where"].split()[-1] for one in subject.findings()] == [segment.name]
 
 
+@pytest.mark.slow
 def test_the_control_a_log_that_somebody_took_away(subject: Subject) -> None:
     shutil.rmtree(subject.bronze)
     subject.appliance.start()

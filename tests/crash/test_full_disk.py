@@ -235,6 +235,7 @@ def test_without_a_reserve_a_full_disk_takes_no_sign_in(small: Path) -> None:
     appliance.kill()
 
 
+@pytest.mark.slow
 def test_a_disk_filled_by_what_is_received_stops_in_time_and_deleting_frees_it(small: Path) -> None:
     """Nobody else fills it: receiving stops at the mark, with room left, and a deletion by a person gives room."""
     appliance = small_appliance(small, "64 MiB")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import sqlite3
 from collections.abc import Iterator
@@ -29,8 +30,10 @@ def set_up(one: RunningAppliance, *more: str, password: str = PASSWORD) -> Any:
     return one.run("setup", "--admin-email", EMAIL, "--admin-password-file", str(file), *more)
 
 
-def filled(one: RunningAppliance) -> str:
-    """Set up, send three events, stop; return the pipeline."""
+@pytest.fixture(scope="module")
+def with_events(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A data directory that was set up, took three events and was stopped; and the pipeline."""
+    one = RunningAppliance(tmp_path_factory.mktemp("filled"))
     one.setup()
     one.start()
     pipeline_id, secret = one.create_pipeline("numbers", MAPPING)
@@ -40,6 +43,14 @@ def filled(one: RunningAppliance) -> str:
         httpx.post(url, content=body, headers=standard_headers(secret, f"msg_{number}", body), trust_env=False)
     one.wait_refined(pipeline_id)
     assert one.stop() == 0
+    return one.data_dir, pipeline_id
+
+
+@pytest.fixture
+def filled(one: RunningAppliance, with_events: tuple[Path, str]) -> str:
+    """Give the appliance a copy of that directory; return the pipeline."""
+    data_dir, pipeline_id = with_events
+    shutil.copytree(data_dir, one.data_dir, dirs_exist_ok=True)
     return pipeline_id
 
 
@@ -73,15 +84,14 @@ def test_the_data_directory_belongs_to_its_owner_alone(one: RunningAppliance) ->
     assert open_to_others == []
 
 
+@pytest.mark.usefixtures("filled")
 def test_verify_proves_what_is_there(one: RunningAppliance) -> None:
-    filled(one)
     answer = one.run("verify")
     assert (answer.returncode, answer.stdout) == (0, "fine: 1 pipelines, 3 events\n")
     assert json.loads(one.run("verify", "--json").stdout) == {"summary": "1 pipelines, 3 events", "findings": []}
 
 
-def test_verify_finds_a_byte_that_was_changed_in_bronze(one: RunningAppliance) -> None:
-    pipeline_id = filled(one)
+def test_verify_finds_a_byte_that_was_changed_in_bronze(one: RunningAppliance, filled: str) -> None:
     changed = 0
     for segment in (one.data_dir / "bronze").rglob("*"):
         if segment.is_file() and b'{"n": 1}' in (content := segment.read_bytes()):
@@ -90,13 +100,13 @@ def test_verify_finds_a_byte_that_was_changed_in_bronze(one: RunningAppliance) -
     assert changed == 1
     answer = one.run("verify")
     assert answer.returncode == 1
-    assert pipeline_id in answer.stdout
+    assert filled in answer.stdout
     assert "\n    -> " in answer.stdout
     assert answer.stdout.splitlines()[-1].startswith("wrong: ")
 
 
+@pytest.mark.usefixtures("filled")
 def test_verify_finds_an_audit_entry_that_was_changed(one: RunningAppliance) -> None:
-    filled(one)
     with sqlite3.connect(one.data_dir / "control.sqlite3") as control:
         (table,) = [
             name for (name,) in control.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -135,8 +145,8 @@ def test_doctor_beside_a_running_appliance_and_on_a_stopped_one(one: RunningAppl
     assert findings(stopped)["egress"]["message"].startswith("nothing leaves this machine")
 
 
+@pytest.mark.usefixtures("filled")
 def test_doctor_finds_what_is_wrong_and_says_what_to_do(one: RunningAppliance) -> None:
-    filled(one)
     os.chmod(one.data_dir, 0o755)
     (one.data_dir / "control.sqlite3").write_bytes(b"not a database at all" * 1000)
     for more in ("control.sqlite3-wal", "control.sqlite3-shm"):

@@ -50,7 +50,8 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
 def test_it_follows_a_replay_to_its_end_and_undoes_it(commands: Commands) -> None:
     done = commands.replay("numbers")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("numbers: swapped in, version 1, every row as before; undo it until")
+    told = "numbers: swapped in, version 1, rows that version 1 had made came out the very same; undo it until"
+    assert done.stdout.splitlines()[-1].startswith(told)
     undone = commands.replay("numbers", "--undo")
     assert (undone.returncode, undone.stdout) == (0, "numbers: undone\n")
 

@@ -151,6 +151,7 @@ def test_both_go_on_receiving_while_the_history_of_both_is_replayed_and_swapped_
     history.check(version=2)
 
 
+@pytest.mark.slow
 def test_a_range_of_both_is_exchanged_and_put_back_and_cancelled_from_the_other_node(pair: Pair) -> None:
     history = History(pair, each=2_000)
     anna, bert = pair

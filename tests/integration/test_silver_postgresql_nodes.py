@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from appliance.components.feed import FeedPlace
-from appliance.components.silver import Aggregation, Measure, Progress, RecordQuery, Table
+from appliance.components.silver import Aggregation, DeadLetterQuery, Measure, Progress, RecordQuery, Table
 from appliance.domain.ids import PipelineId
 from appliance.domain.ledger import Outcome
 from appliance.domain.mapping import FieldType
@@ -287,6 +287,18 @@ def test_a_reader_gets_every_row_of_every_partition_once(nodes: list[PostgresSil
         77,
         parts[2] + 3,
     ]  # as it was written before there were partitions
+
+
+def test_dead_letters_of_several_nodes_are_in_the_order_of_their_receipt(nodes: list[PostgresSilver]) -> None:
+    base = base_of(Partition(1))  # seconds of receipt begin anew behind it, as numbers do
+    nodes[0].commit(batch(PLAIN, 1, [dead(), dead(), dead()]))
+    nodes[1].commit(batch(PLAIN, base + 1, [dead(), dead()]))
+    seen: list[int] = []
+    before = None
+    while page := nodes[2].dead_letters(PLAIN.pipeline_id, DeadLetterQuery(before=before, limit=2)).to_pylist():
+        seen += [letter["seq"] for letter in page]
+        before = (page[-1]["received_at"], page[-1]["seq"])
+    assert seen == [3, base + 2, 2, base + 1, 1]
 
 
 def test_no_partition_waits_for_a_busy_one(nodes: list[PostgresSilver]) -> None:

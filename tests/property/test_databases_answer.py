@@ -222,7 +222,7 @@ def test_dead_letters(both: BothDatabases) -> None:
         cursor.executemany(f"INSERT INTO {dialect.quoted(name)} VALUES ({marks})", letters)
     table = table_of({"v": I})
     both.fill(table, {"v": (I,)}, [])
-    page = DeadLetterQuery(reason="type", field="Temp", before_seq=5, limit=2)
+    page = DeadLetterQuery(reason="type", field="Temp", before=(at(2026, 1, 5), 5), limit=2)
     one, other = both.ask(table, lambda _, dialect: select_dead("pl_1", page, dialect))
     assert one == other
     assert [row[0] for row in one] == [4, 2]

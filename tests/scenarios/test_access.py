@@ -101,6 +101,13 @@ EXPECTED = {
     "POST /api/v1/nodes/{node_id}/drain": "admin",
     "POST /api/v1/nodes/{node_id}/resume": "admin",
     "DELETE /api/v1/nodes/{node_id}": "admin",
+    "GET /api/v1/incidents": "admin",
+    "POST /api/v1/incidents/{incident_id}/acknowledge": "admin",
+    "GET /api/v1/failures": "admin",
+    "DELETE /api/v1/failures": "admin",
+    "GET /api/v1/log": "admin",
+    "GET /api/v1/support-bundle/preview": "admin",
+    "GET /api/v1/support-bundle": "admin",
 }
 RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
 NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
@@ -123,6 +130,7 @@ NOT_THERE = {
     "erasure_id": "er_none",
     "job_id": "job_none",
     "node_id": "node_none",
+    "incident_id": "inc_none",
     "pipeline_id": "pl_none",
     "dashboard_id": "db_none",
     "user_id": "user_none",

@@ -80,5 +80,5 @@ def test_a_replay_waits_for_its_swap_on_a_narrow_screen(
     shoot(page, "replay-ready-dark-390")
     replay.get_by_role("button", name="Swap in").click()
     expect(replay).to_contain_text("is in use", timeout=20_000)
-    expect(replay).to_contain_text("gave the very same rows")
+    expect(replay).to_contain_text("had made came out the very same")
     shoot(page, "replay-swapped-dark-390")

@@ -94,7 +94,7 @@ def test_from_a_new_pipeline_to_a_record_on_screen(signed_in: Opens) -> None:
     expect(page.get_by_text("'one' is no number of an event")).to_be_visible(timeout=15_000)
     module = page.locator("link[rel=modulepreload][href$='format.js']").get_attribute("href")
     written = "async (path) => { const it = await import(path); return [7, 17592186045650].map(it.eventNumber); }"
-    assert page.evaluate(written, module) == ["7", "1:1234"]  # 2^44 + 1234
+    assert page.evaluate(written, module) == ["7", "1:1,234"]  # 2^44 + 1234
 
 
 def test_the_overview_balances_and_inserts_the_secret(appliance: RunningAppliance, signed_in: Opens) -> None:
@@ -173,8 +173,11 @@ def test_a_pipeline_that_reads_another(signed_in: Opens) -> None:
     page.wait_for_selector("text=of-this-host is running.")
     page.get_by_role("link", name="Open the pipeline").click()
     page.wait_for_selector("h1:text('of-this-host')")
+    expect(page.locator("section[aria-label=Source]").get_by_role("link", name="this-host")).to_be_visible()
     page.goto(f"{page.url}/records")
     expect(page.locator("tbody tr").first).to_be_visible()  # its mapping takes the rows as they are
+    page.goto(page.url.split("/pipelines/")[0] + "/pipelines")
+    expect(page.locator("#pipelines tr", has_text="of-this-host")).to_contain_text("Another pipeline")
 
 
 def test_a_pipeline_that_asks_a_graphql_server(signed_in: Opens) -> None:
@@ -194,3 +197,9 @@ def test_a_pipeline_that_asks_a_graphql_server(signed_in: Opens) -> None:
     shoot(page, "pipeline-new-graphql-light-1440")
     page.get_by_role("button", name="Create pipeline").click()
     page.wait_for_selector("text=asked-by-graphql is running.")
+    page.goto(page.url.split("/pipelines/")[0] + "/pipelines")
+    row = page.locator("#pipelines tr", has_text="asked-by-graphql")
+    expect(row.locator("[data-slot=error]")).to_contain_text(
+        "graphql.invalid", timeout=20_000
+    )  # seen without opening it
+    shoot(page, "pipelines-error-light-1440")

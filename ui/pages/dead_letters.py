@@ -1,5 +1,6 @@
 """Events that could not become rows: what they have in common, each of them, and what can be done about them."""
 
+from datetime import datetime
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
@@ -9,6 +10,7 @@ from nicegui.element import Element
 from appliance.components.silver import DeadLetterQuery
 from appliance.domain.access import Action, Principal
 from appliance.services.letter_documents import LetterCause, LetterChoice
+from appliance.services.paging import cursor_of, place_of
 from appliance.services.views import DeadLetter, PipelineView
 from ui.frame import Place
 from ui.markup import icon, link_button, node, on, on_value
@@ -34,11 +36,11 @@ def register(screens: Screens) -> None:
         asked = visit.request.query_params
         choice = LetterChoice(reason=asked.get("reason"), field=asked.get("field"))
         causes = await visit.services.dead_letters.causes(visit.who, view.id, LetterChoice())
-        before = asked.get("before", "")
+        before = asked.get("before")
         query = DeadLetterQuery(
             reason=choice.reason,
             field=choice.field,
-            before_seq=int(before) if before.isdecimal() else None,
+            before=place_of(before, tuple[datetime, int]) if before else None,
             limit=SHOWN,
         )
         found = await visit.services.dead_letters.newest(visit.who, view.id, query)
@@ -116,7 +118,7 @@ def _letters(visit: Visit, view: PipelineView, chosen: tuple[LetterChoice, int],
                 actions = LetterActions(visit, view.id, choice, events)
         _table(visit, view, found, (box, body), actions)
         if len(found) == SHOWN:
-            _older(view, found[-1].seq, choice)
+            _older(view, found[-1], choice)
 
 
 def _table(
@@ -167,8 +169,8 @@ def _row(
             on(shown, "click", opened)
 
 
-def _older(view: PipelineView, seq: int, choice: LetterChoice) -> None:
-    kept = {"before": str(seq)} | {
+def _older(view: PipelineView, last: DeadLetter, choice: LetterChoice) -> None:
+    kept = {"before": cursor_of([last.received_at, last.seq])} | {
         name: value for name, value in (("reason", choice.reason), ("field", choice.field)) if value
     }
     with node("div", css="row").style("justify-content:center;padding:10px"):

@@ -4,19 +4,21 @@ import json
 from functools import partial
 from typing import Any, Final
 
+from nicegui import ui
 from nicegui.element import Element
 
 from appliance.domain.access import Action, Principal, require
 from appliance.domain.erasure import ErasureState
-from appliance.errors import Invalid, Problem
+from appliance.errors import DashError, Invalid, Problem
 from appliance.services.erasure_documents import ErasureView
 from appliance.services.views import PipelineView
 from ui.frame import Place
 from ui.markup import button, icon, node, on, on_value
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import go
+from ui.toast import toast
 from ui.widgets.card import card
+from ui.widgets.dialog import close, dialog, show
 from ui.widgets.empty import notice
 from ui.widgets.figures import moment
 from ui.widgets.form import select_field, text_field
@@ -24,6 +26,7 @@ from ui.widgets.head import page_head
 from ui.widgets.problem_list import problem_list
 
 SHOWN: Final = 50
+LOOK_SECS: Final = 3.0
 
 
 def register(screens: Screens) -> None:
@@ -33,21 +36,47 @@ def register(screens: Screens) -> None:
     async def erasures(visit: Visit) -> None:
         require(visit.who, Action.DATA_ERASE)
         pipelines = (await visit.services.pipelines.list(visit.who, limit=500)).items
-        found = (await visit.services.erasures.list(visit.who, limit=SHOWN)).items
         lead = "Events of one person or thing, removed for good: from Bronze and from everything made of them"
-        with page_head("Erasures", lead, ("Storage", "/storage")) as actions, actions:
-            again = button("Look again", glyph="refresh")
-            on(again, "click", lambda _: go(visit.client, None, "As of now"))
+        with page_head("Erasures", lead, ("Storage", "/storage")):
+            pass
         with node("div", css="split"):
-            _list(found, {one.id: one.name for one in pipelines})
-            ErasureForm(visit, pipelines).draw()
+            board = Board(visit, {one.id: one.name for one in pipelines})
+            await board.draw()
+            ErasureForm(visit, pipelines, board).draw()
+        ui.timer(LOOK_SECS, board.look)
+
+
+class Board:
+    """The list, drawn anew when something in it changed."""
+
+    def __init__(self, visit: Visit, names: dict[str, str]) -> None:
+        self._visit, self._names = visit, names
+        self._place = node("div")
+        self._drawn: list[ErasureView] = []
+
+    async def draw(self) -> None:
+        """Draw the list as it is now."""
+        self._drawn = (await self._visit.services.erasures.list(self._visit.who, limit=SHOWN)).items
+        self._place.clear()
+        with self._place:
+            _list(self._drawn, self._names)
+
+    async def look(self) -> None:
+        """Show what has changed since."""
+        try:
+            await self._visit.principal()
+            found = (await self._visit.services.erasures.list(self._visit.who, limit=SHOWN)).items
+        except DashError:
+            return
+        if found != self._drawn:
+            await self.draw()
 
 
 class ErasureForm:
-    """Says whose events; they are counted first, and erased only when that was asked for."""
+    """Says whose events; they are counted first, and erased only when that was asked for and said once more."""
 
-    def __init__(self, visit: Visit, pipelines: list[PipelineView]) -> None:
-        self._visit, self._pipelines = visit, pipelines
+    def __init__(self, visit: Visit, pipelines: list[PipelineView], board: Board) -> None:
+        self._visit, self._pipelines, self._board = visit, pipelines, board
         first = pipelines[0].id if pipelines else ""
         self._values = {"pipeline": first, "path": "", "value": "", "reason": ""}
 
@@ -73,7 +102,26 @@ class ErasureForm:
                 count = button("Count", "primary")
                 erase = button("Erase", "danger")
             on(count, "click", self._visit.act(partial(self._ask, dry_run=True), busy=count))
-            on(erase, "click", self._visit.act(partial(self._ask, dry_run=False), busy=erase))
+            on(erase, "click", self._visit.act(self._sure, busy=erase))
+        self._confirm()
+
+    def _confirm(self) -> None:
+        with dialog("Erase for good") as self._box:
+            with node("div", css="dialog-body"):
+                self._whose = node("div")
+                node("p", "It cannot be brought back: neither the events nor what was made of them.", "muted")
+            with node("div", css="dialog-foot"):
+                button("Cancel", data_close="")
+                sure = button("Erase for good", "danger")
+        on(sure, "click", self._visit.act(partial(self._ask, dry_run=False), busy=sure))
+
+    async def _sure(self, _: Principal) -> None:
+        given = self._values
+        name = next((one.name for one in self._pipelines if one.id == given["pipeline"]), "")
+        self._whose.clear()
+        with self._whose:
+            node("p", f"Events of {name} where {given['path'] or '–'} is {given['value'] or '–'}.")
+        show(self._box)
 
     async def _ask(self, who: Principal, *, dry_run: bool) -> None:
         given = self._values
@@ -83,13 +131,16 @@ class ErasureForm:
             "reason": given["reason"].strip(),
             "dry_run": dry_run,
         }
+        if not dry_run:
+            close(self._box)
         try:
             await self._visit.services.erasures.request(who, document)
         except Invalid as error:
             self._complain(error.problems)
             return
-        told = "Counting: look again in a moment" if dry_run else "Erasing: look again in a moment"
-        go(self._visit.client, None, told)
+        self._complain(())
+        await self._board.draw()
+        toast(self._visit.client, "Counting: the list says how far it is" if dry_run else "Erasing has begun")
 
     def _complain(self, problems: tuple[Problem, ...]) -> None:
         self._told.clear()

@@ -18,10 +18,11 @@ from ui.mapping_draft import MappingDraft
 from ui.markup import button, node, on
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import toast
+from ui.toast import sentence, toast
 from ui.widgets.card import card
 from ui.widgets.change_preview import ChangeDialog
 from ui.widgets.drift_card import drift_card
+from ui.widgets.figures import counted
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.mapping_form import MappingForm
 from ui.widgets.mapping_preview import draw_preview
@@ -140,7 +141,7 @@ class MappingPage:
             self._visit.client.run_javascript("location.reload()")
             return
         except DashError as error:
-            self._show_problems([Problem("", str(error))])
+            self._show_problems([Problem("", sentence(error))])
             return
         if answer.problems:
             self._show_problems(answer.problems)
@@ -169,9 +170,8 @@ class MappingPage:
         found = await self._visit.services.suggestions.suggest(who, None, self._view.id)
         added = self._draft.take(msgspec.to_builtins(found.mapping))
         self._switch(False)
-        told = (
-            f"Added {added} fields, learned from {found.samples:,} events" if added else "Every value is mapped already"
-        )
+        learned = f"Added {counted(added, 'field')}, learned from {counted(found.samples, 'event')}"
+        told = learned if added else "Every value is mapped already"
         toast(self._visit.client, " · ".join([told, *found.notes[:2]]))
 
     async def _save(self, who: Principal) -> None:

@@ -1,5 +1,6 @@
 """Nodes: the processes of this installation, how busy each is; drained, taken back, forgotten."""
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -95,7 +96,7 @@ class Board:
             ):
                 node("td", "–" if gone else told, "num", data_label=label)
             with node("td", data_label="Since"):
-                moment(one.started_at)
+                moment(datetime.now(UTC) - timedelta(seconds=one.silent_secs) if gone else one.started_at)
             with node("td", css="num full"):
                 self._actions(one)
 

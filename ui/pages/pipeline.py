@@ -8,8 +8,9 @@ from nicegui import ui
 from nicegui.element import Element
 
 from appliance.domain.access import Action, Principal
+from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
-from appliance.errors import DashError
+from appliance.errors import DashError, NotFound
 from appliance.services.views import PipelineView
 from ui.commands import PLACEHOLDER, send_command
 from ui.examples import example_event
@@ -19,7 +20,7 @@ from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.card import card
 from ui.widgets.code_block import code_block
-from ui.widgets.figures import moment, short
+from ui.widgets.figures import last_event, short
 from ui.widgets.ledger_bar import ledger_sum
 from ui.widgets.pipeline_frame import pipeline_frame
 
@@ -48,7 +49,7 @@ def register(screens: Screens) -> None:
             if view.ingest_url:
                 await _sending(visit, view)
             else:
-                _definition(view)
+                await _definition(visit, view)
 
 
 def _unmapped(view: PipelineView) -> None:
@@ -79,7 +80,7 @@ def _figures(view: PipelineView) -> None:
         with node("div"):
             node("dt", "Last event")
             with node("dd"):
-                moment(live.last_received_at, slot="last")
+                last_event(live)
 
 
 def _chart(view: PipelineView, history: list[tuple[int, float]]) -> None:
@@ -148,11 +149,27 @@ def _insert_secret(visit: Visit, view: PipelineView, url: str, body: Element) ->
     on(made, "click", visit.act(insert, busy=made))
 
 
-def _definition(view: PipelineView) -> None:
+async def _definition(visit: Visit, view: PipelineView) -> None:
     with card("Source") as (head, _):
         with head:
             link_button("Settings", f"/pipelines/{view.id}/settings", "small ghost", glyph="sliders")
         with node("dl", css="kv"):
             for name, value in view.source.items():
                 node("dt", name.replace("_", " ").capitalize())
-                node("dd", value if isinstance(value, str) else json.dumps(value), "mono")
+                with node("dd"):
+                    if view.source["type"] == "pipeline" and name in ("pipeline", "pipelines"):
+                        await _upstream(visit, [value] if isinstance(value, str) else value)
+                    else:
+                        node("span", value if isinstance(value, str) else json.dumps(value), "mono")
+
+
+async def _upstream(visit: Visit, given: list[str]) -> None:
+    """Draw the pipelines that are read, by name, whether they were given by name or by id."""
+    for one in given:
+        try:
+            found = await visit.services.pipelines.get(visit.who, PipelineId(one))
+        except NotFound:
+            node("p", one)
+        else:
+            with node("p"):
+                node("a", found.name, href=f"/pipelines/{found.id}")

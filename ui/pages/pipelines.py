@@ -4,15 +4,16 @@ from appliance.domain.access import Action
 from appliance.services.views import PipelineView
 from ui.frame import Place
 from ui.markup import icon, link_button, node
+from ui.pipeline_draft import SOURCES
 from ui.screens import Screens
 from ui.session import Visit
 from ui.widgets.empty import notice
-from ui.widgets.figures import moment, short, state_badge
+from ui.widgets.figures import last_event, short, state_badge
 from ui.widgets.head import live_mark, page_head
 from ui.widgets.ledger_bar import ledger_bar
 
 MOST = 500
-SOURCE_NAMES = {"webhook": "Webhook", "http_poll": "HTTP poll", "host_metrics": "Host metrics"}
+SOURCE_NAMES = {kind: label for kind, _, label, _ in SOURCES}
 
 
 def register(screens: Screens) -> None:
@@ -100,6 +101,7 @@ def _row(pipeline: PipelineView) -> None:
             node("a", pipeline.name, "name", href=f"/pipelines/{pipeline.id}")
             if pipeline.description:
                 node("span", pipeline.description, "sub")
+            node("span", live.last_error or "", "sub bad", data_slot="error", hidden=live.last_error is None)
         with node("td", data_label="Source"):
             node("span", source, "muted")
         with node("td", css="corner"):
@@ -109,6 +111,6 @@ def _row(pipeline: PipelineView) -> None:
             node("span", short(live.rate_per_sec), data_slot="rate")
         node("td", short(live.lag_events), "num", data_slot="lag", data_label="Lag")
         with node("td", data_label="Last event"):
-            moment(live.last_received_at, slot="last")
+            last_event(live)
         with node("td", css="full"):
             ledger_bar(live.ledger)

@@ -57,7 +57,9 @@ def _foot(*, first: bool = False) -> None:
 
 def _storage(disk: Disk, database: str | None) -> None:
     with node("div", css="step", tabindex="-1"):
-        _heading("Welcome to Dash", "First: where rows and settings live. Events are always kept on this machine.")
+        _heading(
+            "Welcome to Dash", "First: where rows and settings live. Events are always kept in files of Dash's own."
+        )
         place_step(disk, database)
         _foot(first=True)
 

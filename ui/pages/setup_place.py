@@ -47,7 +47,11 @@ def _settled(database: str) -> None:
         with node("div", css="grow"):
             node("b", "PostgreSQL")
             node("p", database, "muted")
-    node("p", "Accounts, settings and rows live in this database. Events stay in files on this machine.", "muted")
+    node(
+        "p",
+        "Accounts, settings and rows live in this database. Events stay in files of the node that receives them.",
+        "muted",
+    )
 
 
 def _choice() -> None:

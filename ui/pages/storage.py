@@ -108,16 +108,16 @@ def _archive(archive: ArchiveState) -> None:
 
 def _figures(view: StorageView) -> None:
     with node("dl", css="stats"):
-        for label, count, more in (
-            ("Bronze", view.bronze_bytes, "raw events"),
-            ("Silver", view.silver_bytes, f"{size(view.free_block_bytes)} free in it"),
-            ("Gold", view.gold_bytes, "rollups, within Silver"),
-            ("Free on disk", view.disk.free_bytes, f"of {size(view.disk.total_bytes)}"),
+        for label, told, more in (
+            ("Bronze", *((size(view.bronze_bytes), "raw events") if view.keeps_events else ("–", "on each ingestor"))),
+            ("Silver", size(view.silver_bytes), f"{size(view.free_block_bytes)} free in it"),
+            ("Gold", size(view.gold_bytes), "rollups, within Silver"),
+            ("Free on disk", size(view.disk.free_bytes), f"of {size(view.disk.total_bytes)}"),
         ):
             with node("div"):
                 node("dt", label)
                 with node("dd"):
-                    node("span", size(count))
+                    node("span", told)
                     node("small", f" {more}")
 
 
@@ -135,16 +135,16 @@ def _pipelines(visit: Visit, view: StorageView) -> None:
                     node("th", label, "" if label == "Pipeline" else "num", scope="col")
             with node("tbody"):
                 for one in sorted(view.pipelines, key=lambda one: -one.bronze_bytes - one.silver_bytes):
-                    _pipeline(one)
+                    _pipeline(one, view.keeps_events)
 
 
-def _pipeline(one: PipelineStorage) -> None:
+def _pipeline(one: PipelineStorage, keeps_events: bool) -> None:
     growth = size(one.growth_bytes_per_day) if one.growth_bytes_per_day is not None else "–"
     with node("tr"):
         with node("td", css="first full"):
             node("a", one.name, "name", href=f"/pipelines/{one.id}")
         for label, told in (
-            ("Bronze", size(one.bronze_bytes)),
+            ("Bronze", size(one.bronze_bytes) if keeps_events else "–"),
             ("Silver", size(one.silver_bytes)),
             ("Gold", size(one.gold_bytes) if one.gold_bytes else "–"),
             ("Growth a day", growth),

@@ -8,10 +8,10 @@ export function integer(value) {
   return value === null || value === undefined ? NONE : whole.format(value);
 }
 
-/** Number of an event as people say it: 42; of partition 1 it is 1:42. */
+/** Number of an event as people say it, thousands set apart: 42; of partition 1 it is 1:1,234. */
 export function eventNumber(seq) {
   const partition = Math.floor(seq / 2 ** 44);
-  return partition ? `${partition}:${seq % 2 ** 44}` : String(seq);
+  return (partition ? `${partition}:` : "") + whole.format(seq % 2 ** 44);
 }
 
 /** Three significant digits, thousands by k, M, G. */
@@ -26,7 +26,7 @@ export function short(value) {
 }
 
 function digits(size) {
-  if (size >= 100) return size.toFixed(0);
+  if (size >= 100) return whole.format(size);
   if (size >= 10) return size.toFixed(1).replace(/\.0$/, "");
   if (size >= 0.01) return size.toFixed(2).replace(/\.?0+$/, "");
   return size === 0 ? "0" : size.toPrecision(2);

@@ -50,7 +50,7 @@ const fill = {
   "lag-secs": (el, stats) => (el.textContent = span(stats.lag_secs)),
   last: (el, stats) => {
     if (stats.last_received_at) el.dataset.at = stats.last_received_at;
-    else el.textContent = "never";
+    else el.textContent = stats.ledger.received ? "before the last start" : "never";
   },
   bar: (el, stats) => drawLedger(el, stats.ledger),
   state: (el, _, state) => {

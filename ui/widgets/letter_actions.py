@@ -17,7 +17,7 @@ from ui.pages.records import readable
 from ui.session import Visit
 from ui.toast import go
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import event_number
+from ui.widgets.figures import counted, event_number
 from ui.widgets.problem_list import problem_list
 
 Kind = Literal["retry", "fix", "drop"]
@@ -88,7 +88,7 @@ class LetterActions:
         self._body.clear()
         self._foot.clear()
         with self._body:
-            node("p", f"{_TITLES[self._kind]} {self._events:,} event{'' if self._events == 1 else 's'}", "strong")
+            node("p", f"{_TITLES[self._kind]} {counted(self._events, 'event')}", "strong")
             node("p", _WORDS[self._kind], "muted")
             if self._kind == "fix":
                 single = len(self._ticked) == 1
@@ -196,4 +196,4 @@ def _sentence(counts: dict[str, Any]) -> str:
     words = (("stored", "stored"), ("filtered", "filtered"), ("dead", "still dead"), ("missing", "expired in Bronze"))
     told = [f"{counts[name]:,} {word}" for name, word in words if counts[name]]
     events = counts["events"]
-    return f"{events:,} event{'' if events == 1 else 's'}: {', '.join(told) or 'nothing to do'}"
+    return f"{counted(events, 'event')}: {', '.join(told) or 'nothing to do'}"

@@ -10,7 +10,7 @@ from nicegui import ui
 from appliance.services.views import DeadLetter, Preview, PreviewColumn
 from ui.markup import icon, node
 from ui.widgets.empty import notice
-from ui.widgets.figures import event_number
+from ui.widgets.figures import counted, event_number
 
 SHOWN_ROWS, SHOWN_DEAD, LONGEST = 15, 8, 80
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
@@ -24,12 +24,12 @@ def draw_preview(preview: Preview) -> None:
         )
         return
     with node("div", css="tally", role="status"):
-        node("span", f"{preview.events:,} events", "badge plain")
-        node("span", f"{len(preview.rows):,} rows", "badge plain ok")
+        node("span", counted(preview.events, "event"), "badge plain")
+        node("span", counted(len(preview.rows), "row"), "badge plain ok")
         if preview.filtered:
             node("span", f"{preview.filtered:,} filtered", "badge plain")
         if preview.dead:
-            node("span", f"{len(preview.dead):,} dead letter{'' if len(preview.dead) == 1 else 's'}", "badge plain bad")
+            node("span", counted(len(preview.dead), "dead letter"), "badge plain bad")
     for letter in preview.dead[:SHOWN_DEAD]:
         _letter(letter)
     if len(preview.dead) > SHOWN_DEAD:

@@ -214,7 +214,8 @@ def _facts(replay: ReplayView) -> None:
         if replay.first_seq is not None and replay.last_seq is not None:
             node("span", f" · events {event_number(replay.first_seq)} to {event_number(replay.last_seq)} only")
         if replay.identical is not None:
-            node("span", " · gave the very same rows" if replay.identical else " · gave other rows than there were")
+            same = "came out the very same" if replay.identical else "came out differently"
+            node("span", f" · rows that version {replay.version} had made {same}")
         if replay.state is ReplayState.SWAPPED and replay.undo_until is not None:
             node("span", " · can be undone until ")
             moment(replay.undo_until, "date")

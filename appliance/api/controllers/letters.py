@@ -1,5 +1,6 @@
 """``/api/v1/pipelines/{id}/dead-letters``: events that could not become rows, and what can be done about them."""
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -53,8 +54,8 @@ class LetterController(Controller):
     async def dead_letters(self, request: AnyRequest, pipeline_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         given = read_parameters(request, DeadLetterParameters)
-        before = place_of(given.cursor, tuple[int])[0] if given.cursor is not None else None
-        query = DeadLetterQuery(reason=given.reason, field=given.field, before_seq=before, limit=given.limit + 1)
+        before = place_of(given.cursor, tuple[datetime, int]) if given.cursor is not None else None
+        query = DeadLetterQuery(reason=given.reason, field=given.field, before=before, limit=given.limit + 1)
         found = await services.dead_letters.newest(who, PipelineId(pipeline_id), query)
         return answered(_page(found, given.limit))
 
@@ -139,4 +140,4 @@ def _page(found: list[DeadLetter], limit: int) -> Page[DeadLetter]:
         return Page(found)
     cut = found[limit].seq
     whole = [letter for letter in found[:limit] if letter.seq != cut] or found[:limit]
-    return Page(whole, cursor_of([whole[-1].seq]))
+    return Page(whole, cursor_of([whole[-1].received_at, whole[-1].seq]))

@@ -4,6 +4,7 @@ It is apart from ``egress`` on purpose: where it connects to is said by the cont
 guard against private addresses would refuse just those that nodes have.
 """
 
+import re
 import ssl
 import time
 from datetime import datetime
@@ -25,6 +26,7 @@ _CONNECT_SECS: Final = 3.0
 _READ_SECS: Final = 10.0  # between two pieces of an answer
 _CONNECTIONS: Final = 32
 _RETRY_SECS: Final = 2.0
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 T = TypeVar("T")
 
@@ -73,10 +75,11 @@ class Caller:
         except DashError:
             raise
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            told = str(error) or type(error).__name__
+            told = _ERRNO.sub("", str(error)) or type(error).__name__
             if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
                 self.silence.begins(holder.address, told)
-            raise TransientError(f"{_named(holder)} does not answer ({told})", _RETRY_SECS) from error
+            told = f"{_named(holder)} does not answer ({told}): what is on its disk can be read when it is back"
+            raise TransientError(told, _RETRY_SECS) from error
         except (msgspec.MsgspecError, ValueError) as error:
             told = f"{_named(holder)} answers what is not understood here, perhaps by another version of Dash ({error})"
             raise TransientError(told, _RETRY_SECS) from error

@@ -1,5 +1,6 @@
 """Dead letters of a pipeline: those that are meant, newest first."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlglot import exp
@@ -15,16 +16,18 @@ from appliance.storage.sql.statement import Statement, column, descending, integ
 DEAD_COLUMNS = (
     "seq", "item", "reason", "field", "value", "message", "problems", "received_at", "version",
 )  # fmt: skip
+_NEWEST = ("received_at", "seq", "item")  # numbers alone would put the partitions of nodes one behind the other
 
 
 def select_dead(pipeline_id: str, query: DeadLetterQuery, dialect: Dialect, generation: int = 1) -> Statement:
     """Return the statement that answers ``query`` with the columns of ``DEAD_COLUMNS``."""
     scope = letter_scope()
-    conditions = letter_conditions(scope, LetterFilter(reason=query.reason, field=query.field))
-    if query.before_seq is not None:
-        conditions.append(compared("seq", exp.LT, scope, query.before_seq))
+    chosen = LetterFilter(reason=query.reason, field=query.field, first_seq=query.seq, last_seq=query.seq)
+    conditions = letter_conditions(scope, chosen)
+    if query.before is not None:
+        conditions += _before(scope, *query.before)
     tree = exp.select(*(exp.alias_(column(field), name(field)) for field in DEAD_COLUMNS))
-    newest = [descending(column(one), null_first=dialect.descends_from_null) for one in ("seq", "item")]
+    newest = [descending(column(one), null_first=dialect.descends_from_null) for one in _NEWEST]
     tree = tree.from_(letters_of(pipeline_id, generation, dialect)).where(*conditions).order_by(*newest)
     return Statement(dialect.render(tree.limit(integer(query.limit))), scope.values)
 
@@ -58,6 +61,15 @@ def letter_conditions(scope: Scope, chosen: LetterFilter) -> list[exp.Expr]:
 def compared(field: str, how: type[exp.Binary], scope: Scope, value: Any) -> exp.Expr:
     """Return the comparison of a column with a bound value."""
     return how(this=column(field), expression=scope.bind(value))
+
+
+def _before(scope: Scope, received_at: datetime, seq: int) -> list[exp.Expr]:
+    """Return the conditions on what is older; the first one is what an index by time can use."""
+    earlier = compared("received_at", exp.LT, scope, received_at)
+    return [
+        compared("received_at", exp.LTE, scope, received_at),
+        exp.paren(exp.or_(earlier, compared("seq", exp.LT, scope, seq))),
+    ]
 
 
 def _one_of(scope: Scope, seqs: tuple[int, ...]) -> exp.Expr:

@@ -53,5 +53,5 @@ def test_statements_name_the_schema_and_double_percent_signs() -> None:
     odd = PostgreSql("50%")
     statement = select_dead("pl_1", DeadLetterQuery(reason="type"), odd)
     assert 'FROM "50%%"."dead_pl_1" AS "r" WHERE "r"."reason" = %(v0)s' in statement.sql
-    assert 'ORDER BY "r"."seq" DESC, "r"."item" DESC' in statement.sql
+    assert 'ORDER BY "r"."received_at" DESC, "r"."seq" DESC, "r"."item" DESC' in statement.sql
     assert DIALECT.quoted("rows_pl_1#3") == '"org_1"."rows_pl_1#3"'

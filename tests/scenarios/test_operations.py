@@ -1,0 +1,105 @@
+"""Incidents, failures, log and support bundle by the API: seen by those who run it, acknowledged, without secrets."""
+
+import io
+import zipfile
+from datetime import timedelta
+
+import pytest
+import structlog
+
+from appliance.domain.incident import Condition, Severity
+from appliance.errors import Invalid
+from appliance.services.support_reading import read, stands_out
+from tests.scenarios.conftest import Scene
+
+LATE = Condition(
+    key="lag:pip_1", severity=Severity.P2, title="boiler-room is behind", message="5 events wait", remedy="wait",
+    page="runbook#lag",
+)  # fmt: skip
+FULL = Condition(
+    key="disk", severity=Severity.P0, title="The disk fills up", message="0 bytes free", remedy="make room",
+    page="runbook#disk",
+)  # fmt: skip
+
+
+async def test_incidents_come_gravest_first_and_are_acknowledged(scene: Scene) -> None:
+    async def wrong() -> list[Condition]:
+        return [LATE, FULL]
+
+    scene.it.incidents.look = wrong
+    await scene.it.incidents.once()
+    async with scene.client(scene.tokens["admin"]) as admin:
+        items = (await admin.get("/api/v1/incidents")).json()["items"]
+        assert [one["condition"]["severity"] for one in items] == ["P0", "P2"]
+        answer = await admin.post(f"/api/v1/incidents/{items[0]['id']}/acknowledge")
+        assert (answer.status_code, answer.json()["acknowledged_by"]) == (200, "token admin")
+        assert (await admin.post("/api/v1/incidents/inc_none/acknowledge")).status_code == 404
+    kept = (scene.it.settings.server.data_dir / "operations.json").read_text()
+    assert "boiler-room is behind" in kept
+
+
+async def test_what_is_over_is_shown_when_it_is_asked_for(scene: Scene) -> None:
+    found = [FULL]
+
+    async def wrong() -> list[Condition]:
+        return found
+
+    watch = scene.it.incidents
+    watch.look = wrong
+    await watch.once()
+    found.clear()
+    await watch.once()
+    now = watch._clock
+    watch._clock = lambda: now() + timedelta(minutes=3)
+    await watch.once()
+    async with scene.client(scene.tokens["admin"]) as admin:
+        assert (await admin.get("/api/v1/incidents")).json()["items"] == []
+        (old,) = (await admin.get("/api/v1/incidents?every=true")).json()["items"]
+        assert old["closed_at"] is not None
+
+
+@pytest.mark.usefixtures("all_is_logged")
+async def test_failures_and_lines_of_the_log_without_secrets(scene: Scene) -> None:
+    from appliance.observe import logs
+
+    logs.configure("info", "json", io.StringIO())
+    try:
+        raise ValueError("the upstream refused dash_" + "a" * 40)
+    except ValueError:
+        structlog.get_logger("test").exception("upstream.failed", password="hunter2")
+    async with scene.client(scene.tokens["admin"]) as admin:
+        failure = (await admin.get("/api/v1/failures")).json()["items"][0]
+        assert (failure["event"], failure["kind"]) == ("upstream.failed", "ValueError")
+        lines = await admin.get("/api/v1/log", params={"search": "UPSTREAM.failed"})
+        assert "hunter2" not in lines.text
+        assert "a" * 40 not in lines.text
+        assert (await admin.get("/api/v1/log?level=loud")).status_code == 422
+        assert (await admin.delete("/api/v1/failures", params={"key": failure["key"]})).status_code == 204
+        assert (await admin.delete("/api/v1/failures", params={"key": failure["key"]})).status_code == 404
+
+
+async def test_a_bundle_is_what_the_preview_showed_and_names_nobody(scene: Scene, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    await scene.boilers()
+    async with scene.client(scene.tokens["admin"]) as admin:
+        preview = (await admin.get("/api/v1/support-bundle/preview")).json()
+        answer = await admin.get("/api/v1/support-bundle")
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(answer.content)
+    files = read(path)
+    assert sorted(files) == sorted(one["name"] for one in preview["files"])
+    everything = "".join(files.values())
+    for secret in ("ada@example.org", "boiler-room", *scene.tokens.values()):
+        assert secret not in everything
+    assert next(iter(stands_out(files))).message.startswith("dash ")
+
+
+def test_a_bundle_that_was_changed_is_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("about.json", "{}")
+        archive.writestr("manifest.json", '{"about.json": "00"}')
+    with pytest.raises(Invalid, match="not as it was written"):
+        read(path)
+    path.write_bytes(b"no zip")
+    with pytest.raises(Invalid, match="cannot be read"):
+        read(path)

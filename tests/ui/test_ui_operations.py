@@ -1,0 +1,48 @@
+"""Operations on screen: incidents acknowledged, failures set aside, the log searched, a bundle looked at and saved."""
+
+import zipfile
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.running import RunningAppliance
+from tests.ui.browsing import NARROW, Opens, shoot
+
+
+def test_a_well_node_says_so_and_a_drained_one_is_an_incident(signed_in: Opens) -> None:
+    page = signed_in("/operations")
+    expect(page.locator("#main")).to_contain_text("Open")
+    shoot(page, "operations-wide")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_log_is_searched_and_goes_on_by_itself(signed_in: Opens) -> None:
+    page = signed_in("/operations?show=log", viewport=NARROW, theme="dark")
+    page.wait_for_selector("html[data-ready]")
+    expect(page.locator("tbody tr").first).to_be_visible()
+    page.get_by_role("searchbox").fill("appliance.ready")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("searchbox").fill("there is no such line")
+    expect(page.locator("#main")).to_contain_text("Nothing in memory fits that.")
+    page.get_by_role("searchbox").fill("")
+    shoot(page, "operations-log-narrow-dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_failures_have_an_empty_state(signed_in: Opens) -> None:
+    page = signed_in("/operations?show=failures")
+    expect(page.locator("#main")).to_contain_text("By kind")
+    shoot(page, "operations-failures-wide")
+
+
+def test_a_bundle_is_looked_at_and_saved(signed_in: Opens, appliance: RunningAppliance, tmp_path: Path) -> None:
+    page = signed_in("/operations?show=bundle", theme="dark")
+    page.locator("summary", has_text="about.json").click()
+    expect(page.locator("details[open] pre")).to_contain_text('"python"')
+    shoot(page, "operations-bundle-dark")
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="Save it").click()
+    target = tmp_path / waiting.value.suggested_filename
+    waiting.value.save_as(target)
+    with zipfile.ZipFile(target) as bundle:
+        assert {"about.json", "settings.json", "log.jsonl", "manifest.json"} <= set(bundle.namelist())
