@@ -266,7 +266,11 @@ install() {
     extras
     service
     begin
-    [ -n "$dry" ] || hints
+    if [ -n "$dry" ]; then
+        say "That was a dry run: nothing was changed."
+        return
+    fi
+    hints
     if [ -n "$changed" ]; then say "Installed: $name $version."; else say "Nothing to do: $name $version is installed."; fi
     [ -z "$left_out" ] || say "Left out:$left_out"
 }
@@ -285,6 +289,11 @@ gone() { # paths
 }
 
 uninstall() {
+    take_away
+    [ -z "$dry" ] || say "That was a dry run: nothing was changed."
+}
+
+take_away() {
     if booted && [ -e $unit ]; then
         run systemctl disable --quiet --now $name
     fi
@@ -303,8 +312,8 @@ uninstall() {
         if [ -z "$root" ] && getent group $name >/dev/null; then
             if has groupdel; then run groupdel $name; else run delgroup $name; fi
         fi
-        say "Removed: $name, its data, its configuration and its user."
-    else
+        [ -n "$dry" ] || say "Removed: $name, its data, its configuration and its user."
+    elif [ -z "$dry" ]; then
         say "Removed: $name. Kept: $data, $config and the user $name ('uninstall --purge' removes them for good)."
     fi
 }

@@ -89,6 +89,10 @@ def _complete() -> tuple[int, int]:
     shutil.copy(ROOT / "LICENSE.txt", FOLDER / "LICENSE.txt")
     shutil.copytree(ROOT / "installer", FOLDER / "installer", ignore=shutil.ignore_patterns("__pycache__"))
     _completions(FOLDER / "installer" / "completion")
+    for path in FOLDER.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            runs = path == FOLDER / "dash-appliance" or path.suffix == ".sh"
+            path.chmod(0o755 if runs else 0o644)
     return manifest.write(FOLDER, _when())
 
 

@@ -1,6 +1,7 @@
 """The Debian package: the same layout as installer/install.sh makes, with its users, service and configuration."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -82,6 +83,13 @@ def _control(release: dict[str, str]) -> None:
     ):
         fields = fields.replace(f"@{name}@", value)
     (control / "control").write_text(fields)
+    (control / "md5sums").write_text(
+        "".join(
+            f"{hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()}  {path.relative_to(STAGE)}\n"
+            for path in sorted(STAGE.rglob("*"))
+            if path.is_file() and not path.is_symlink() and control not in path.parents
+        )
+    )
     (control / "conffiles").write_text(f"/etc/{NAME}/{NAME}.toml\n")
     for script in ("preinst", "postinst", "prerm", "postrm"):
         text = (SCRIPTS / script).read_text().replace("@VERSION@", release["version"])

@@ -42,8 +42,10 @@ def main() -> int:
 
 
 def _sbom(target: Path) -> Path:
-    import sbom  # its library is a tool of development
-
+    try:
+        import sbom  # its library is a tool of development
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"packaging needs {error.name}: run 'make setup-dev'") from error
     sbom.write(inventory.read(), target)
     return target
 

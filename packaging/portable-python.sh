@@ -43,6 +43,8 @@ build_sqlite() {
 
 build_python() {
     cd "$sources/python3.11"
+    # Debian links this module into the interpreter, and mends it with what only a part of the interpreter may include.
+    grep -q Py_BUILD_CORE Modules/pyexpat.c || sed -i '1i #define Py_BUILD_CORE_MODULE 1' Modules/pyexpat.c
     # No profile-guided optimisation: what a profile counts is another thing each time, and so would be the bytes.
     # Without interposition, calls within libpython are direct: most of what a profile would give.
     CFLAGS_NODIST=-fno-semantic-interposition LDFLAGS_NODIST="-fno-semantic-interposition -Wl,--build-id=none" \
@@ -53,7 +55,8 @@ build_python() {
     make -s -j"${JOBS:-2}" >/dev/null 2>"$sources/python.log" || { tail -n 20 "$sources/python.log" >&2; exit 1; }
     make -s altinstall >/dev/null 2>&1
     "$into/bin/python3.11" -c '
-import bz2, ctypes, lzma, sqlite3, ssl, sys, uuid, zlib
+import bz2, ctypes, lzma, pyexpat, sqlite3, ssl, sys, uuid, zlib, zoneinfo, _elementtree
+from _multiprocessing import SemLock  # missing where there was no /dev/shm
 print("Python", sys.version.split()[0], "/", ssl.OPENSSL_VERSION, "/ SQLite", sqlite3.sqlite_version)' >&2
 }
 

@@ -8,11 +8,10 @@ cd "$(dirname "$0")/.."
 
 floor=2.31
 suite=bullseye
-mirror=${DASH_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 old=$(realpath -m "${DASH_PORTABLE_ROOT:-build/portable}")
 packages=(
-    binutils bzip2 ca-certificates dpkg-dev file g++ gcc libbz2-dev libc6-dev libffi-dev liblzma-dev make patch perl
-    pkg-config tcl uuid-dev xz-utils zlib1g-dev
+    binutils bzip2 ca-certificates dpkg-dev file g++ gcc libbz2-dev libc6-dev libffi-dev liblzma-dev make
+    patch perl pkg-config tcl uuid-dev xz-utils zlib1g-dev
 )
 
 say() { printf '%s\n' "$*" >&2; }
@@ -20,10 +19,11 @@ fail() {
     say "error: building for older systems: $*"
     exit 1
 }
-inside() { # in the old system, with its own /proc; nothing stays mounted
+inside() { # in the old system, with /proc and with /dev/shm for semaphores; nothing stays mounted
     # shellcheck disable=SC2016 # for the inner shell
     unshare --mount --pid --fork --kill-child sh -c '
-        mount --make-rprivate / && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"' "$old" "$@"
+        mount --make-rprivate / && mount -t proc proc "$0/proc" &&
+            mount -t tmpfs tmpfs "$0/dev/shm" && exec chroot "$0" "$@"' "$old" "$@"
 }
 
 [ "$(id -u)" = 0 ] || fail "this makes a system of its own and enters it: run it as root"
@@ -34,25 +34,26 @@ if [ ! -e "$old/.complete" ]; then
     say "Making Debian 11 in $old."
     mkdir -p "$old"
     list=$(IFS=,; echo "${packages[*]}")
-    debootstrap --variant=minbase --include="$list" "$suite" "$old" "$mirror" >"$old.log" 2>&1 ||
-        fail "debootstrap did not work: $old.log"
+    debootstrap --variant=minbase --include="$list" "$suite" "$old" ${DASH_DEBIAN_MIRROR:+"$DASH_DEBIAN_MIRROR"} \
+        >"$old.log" 2>&1 || fail "debootstrap did not work: $old.log"
+    read -r _ mirror _ <"$old/etc/apt/sources.list"
     printf 'deb-src %s bookworm main\ndeb-src %s-security bookworm-security main\n' "$mirror" "$mirror" \
         >"$old/etc/apt/sources.list.d/newer.list"
     touch "$old/.complete"
 fi
-cp packaging/portable-python.sh "$old/root/"
-[ -e "$old/opt/python/.python" ] || inside /bin/bash /root/portable-python.sh || fail "its Python could not be built"
+cp packaging/portable-python.sh "$old/usr/local/sbin/"
+[ -e "$old/opt/python/.python" ] || inside /bin/bash /usr/local/sbin/portable-python.sh || fail "its Python could not be built"
 
 # Exactly what is locked, and only wheels that such an old system can load: another one would be refused here.
-libraries=$old/opt/python/lib/python3.11/site-packages
+libraries=$old/opt/libraries # Debian's Python would not look into its own site-packages
 wanted=$(.venv/bin/python packaging/wanted.py)
 digest=$(sha256sum <<<"$wanted" | cut -d ' ' -f 1)
-if [ "$(cat "$old/opt/python/.libraries" 2>/dev/null)" != "$digest" ]; then
+if [ "$(cat "$old/opt/.libraries" 2>/dev/null)" != "$digest" ]; then
     say "Installing what is locked."
     rm -rf "$libraries"
     .venv/bin/uv pip install --no-config --quiet --target "$libraries" --python .venv/bin/python --python-version 3.11 \
         --python-platform "x86_64-manylinux_${floor/./_}" --only-binary :all: --require-hashes -r - <<<"$wanted"
-    echo "$digest" >"$old/opt/python/.libraries"
+    echo "$digest" >"$old/opt/.libraries"
 fi
 
 say "Building."
@@ -60,8 +61,8 @@ rm -rf "$old/src"
 mkdir "$old/src"
 git ls-files -z | tar -c --null -T - | tar -x -C "$old/src"
 when=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
-inside /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$when" \
-    sh -c "cd /src && exec /opt/python/bin/python3.11 packaging/build.py --floor $floor"
+inside /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 SOURCE_DATE_EPOCH="$when" \
+    PYTHONPATH=/opt/libraries sh -c "cd /src && exec /opt/python/bin/python3.11 packaging/build.py --floor $floor"
 mkdir -p dist build
 rm -rf dist/dash-appliance
 cp -a "$old"/src/dist/. dist/

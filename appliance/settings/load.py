@@ -186,19 +186,15 @@ def _from_env(
 def _from_credentials(
     known: Mapping[str, Declared], directory: Path | None, problems: list[Problem]
 ) -> Iterator[tuple[str, _Found]]:
-    """A service manager hands over a file for each secret, called like the setting; an empty one sets nothing."""
+    """A service manager hands over a file for each secret. One called like a setting sets it, unless it is empty;
+    others are files that settings name, such as a password's."""
     try:
-        paths = sorted(directory.iterdir()) if directory is not None else []
+        paths = sorted(path for path in directory.iterdir() if path.name in known) if directory is not None else []
         texts = {path: path.read_text("utf-8").strip() for path in paths}
     except (OSError, UnicodeDecodeError) as error:
         problems.append(Problem("", f"the credentials cannot be read: {error}", file=str(directory)))
         return
-    for path, text in texts.items():
-        if path.name not in known:
-            hint = suggestion(path.name, list(known))
-            problems.append(Problem(path.name, "no such setting", hint=hint, file=str(path)))
-        elif text:
-            yield path.name, _Found(text, str(path), str(path))
+    yield from ((path.name, _Found(text, str(path), str(path))) for path, text in texts.items() if text)
 
 
 def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem]) -> Iterator[tuple[str, _Found]]:

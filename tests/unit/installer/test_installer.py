@@ -59,6 +59,7 @@ def root(tmp_path: Path) -> Path:
 def test_a_dry_run_changes_nothing_and_says_everything(first: Path, root: Path) -> None:
     told = run(first, "--dry-run", root=root)
     assert tree(root) == {}
+    assert told.endswith("That was a dry run: nothing was changed.\n")
     for place in ("releases/1.0.0", "/usr/bin/dash-appliance", "dash-appliance.service", "credentials/database.url"):
         assert place in told
 

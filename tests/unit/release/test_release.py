@@ -30,7 +30,7 @@ def vendor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def keys(vendor: Path) -> list[bytes]:
-    return public_keys([f'dash-appliance namespaces="dash-release" {(vendor / "key.pub").read_text()}'])
+    return public_keys([f'releases namespaces="dash-release" {(vendor / "key.pub").read_text()}'])
 
 
 def manifest(**changed: Any) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def test_the_same_signature_is_proved_by_ssh_keygen(tmp_path: Path, vendor: Path
     bundle = packed(tmp_path / "b.tar.xz", members(manifest()))
     signature = signed(bundle, vendor / "key")
     signers = tmp_path / "signers"
-    signers.write_text(f'dash-appliance namespaces="dash-release" {(vendor / "key.pub").read_text()}')
-    command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "dash-appliance", "-n", "dash-release"]
+    signers.write_text(f'releases namespaces="dash-release" {(vendor / "key.pub").read_text()}')
+    command = ["ssh-keygen", "-Y", "verify", "-f", str(signers), "-I", "releases", "-n", "dash-release"]
     with bundle.open("rb") as content:
         answer = subprocess.run([*command, "-s", str(signature)], stdin=content, capture_output=True, check=False)
     assert answer.returncode == 0, answer.stderr

@@ -159,7 +159,8 @@ def test_credentials_stand_between_environment_and_file(tmp_path: Path) -> None:
     assert (archive.secret_key, archive.access_key) == ("from systemd", "from the environment")
     assert loaded.settings.database.url is None
     assert loaded.origins["archive.secret_key"] == str(tmp_path / "given" / "archive.secret_key")
-    (tmp_path / "given" / "archive.secret").write_text("x")
+    (tmp_path / "given" / "database.password").write_text("for database.password_file")
+    (tmp_path / "given" / "server.port").write_text("no number")
     assert problems({}, env, file) == [
-        f"{tmp_path}/given/archive.secret archive.secret: no such setting (did you mean 'archive.secret_key'?)"
+        f"{tmp_path}/given/server.port server.port: expected a whole number, got 'no number'"
     ]
