@@ -88,12 +88,25 @@ def _complete() -> tuple[int, int]:
     (FOLDER / "THIRD-PARTY-LICENSES.txt").write_text(licences.page(components), "utf-8")
     shutil.copy(ROOT / "LICENSE.txt", FOLDER / "LICENSE.txt")
     shutil.copytree(ROOT / "installer", FOLDER / "installer", ignore=shutil.ignore_patterns("__pycache__"))
+    _only_once(FOLDER / "lib")
     _completions(FOLDER / "installer" / "completion")
     for path in FOLDER.rglob("*"):
         if path.is_file() and not path.is_symlink():
             runs = path == FOLDER / "dash-appliance" or path.suffix == ".sh"
             path.chmod(0o755 if runs else 0o644)
     return manifest.write(FOLDER, _when())
+
+
+def _only_once(libraries: Path) -> None:
+    """Make links of libraries that lie beside their package too: PyInstaller does so only for some environments."""
+    for path in sorted(libraries.glob("*.so*")):
+        if path.is_symlink():
+            continue
+        for other in sorted(libraries.glob(f"*/{path.name}")):
+            if not other.is_symlink() and other.read_bytes() == path.read_bytes():
+                path.unlink()
+                path.symlink_to(other.relative_to(libraries))
+                break
 
 
 def _completions(into: Path) -> None:

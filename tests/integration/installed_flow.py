@@ -18,6 +18,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 SYSTEM, RUN_FILE = Path(sys.argv[1]), Path(sys.argv[2])
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 URL = "http://127.0.0.1:8080"
 HERE = ("opt", "usr", "etc", "var/lib/dash-appliance")
 seen: dict[str, Any] = {}
@@ -25,10 +26,9 @@ seen: dict[str, Any] = {}
 
 def inside(*command: str, user: str | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
     as_user = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--no-new-privs"] if user else []
-    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     return subprocess.run(
         ["chroot", str(SYSTEM), *as_user, *command],
-        capture_output=True, text=True, timeout=300, env=environment, check=False, **options,
+        capture_output=True, text=True, timeout=300, env=ENVIRONMENT, check=False, **options,
     )  # fmt: skip
 
 
@@ -63,7 +63,9 @@ def served(began: float) -> None:
     """Serve as the service's user and look at it from outside, as a browser would."""
     command = ["chroot", str(SYSTEM), "setpriv", "--reuid", "dash-appliance", "--regid", "dash-appliance"]
     command += ["--clear-groups", "--no-new-privs", "dash-appliance", "serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
         seen["readyz"] = until("/readyz", 60)
         seen["page"] = until("/sign-in", 30)
         seen["secs_to_page"] = time.monotonic() - began

@@ -33,8 +33,8 @@ def runnable() -> Path:
 
 @pytest.fixture(params=["bullseye", "trixie"])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
-    """A minimal system of its own, from DASH_CLEAN_SYSTEMS where one lies ready."""
-    kept = Path(os.environ.get("DASH_CLEAN_SYSTEMS", "/nowhere")) / str(request.param)
+    """A minimal system of its own, from CLEAN_SYSTEMS where one lies ready."""
+    kept = Path(os.environ.get("CLEAN_SYSTEMS", "/nowhere")) / str(request.param)
     at = tmp_path / "system"
     if kept.is_dir():
         shutil.copytree(kept, at, symlinks=True, ignore=lambda folder, names: names if folder.endswith("/dev") else [])
