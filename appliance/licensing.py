@@ -63,23 +63,28 @@ async def licenses_offline(settings: Settings, ring: KeyRing) -> AsyncIterator[t
 
 
 def examine(settings: Settings, ring: KeyRing) -> Iterator[Examined]:
-    """Look at the licence of an appliance that runs or not, and change nothing.
+    """Look at the licence of an appliance that runs or not, and change nothing."""
+    found = looked_at(settings, ring)
+    if found is not None:
+        yield from _told(found)
 
-    Nothing where nobody has opened it yet, another version made it, or it cannot be read: others tell of that.
+
+def looked_at(settings: Settings, ring: KeyRing) -> LicenseView | None:
+    """Return what is in force, of an appliance that runs or not; changes nothing.
+
+    None where nobody has opened it yet, another version made it, or it cannot be read: others tell of that.
     """
     place = place_of(settings)
     if isinstance(place, Path) and not place.exists():
-        return
+        return None
     try:
         plane = ControlPlane.look(place)
         try:
-            found = plane.read_now(lambda tx: _seen(tx, plane, ring)) if plane.is_there() else None
+            return plane.read_now(lambda tx: _seen(tx, plane, ring)) if plane.is_there() else None
         finally:
             plane.close()
     except DashError:
-        return
-    if found is not None:
-        yield from _told(found)
+        return None
 
 
 def _seen(tx: Session, plane: ControlPlane, ring: KeyRing) -> LicenseView | None:

@@ -9,6 +9,7 @@ import click
 from appliance.cli.answer import located_settings
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
+from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
 from appliance.cli.upgrade_parts import course_of, releases_of, told, where
 from appliance.errors import ConfigError, Conflict, Problem
@@ -76,7 +77,11 @@ def _smoke(releases: "Releases", version: str, data: "Data") -> None:
 
 
 def _maintained_to(settings: "Settings") -> date | None:
-    return None
+    """Return the last day whose releases the licence covers; None: there is none, and every release may come."""
+    from appliance.licensing import looked_at
+
+    found = looked_at(settings, ring_of_keys())
+    return found.maintenance_to if found is not None else None
 
 
 def _resumed(course: "Course", *, as_json: bool) -> int:

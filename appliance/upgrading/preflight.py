@@ -18,6 +18,7 @@ from appliance.upgrading.course import Data
 from appliance.upgrading.releases import Releases, ordinal
 
 SPARE_BYTES: Final = 256 << 20  # that stay free beside the release and the snapshot
+DPKG_LIST: Final = Path("/var/lib/dpkg/info/dash-appliance.list")
 _ROWS: Final = ("control.sqlite3", "control.sqlite3-wal")
 
 
@@ -57,6 +58,7 @@ def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
     findings = [
         Examined("bundle", "fine", told),
         *_machine(manifest),
+        *_package(releases),
         *_path(before, manifest),
         *_schema(manifest, data, copied=wanted.data_copied),
         *_licence(manifest, wanted.maintained_to),
@@ -77,6 +79,13 @@ def _machine(manifest: Manifest) -> Iterator[Examined]:
         yield Examined("machine", "bad", told, "upgrade the operating system first")
     else:
         yield Examined("machine", "fine", f"{here}, glibc {libc} (needed: {manifest.glibc})")
+
+
+def _package(releases: Releases) -> Iterator[Examined]:
+    """What a package manager has put there is its to exchange: it would take away what it does not find as it was."""
+    if DPKG_LIST.exists() and str(releases.home) in DPKG_LIST.read_text("utf-8"):
+        told = f"the program in {releases.home} belongs to the package dash-appliance"
+        yield Examined("package", "bad", told, "upgrade the package: apt install ./dash-appliance_….deb")
 
 
 def _path(before: str, manifest: Manifest) -> Iterator[Examined]:

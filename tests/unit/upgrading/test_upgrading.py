@@ -71,6 +71,16 @@ def test_another_machine_or_an_older_system_is_refused() -> None:
     assert [one.state for one in preflight._machine(manifest(glibc="9.99"))] == ["bad"]
 
 
+def test_what_a_package_has_installed_is_left_to_it(
+    releases: Releases, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = tmp_path / "list"
+    monkeypatch.setattr(preflight, "DPKG_LIST", listed)
+    assert list(preflight._package(releases)) == []
+    listed.write_text(f"{releases.home}/releases/1.0.0/dash-appliance\n")
+    assert [one.state for one in preflight._package(releases)] == ["bad"]
+
+
 def test_what_is_in_use_and_the_newest_others_are_kept(releases: Releases) -> None:
     assert releases.current == "1.0.0"
     assert releases.tidy([]) == ["0.8.0"]
