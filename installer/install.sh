@@ -17,7 +17,8 @@ name=dash-appliance
 program=/opt/$name
 data=/var/lib/$name
 config=/etc/$name
-unit=/etc/systemd/system/$name.service
+units=/etc/systemd/system
+unit=$units/$name.service
 least_kib=700000
 
 action='' bundle='' root='' dry='' purge='' start=yes left_out=''
@@ -212,11 +213,16 @@ service() {
     was=$changed
     changed=
     file "$bundle/installer/$name.service" $unit 644
+    file "$bundle/installer/$name-upgrade.service" $units/$name-upgrade.service 644
+    file "$bundle/installer/$name-upgrade.path" $units/$name-upgrade.path 644
     if booted; then
         [ -z "$changed" ] || run systemctl daemon-reload
         systemctl is-enabled --quiet $name 2>/dev/null || run systemctl enable --quiet $name
+        # Waits for an upgrade that is asked for on screen; it costs nothing until then.
+        systemctl is-active --quiet $name-upgrade.path || run systemctl enable --quiet --now $name-upgrade.path
     else
-        link $unit /etc/systemd/system/multi-user.target.wants/$name.service
+        link $unit $units/multi-user.target.wants/$name.service
+        link $units/$name-upgrade.path $units/multi-user.target.wants/$name-upgrade.path
         leave_out "systemd does not run here: the service is enabled, and begins when this system is started"
     fi
     changed=$was$changed
@@ -278,7 +284,7 @@ install() {
 # --- uninstall -------------------------------------------------------------------------------------------------------
 
 ours() { # a link that leads to us
-    case $(readlink "$root$1" 2>/dev/null) in "$program"/* | "$unit") return 0 ;; esac
+    case $(readlink "$root$1" 2>/dev/null) in "$program"/* | "$units/$name"*) return 0 ;; esac
     return 1
 }
 
@@ -295,11 +301,12 @@ uninstall() {
 
 take_away() {
     if booted && [ -e $unit ]; then
-        run systemctl disable --quiet --now $name
+        run systemctl disable --quiet --now $name-upgrade.path $name
     fi
-    ! ours /etc/systemd/system/multi-user.target.wants/$name.service ||
-        gone /etc/systemd/system/multi-user.target.wants/$name.service
-    gone $unit
+    for wants in $name.service $name-upgrade.path; do
+        ! ours "$units/multi-user.target.wants/$wants" || gone "$units/multi-user.target.wants/$wants"
+    done
+    gone $unit $units/$name-upgrade.service $units/$name-upgrade.path
     ! booted || run systemctl daemon-reload
     ! ours /usr/bin/$name || gone /usr/bin/$name
     gone /usr/share/bash-completion/completions/$name /usr/share/zsh/site-functions/_$name \

@@ -30,6 +30,7 @@ from appliance.api.controllers.replays import AllReplaysController, ReplayContro
 from appliance.api.controllers.session import SessionController
 from appliance.api.controllers.setup import SetupController
 from appliance.api.controllers.storage import StorageController
+from appliance.api.controllers.upgrades import UpgradeController
 from appliance.api.controllers.versions import VersionController
 from appliance.api.exchange import MAX_BODY_BYTES, AnyRequest
 from appliance.api.explorer import ExplorerController
@@ -66,6 +67,7 @@ CONTROLLERS: Final = (
     LicenseController,
     BackupController,
     OperationsController,
+    UpgradeController,
 )
 
 

@@ -1,5 +1,6 @@
 """``dash-appliance upgrade``: to a signed release, and back by itself where that is not well."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from appliance.cli.findings import say_findings
 from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
 from appliance.cli.upgrade_parts import course_of, releases_of, told, where
-from appliance.errors import ConfigError, Conflict, Problem
+from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.settings import Settings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 @click.option("--signature", metavar="FILE", type=click.Path(), help="Its signature [BUNDLE.sig].")
 @click.option("--dry-run", is_flag=True, help="Only look; change nothing.")
 @click.option("--database-copied", is_flag=True, help="A copy of the database was made: go on without a snapshot.")
+@click.option("--ordered", is_flag=True, help="Take the release that was uploaded by screen or API.")
 @click.option("--resume", is_flag=True, help="Undo an upgrade that was cut short.")
 @where
 @located
@@ -39,17 +41,39 @@ def command(bundle: str | None, **options: Any) -> int:
     settings = located_settings(options["data_dir"], options["config"]).settings
     if options["resume"]:
         return _resumed(course_of(settings, options)[0], as_json=options["as_json"])
+    releases = releases_of(options)
+    if options["ordered"]:
+        return _ordered(settings, releases, options)
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
-    if releases_of(options).noted(dict) is not None:
-        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
-    course, releases, data = course_of(settings, options)
+    return _upgraded(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+
+
+def _ordered(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+    """Take the release that waits, and let whoever asked for it see why it was not taken."""
+    from appliance.domain.upgrade import Outcome
+    from appliance.upgrading import staging
+
+    incoming = releases.home / "incoming"
+    try:
+        bundle, signature = staging.taken(settings.server.data_dir, incoming)
+        return _upgraded(settings, bundle, signature, options)
+    except DashError as error:
+        releases.keep(Outcome(releases.current, "", str(error)))
+        raise
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _upgraded(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
     from appliance.release import pinned
     from appliance.upgrading import examine
     from appliance.upgrading.preflight import Wanted
 
-    signature = Path(options["signature"] or f"{bundle}.sig")
-    wanted = Wanted(Path(bundle), signature, pinned(), _maintained_to(settings), options["database_copied"])
+    if releases_of(options).noted(dict) is not None:
+        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
+    course, releases, data = course_of(settings, options)
+    wanted = Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
     plan = examine(wanted, releases, data)
     if options["dry_run"] or not plan.go or plan.manifest is None:
         say_findings(plan.findings, as_json=options["as_json"])
@@ -57,9 +81,10 @@ def command(bundle: str | None, **options: Any) -> int:
     if not options["as_json"]:
         say_findings(plan.findings, as_json=False)
         click.echo(f"unpack    {plan.manifest.version}")
-    releases.add(Path(bundle), plan.manifest)
+    releases.add(bundle, plan.manifest)
     _smoke(releases, plan.manifest.version, data)
     outcome = course.run(plan.manifest.version)
+    releases.keep(outcome)
     if outcome.trouble is None:
         releases.tidy([outcome.before, outcome.after])
     return told(outcome, as_json=options["as_json"])

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from appliance.services.suggestions import Suggestions
     from appliance.services.support import Support
     from appliance.services.tokens import Tokens
+    from appliance.services.upgrades import Upgrades
     from appliance.services.users import Users
     from appliance.services.versions import Versions
 
@@ -76,3 +77,4 @@ class Services:
     backups: "Backups"
     operations: "Operations"
     support: "Support"
+    upgrades: "Upgrades"

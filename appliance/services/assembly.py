@@ -51,6 +51,7 @@ from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.support import Support
 from appliance.services.tokens import Tokens
+from appliance.services.upgrades import Stager, Upgrades
 from appliance.services.users import Users
 from appliance.services.versions import Versions
 from appliance.storage.control.plane import ControlPlane
@@ -79,6 +80,7 @@ class Parts:
     allowance: Allowance
     keeper: BackupKeeper
     incidents: IncidentWatch
+    stager: Stager
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -133,5 +135,6 @@ def assemble(parts: Parts) -> Services:
         licenses=Licenses(plane, parts.allowance, clock),
         backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
         operations=Operations(plane, parts.incidents, clock),
+        upgrades=Upgrades(plane, engine.workers, parts.stager, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

@@ -6,7 +6,8 @@ with its own data it does itself: this one only calls its commands. Events lie i
 came in meanwhile is refined again.
 """
 
-from appliance.upgrading.course import Course, Outcome, Step
+from appliance.domain.upgrade import Outcome
+from appliance.upgrading.course import Course, Step
 from appliance.upgrading.preflight import Plan, examine
 from appliance.upgrading.releases import Releases
 from appliance.upgrading.service import Process, Service, Standing, Systemd

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from appliance.domain.upgrade import Outcome
 from appliance.errors import DashError, FatalError
 from appliance.upgrading.health import Gate
 from appliance.upgrading.releases import Releases
@@ -35,15 +36,6 @@ class Noted(msgspec.Struct, frozen=True):
     step: Step
     before: str
     after: str
-    snapshot: str | None = None
-
-
-class Outcome(msgspec.Struct, frozen=True):
-    """``trouble``: why it went back; None: ``after`` is in use. ``snapshot``: what the former state is kept as."""
-
-    before: str
-    after: str
-    trouble: str | None = None
     snapshot: str | None = None
 
 

@@ -3,6 +3,7 @@
 ```
 <program>/releases/<version>/        a bundle, unpacked whole, and never changed
 <program>/current -> releases/…      exchanged in one step
+<program>/outcome.json               what the last upgrade came to, for everybody
 <program>/upgrade.json               what an upgrade is about to do: whoever finds it after a crash undoes it
 ```
 """
@@ -16,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.components.durable import sync_directory
+from appliance.domain.upgrade import Outcome
 from appliance.errors import ConfigError, Problem
 from appliance.release import Manifest, unpack
 from appliance.release.manifest import FILE, decoded
@@ -29,7 +31,8 @@ class Releases:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self._folder, self._link, self._note = home / "releases", home / "current", home / "upgrade.json"
+        self._folder, self._link = home / "releases", home / "current"
+        self._note, self._outcome = home / "upgrade.json", home / "outcome.json"
 
     @property
     def current(self) -> str:
@@ -97,6 +100,20 @@ class Releases:
         for version in gone:
             shutil.rmtree(self.folder(version), ignore_errors=True)
         return gone
+
+    def keep(self, outcome: Outcome) -> None:
+        """Let everybody see what an upgrade came to."""
+        draft = self._outcome.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(outcome))
+        draft.chmod(0o644)
+        draft.replace(self._outcome)
+
+    def outcome(self) -> Outcome | None:
+        """Return what the last upgrade came to; None: there was none, or nobody can tell."""
+        try:
+            return msgspec.json.decode(self._outcome.read_bytes(), type=Outcome)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
     def note(self, told: Any) -> None:
         """Write down, durably, what is about to be done."""

@@ -46,3 +46,21 @@ def test_a_bundle_is_looked_at_and_saved(signed_in: Opens, appliance: RunningApp
     waiting.value.save_as(target)
     with zipfile.ZipFile(target) as bundle:
         assert {"about.json", "settings.json", "log.jsonl", "manifest.json"} <= set(bundle.namelist())
+
+
+def test_a_release_is_chosen_looked_at_and_dropped(signed_in: Opens, tmp_path: Path) -> None:
+    page = signed_in("/operations?show=upgrade")
+    page.wait_for_selector("html[data-ready]")
+    for name, label in (("release.tar.xz", "Choose the release"), ("release.tar.xz.sig", "Choose its signature")):
+        (tmp_path / name).write_bytes(b"not a release")
+        with page.expect_navigation():
+            page.locator("label", has_text=label).locator("input").set_input_files(tmp_path / name)
+        page.wait_for_selector("html[data-ready]")
+    expect(page.locator("#main")).to_contain_text("What was uploaded")
+    expect(page.locator(".callout.bad")).to_contain_text("only what install.sh has installed")
+    shoot(page, "operations-upgrade-wide")
+    page.set_viewport_size(NARROW)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    shoot(page, "operations-upgrade-narrow")
+    page.get_by_role("button", name="Drop it").click()
+    expect(page.locator("#main")).not_to_contain_text("What was uploaded")

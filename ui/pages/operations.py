@@ -21,6 +21,7 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size, stamp
 from ui.widgets.form import select
 from ui.widgets.head import page_head
+from ui.widgets.upgrade import draw_upgrade
 
 LOOK_SECS: Final = 5.0
 LINES: Final = 300
@@ -32,6 +33,7 @@ TABS: Final = {
     "": "Incidents",
     "failures": "Failures",
     "log": "Log",
+    "upgrade": "Upgrade",
     "bundle": "Support bundle",
 }
 
@@ -293,5 +295,6 @@ _DRAWN: Final[dict[str, Callable[[Visit], Awaitable[None]]]] = {
     "": _incidents,
     "failures": _failures,
     "log": _log,
+    "upgrade": draw_upgrade,
     "bundle": _bundle,
 }

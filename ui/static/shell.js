@@ -78,6 +78,30 @@ document.addEventListener("change", async (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
+// -- files that are sent as they are: <input type=file data-upload="/api/…">, with how far it is and what was said against it
+document.addEventListener("change", (event) => {
+  const input = event.target.closest?.("input[type=file][data-upload]");
+  if (!input?.files.length) return;
+  const bar = document.querySelector("[data-upload-progress]");
+  const told = document.querySelector("[data-upload-error]");
+  const request = new XMLHttpRequest(); // fetch tells nothing of how far an upload is
+  told.textContent = "";
+  bar.hidden = false;
+  request.upload.onprogress = ({ loaded, total }) => (bar.value = loaded / total);
+  request.onload = () => {
+    bar.hidden = true;
+    if (request.status < 300) location.reload();
+    else told.textContent = JSON.parse(request.responseText || "{}").detail ?? `The appliance answered ${request.status}.`;
+  };
+  request.onerror = () => {
+    bar.hidden = true;
+    told.textContent = "It did not arrive: the connection ended. Choose the file again.";
+  };
+  request.open("PUT", input.dataset.upload);
+  request.setRequestHeader("content-type", "application/octet-stream");
+  request.send(input.files[0]);
+});
+
 async function copyFrom(button) {
   const text = button.dataset.copy || document.getElementById(button.dataset.copyFrom)?.textContent || "";
   const label = button.querySelector("span");

@@ -1,0 +1,176 @@
+"""A release that was uploaded, in the data directory, until the helper of the system's takes it.
+
+What runs as a service cannot write what it runs. It only leaves a wish, ``wanted.json``; a unit of root's waits for
+that, copies the release to where the service cannot reach it, proves the signature again, and upgrades.
+"""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from appliance import __version__
+from appliance.components.durable import sync_directory
+from appliance.domain.upgrade import Staged, Upgrade
+from appliance.errors import Conflict, DashError, NotFound, TooLarge
+from appliance.placing import ELSEWHERE
+from appliance.settings import Settings
+from appliance.upgrading.course import Data
+from appliance.upgrading.preflight import Wanted, examine
+from appliance.upgrading.releases import Releases
+
+FOLDER: Final = "upgrade"
+BUNDLE: Final = "release.tar.xz"
+SIGNATURE: Final = "release.tar.xz.sig"
+WANTED: Final = "wanted.json"
+MOST_BYTES: Final = {BUNDLE: 400 << 20, SIGNATURE: 1 << 16}
+HOME: Final = Path("/opt/dash-appliance")
+HELPER: Final = Path("/etc/systemd/system/dash-appliance-upgrade.path")
+_STEP: Final = 1 << 20
+
+
+class Staging:
+    """``keys``: whose releases count. Blocking but for ``receive``; belongs to the event loop otherwise."""
+
+    def __init__(self, settings: Settings, keys: Sequence[bytes], home: Path | None = None) -> None:
+        self._settings, self._keys = settings, keys
+        self._folder = settings.server.data_dir / FOLDER
+        self._home = home or _home()
+
+    async def receive(self, name: str, chunks: AsyncIterator[bytes]) -> None:
+        """Keep what is uploaded as the bundle or its signature.
+
+        Raises:
+            Conflict: an upgrade is under way.
+            TooLarge: no release is that large.
+        """
+        if self._ordered_at() is not None:
+            raise Conflict("an upgrade is asked for already: wait until it is done, or drop it")
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        draft, size = self._folder / f"{name}.part", 0
+        with draft.open("wb") as file:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > MOST_BYTES[name]:
+                    draft.unlink()
+                    raise TooLarge(f"no {name} is larger than {MOST_BYTES[name]:,} bytes: choose the file of a release")
+                file.write(chunk)
+        draft.replace(self._folder / name)
+
+    def look(self) -> Upgrade:
+        """Return what waits, and what stands in its way. As long as reading the bundle takes."""
+        releases = Releases(self._home)
+        return Upgrade(
+            version=__version__,
+            staged=self._staged(releases),
+            by_hand=self._by_hand(),
+            ordered_at=self._ordered_at(),
+            last=releases.outcome(),
+        )
+
+    def order(self) -> Staged:
+        """Leave the wish to go over to what waits.
+
+        Raises:
+            NotFound: nothing waits.
+            Conflict: something stands in the way, or it has to be done by hand.
+        """
+        staged = self._staged(Releases(self._home))
+        if staged is None:
+            raise NotFound("no release was uploaded: send the bundle and its signature first")
+        if not staged.go:
+            bad = "; ".join(one.message for one in staged.findings if one.state == "bad")
+            raise Conflict(f"this release cannot be taken: {staged.trouble or bad}")
+        if (by_hand := self._by_hand()) is not None:
+            raise Conflict(by_hand)
+        draft = self._folder / f"{WANTED}.part"
+        draft.write_bytes(msgspec.json.encode({"at": datetime.now(UTC), "version": staged.version}))
+        draft.replace(self._folder / WANTED)
+        sync_directory(self._folder)
+        return staged
+
+    def drop(self) -> None:
+        """Remove what waits, and the wish; a second call does nothing."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _staged(self, releases: Releases) -> Staged | None:
+        bundle, signature = self._folder / BUNDLE, self._folder / SIGNATURE
+        missing = [path.name for path in (bundle, signature) if not path.exists()]
+        if len(missing) == 2:
+            return None
+        if missing:
+            lacks = "the signature, the .sig file beside it," if missing == [SIGNATURE] else "the release"
+            return Staged(trouble=f"{lacks} is missing")
+        if not (self._home / "current").is_symlink():
+            told = f"there is no release in {self._home}: only what install.sh has installed can go over to another"
+            return Staged(trouble=told)
+        try:
+            plan = examine(Wanted(bundle, signature, self._keys), releases, self._data())
+        except (DashError, OSError) as error:
+            return Staged(trouble=str(error))
+        findings = [one for one in plan.findings if one.about != "rights"]  # the helper has them
+        well = not any(one.state == "bad" for one in findings)
+        return Staged(version=plan.manifest.version if plan.manifest else None, findings=findings, go=well)
+
+    def _data(self) -> Data:
+        data_dir = self._settings.server.data_dir
+        embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
+        return Data(data_dir, None, os.getuid(), embedded)
+
+    def _by_hand(self) -> str | None:
+        if HELPER.exists() and self._home == HOME:
+            return None
+        command = f"sudo dash-appliance upgrade {self._folder / BUNDLE}"
+        return f"nobody waits here to exchange the program (install.sh sets that up): run '{command}'"
+
+    def _ordered_at(self) -> datetime | None:
+        try:
+            return datetime.fromtimestamp((self._folder / WANTED).stat().st_mtime, UTC)
+        except FileNotFoundError:
+            return None
+
+
+def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
+    """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
+    write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed.
+
+    Raises:
+        NotFound: nothing waits.
+        Conflict: what waits is no file, or too large.
+    """
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(mode=0o700)
+    folder = data_dir / FOLDER
+    (folder / WANTED).unlink(missing_ok=True)
+    for name in (BUNDLE, SIGNATURE):
+        _copied(folder / name, into / name, MOST_BYTES[name])
+    return into / BUNDLE, into / SIGNATURE
+
+
+def _copied(source: Path, target: Path, most: int) -> None:
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise NotFound(f"taking {source}: {error.strerror}; upload the release and its signature again") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Conflict(f"taking {source}: it is no file")
+    with os.fdopen(descriptor, "rb") as reading, target.open("wb") as copy:
+        left = most
+        while chunk := reading.read(_STEP):
+            left -= len(chunk)
+            if left < 0:
+                raise Conflict(f"taking {source}: it is larger than any release")
+            copy.write(chunk)
+
+
+def _home() -> Path:
+    """Return where the release that runs lies; elsewhere than installed, where it would."""
+    program = Path(sys.executable).resolve()
+    return program.parents[2] if len(program.parents) > 2 and program.parents[1].name == "releases" else HOME
