@@ -41,6 +41,7 @@ from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
 from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
+from appliance.telling import start_telling
 from appliance.vitals import EngineNumbers, Stores, Vitals
 from appliance.waiting import Start
 
@@ -69,7 +70,9 @@ async def run(
         onlooker = onlooker_of(it, dashboards)
         member.show(dashboards, onlooker)
         vitals = _vitals(it, member)
+        since = utc_now()
         await _watch_incidents(it, stack, Conditions(it, vitals, letters), Shown(metrics, dashboards, vitals))
+        start_telling(it, stack, metrics, since)
         root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
         await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)

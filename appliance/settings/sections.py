@@ -350,6 +350,35 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     format: Annotated[LogFormat, setting("`auto`: text on a terminal, JSON otherwise.")] = LogFormat.AUTO
 
 
+class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
+    """What this node tells of itself, and to whom. Off unless set: without it, nothing is told to anybody. Private
+    addresses must be in `egress.allow`."""
+
+    sentry_dsn: Annotated[
+        Secret | None,
+        setting(
+            "DSN of a project of Sentry, or of what is compatible with it: new kinds of failures are posted there, "
+            "each at most once an hour, masked as the log is.",
+            kind="sentry_dsn",
+        ),
+    ] = None
+    otlp_url: Annotated[
+        str | None,
+        setting(
+            "Address that takes metrics by OTLP over HTTP (JSON), such as "
+            "`https://collector.example.org:4318/v1/metrics`: what `/metrics` shows is posted there.",
+            kind="url",
+        ),
+    ] = None
+    otlp_interval: Annotated[timedelta, setting("Time between two of these posts.", least="5s", most="1h")] = timedelta(
+        minutes=1
+    )
+    otlp_headers: Annotated[
+        Secret | None,
+        setting("Headers of these posts, such as a token: `name=value`, several separated by commas.", kind="headers"),
+    ] = None
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. A section is a table in the file, a key in it is one setting."""
 
@@ -364,3 +393,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress = Egress()
     auth: Auth = Auth()
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()

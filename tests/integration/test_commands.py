@@ -171,12 +171,17 @@ def test_airgap_lists_every_way_out(one: RunningAppliance) -> None:
         assert created.status_code == 201, created.text
         client.post(f"/api/v1/pipelines/{created.json()['id']}/pause")
     config = one.folder / "a.toml"
-    config.write_text('[egress]\nallow = ["10.1.0.0/16:443"]\n')
+    config.write_text(
+        '[egress]\nallow = ["10.1.0.0/16:443"]\n'
+        '[telemetry]\nsentry_dsn = "https://abc@errors.example.com/7"\notlp_url = "http://10.1.2.3:4318/v1/metrics"\n'
+    )
     for _ in range(2):  # beside the running appliance, then on the stopped one
         answer = one.run("doctor", "--airgap", "--json", "--config", str(config))
         assert [finding["message"] for finding in json.loads(answer.stdout)["findings"]] == [
             "pipeline 'weather' (paused) asks api.example.com",
             "private networks that may be asked: 10.1.0.0/16:443",
+            "failures of this node are told to errors.example.com",
+            "metrics of this node are told to 10.1.2.3:4318",
         ]
         one.stop()
 

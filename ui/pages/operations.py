@@ -145,7 +145,10 @@ class Failures:
         self._place.clear()
         with self._place, card("By kind", tight=True):
             if not found:
-                notice("check", "Nothing failed", "Errors of the log are counted here by kind. None is sent anywhere.")
+                told = (
+                    "Errors of the log are counted here by kind. They are sent nowhere unless a setting says where to."
+                )
+                notice("check", "Nothing failed", told)
                 return
             with node("div", css="table-wrap"), node("table", css="table cards"):
                 with node("thead"), node("tr"):

@@ -71,7 +71,7 @@ class OperationsController(Controller):
             Operation(
                 summary="What went wrong, counted by kind",
                 description="Errors of this node's log, grouped by part, event, exception and place: how often, first "
-                "and last seen. Kept over restarts, and never sent anywhere.",
+                "and last seen. Kept over restarts, and sent nowhere unless a setting says where to.",
                 access=Action.OPERATIONS_READ,
                 answer=Page[Failure],
             )
