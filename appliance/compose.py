@@ -44,6 +44,7 @@ from appliance.errors import DashError, FatalError
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
+from appliance.measuring import usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas, share_allocator
@@ -156,7 +157,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
         )
         stack.push_async_callback(services.replays.running.close)
         database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
-        yield Appliance(
+        it = Appliance(
             settings,
             node_id,
             disk,
@@ -174,6 +175,8 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
             choosing,
             database,
         )
+        services.resources.measure = partial(usage, it)
+        yield it
 
 
 def _shown(settings: Settings) -> dict[str, str]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from appliance.services.queries import Queries
     from appliance.services.records import Records
     from appliance.services.replays import Replays
+    from appliance.services.resources import Resources
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
@@ -71,4 +72,5 @@ class Services:
     jobs: "Jobs"
     nodes: "Nodes"
     operations: "Operations"
+    resources: "Resources"
     support: "Support"

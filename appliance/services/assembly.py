@@ -39,6 +39,7 @@ from appliance.services.queries import Queries
 from appliance.services.records import Records
 from appliance.services.replay_book import ControlBook
 from appliance.services.replays import Replays
+from appliance.services.resources import Resources
 from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
@@ -94,6 +95,7 @@ def assemble(parts: Parts) -> Services:
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
+    storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
     return Services(
         setup=setup,
@@ -120,9 +122,10 @@ def assemble(parts: Parts) -> Services:
         answers=Answers(plane, parts.vault, clock),
         erasures=erasures,
         retention=RetentionRules(plane, clock),
-        storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
+        storage=storage,
         jobs=Jobs(plane, erasures.bell, clock),
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         operations=Operations(plane, parts.incidents, clock),
+        resources=Resources(plane, storage, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

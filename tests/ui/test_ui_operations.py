@@ -46,3 +46,14 @@ def test_a_bundle_is_looked_at_and_saved(signed_in: Opens, appliance: RunningApp
     waiting.value.save_as(target)
     with zipfile.ZipFile(target) as bundle:
         assert {"about.json", "settings.json", "log.jsonl", "manifest.json"} <= set(bundle.namelist())
+
+
+def test_resources_are_told_wide_and_narrow(signed_in: Opens) -> None:
+    page = signed_in("/operations?show=resources")
+    expect(page.locator("#main")).to_contain_text("Threads by kind of work")
+    expect(page.locator("#main")).to_contain_text("Bodies under way")
+    shoot(page, "operations-resources-wide")
+    page = signed_in("/operations?show=resources", viewport=NARROW, theme="dark")
+    expect(page.locator("#main")).to_contain_text("Cleaning up")
+    shoot(page, "operations-resources-narrow-dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -21,6 +21,7 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size, stamp
 from ui.widgets.form import select
 from ui.widgets.head import page_head
+from ui.widgets.resource_cards import resources
 
 LOOK_SECS: Final = 5.0
 LINES: Final = 300
@@ -32,6 +33,7 @@ TABS: Final = {
     "": "Incidents",
     "failures": "Failures",
     "log": "Log",
+    "resources": "Resources",
     "bundle": "Support bundle",
 }
 
@@ -292,5 +294,6 @@ _DRAWN: Final[dict[str, Callable[[Visit], Awaitable[None]]]] = {
     "": _incidents,
     "failures": _failures,
     "log": _log,
+    "resources": resources,
     "bundle": _bundle,
 }
