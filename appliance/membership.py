@@ -70,6 +70,7 @@ class Membership:
             node_id=it.node_id,
             offers=frozenset({*self.card.offers, on_node(it.node_id)}),
             closed=lambda: self.heart.draining,
+            resting=lambda: it.services.maintenance.on,
             bell=it.services.jobs.bell,
         )
         self.count_jobs: Callable[[], int] = lambda: 0
@@ -94,6 +95,7 @@ class Membership:
         if not it.engine.looks:
             self._share_work()
         bells = {"jobs": services.jobs.bell, "nodes": services.nodes.bell, "pipelines": services.pipelines.bell}
+        bells["maintenance"] = services.maintenance.bell
         if self._replays is not None:
             bells["replays"] = self._replays.bell
         for name, bell in bells.items():

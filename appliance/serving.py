@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
@@ -15,6 +15,7 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
+from appliance.errors import TransientError
 from appliance.knowing import keep_doors
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
@@ -106,9 +107,20 @@ async def _watch_incidents(it: "Appliance", stack: AsyncExitStack, conditions: C
     incidents = it.incidents
     incidents.look, incidents.readiness, incidents.exposition = conditions, shown.vitals.checks, shown.metrics.render
     await asyncio.to_thread(incidents.load)
-    shown.metrics.add(IncidentMetrics(lambda: incidents.incidents, incidents.book))
+    await _keep_maintenance(it, stack, shown)
+    shown.metrics.add(IncidentMetrics(lambda: incidents.incidents, incidents.book, incidents.muting))
     stack.push_async_callback(asyncio.to_thread, incidents.save)
     stack.callback(asyncio.create_task(incidents.run(), name="incidents").cancel)
+
+
+async def _keep_maintenance(it: "Appliance", stack: AsyncExitStack, shown: Shown) -> None:
+    """Know of maintenance before anything begins, and have everybody know who has to."""
+    maintenance = it.services.maintenance
+    shown.vitals.maintenance = maintenance.told
+    it.engine.resting = it.incidents.muting = lambda: maintenance.on
+    with suppress(TransientError):  # the database is away: it is looked at again in a moment
+        await maintenance.look()
+    stack.callback(asyncio.create_task(maintenance.run(), name="maintenance").cancel)
 
 
 async def _start_pipelines(it: "Appliance") -> None:

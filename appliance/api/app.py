@@ -17,6 +17,7 @@ from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.jobs import JobController
 from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.lineage import LineageController
+from appliance.api.controllers.maintenance import MaintenanceController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
 from appliance.api.controllers.operations import OperationsController
@@ -62,6 +63,7 @@ CONTROLLERS: Final = (
     JobController,
     NodeController,
     OperationsController,
+    MaintenanceController,
 )
 
 

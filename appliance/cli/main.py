@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "node": "appliance.cli.node",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
+    "maintenance": "appliance.cli.maintenance",
     "monitoring": "appliance.cli.monitoring",
     "support-bundle": "appliance.cli.support_bundle",
     "version": "appliance.cli.version",

@@ -87,6 +87,7 @@ class Engine:
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
         self.lag_elsewhere = 0.0  # seconds, of the one of them whose refining is furthest behind
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
+        self.resting: Callable[[], bool] = lambda: False  # whether what has not begun waits
         self.turns: Turns | None = None  # not None: other nodes may poll what this one polls now
 
     @property

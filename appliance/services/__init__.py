@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
     from appliance.services.lineage import Lineages
+    from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
     from appliance.services.organisations import Organisations
@@ -73,4 +74,5 @@ class Services:
     nodes: "Nodes"
     operations: "Operations"
     resources: "Resources"
+    maintenance: "Maintenances"
     support: "Support"

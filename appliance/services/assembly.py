@@ -25,6 +25,7 @@ from appliance.services.jobs import Jobs
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.lineage import Lineages
+from appliance.services.maintenance import Maintenances
 from appliance.services.nodes import Nodes
 from appliance.services.operations import Operations
 from appliance.services.organisations import Organisations
@@ -94,6 +95,8 @@ def assemble(parts: Parts) -> Services:
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
+    maintenance = Maintenances(plane, clock)
+    sessions.judge = tokens.judge = maintenance.judged
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
@@ -127,5 +130,6 @@ def assemble(parts: Parts) -> Services:
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         operations=Operations(plane, parts.incidents, clock),
         resources=Resources(plane, storage, clock),
+        maintenance=maintenance,
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

@@ -21,6 +21,7 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size, stamp
 from ui.widgets.form import select
 from ui.widgets.head import page_head
+from ui.widgets.maintenance_card import maintenance
 from ui.widgets.resource_cards import resources
 
 LOOK_SECS: Final = 5.0
@@ -34,6 +35,7 @@ TABS: Final = {
     "failures": "Failures",
     "log": "Log",
     "resources": "Resources",
+    "maintenance": "Maintenance",
     "bundle": "Support bundle",
 }
 
@@ -104,7 +106,8 @@ class Incidents:
         condition = one.condition
         with node("tr"):
             with node("td", css="corner"):
-                node("span", condition.severity.value, f"badge plain {_GRAVE[condition.severity] if one.open else ''}")
+                grave = one.open and not one.muted
+                node("span", condition.severity.value, f"badge plain {_GRAVE[condition.severity] if grave else ''}")
             with node("td", css="first full"):
                 node("span", condition.title, "name")
                 node("span", condition.message, "sub wrap")
@@ -116,9 +119,11 @@ class Incidents:
                 if one.closed_at:
                     moment(one.closed_at)
                 else:
-                    node("span", one.acknowledged_by or "nobody", "" if one.acknowledged_by else "faint")
+                    told = "muted" if one.muted else one.acknowledged_by or "nobody"
+                    node("span", told, "" if one.acknowledged_by else "faint")
             with node("td", css="num full"):
-                if one.open and one.acknowledged_by is None and self._visit.may(Action.OPERATIONS_MANAGE):
+                known = one.acknowledged_by is not None or one.muted
+                if one.open and not known and self._visit.may(Action.OPERATIONS_MANAGE):
                     made = button("I know", "small", title="Others see that somebody looks after it")
                     on(made, "click", self._visit.act(partial(self._acknowledge, one=one), busy=made))
 
@@ -295,5 +300,6 @@ _DRAWN: Final[dict[str, Callable[[Visit], Awaitable[None]]]] = {
     "failures": _failures,
     "log": _log,
     "resources": resources,
+    "maintenance": maintenance,
     "bundle": _bundle,
 }
