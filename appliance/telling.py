@@ -28,7 +28,7 @@ def _failures(it: "Appliance", stack: AsyncExitStack, since: datetime) -> list[C
     if it.settings.telemetry.sentry_dsn is None:
         return []
     from appliance.engine.error_reports import ErrorReports
-    from appliance.observe.error_report import parse_sentry_dsn
+    from appliance.observe.destinations import parse_sentry_dsn
 
     dsn = parse_sentry_dsn(it.settings.telemetry.sentry_dsn)
     courier = Courier(it.outbound, "failures", dsn.url, dsn.headers)
@@ -43,7 +43,7 @@ def _metrics(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, since: da
     if telemetry.otlp_url is None:
         return []
     from appliance.engine.metric_posts import MetricPosts
-    from appliance.observe.otlp import parse_headers
+    from appliance.observe.destinations import parse_headers
 
     courier = Courier(it.outbound, "metrics", telemetry.otlp_url, parse_headers(telemetry.otlp_headers or ""))
     resource = {"service.name": SERVICE, "service.version": __version__, "service.instance.id": it.node_id}

@@ -8,48 +8,15 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
 
+from appliance.observe.destinations import CLIENT
 from appliance.observe.log_book import Failure
 
-CLIENT: Final = "dash-appliance"
-CONTENT_TYPE: Final = "application/x-sentry-envelope"
 _LEVELS: Final = {"critical": "fatal", "error": "error", "warning": "warning"}
 _FRAME: Final = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)', re.MULTILINE)
-_WANTED: Final = "expected a DSN such as 'https://key@sentry.example.org/42'"  # never what was given: it has a key
-
-
-class SentryDsn(msgspec.Struct, frozen=True):
-    """Where envelopes go, and the public key that lets them in."""
-
-    url: str
-    key: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        told = f"Sentry sentry_version=7, sentry_client={CLIENT}/1, sentry_key={self.key}"
-        return {"content-type": CONTENT_TYPE, "x-sentry-auth": told}
-
-
-def parse_sentry_dsn(text: str) -> SentryDsn:
-    """Return what ``scheme://key[:secret]@host[:port][/path]/project`` names; the old secret is not needed.
-
-    Raises:
-        ValueError: not such a text; the message does not quote it.
-    """
-    try:
-        parts = urlsplit(text)
-        host, key, _ = parts.netloc.rpartition("@")[2], parts.username, parts.port
-    except ValueError:
-        raise ValueError(_WANTED) from None
-    path, _, project = parts.path.rstrip("/").rpartition("/")
-    usable = parts.scheme in ("http", "https") and parts.hostname and key and re.fullmatch(r"[\w-]+", key)
-    if not usable or not re.fullmatch(r"[\w-]+", project) or parts.query or parts.fragment:
-        raise ValueError(_WANTED)
-    return SentryDsn(f"{parts.scheme}://{host}{path}/api/{project}/envelope/", str(key))
 
 
 def envelope(failure: Failure, about: Mapping[str, str], now: datetime) -> bytes:

@@ -8,7 +8,6 @@ numbers); OpenTelemetry *Prometheus and OpenMetrics compatibility* for which typ
 """
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 from typing import Any, Final
@@ -19,22 +18,6 @@ from prometheus_client.samples import Sample
 
 CUMULATIVE: Final = 2  # AGGREGATION_TEMPORALITY_CUMULATIVE
 SCOPE: Final = "dash-appliance"
-_TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-
-
-def parse_headers(text: str) -> dict[str, str]:
-    """Return the headers that ``name=value,name=value`` says, names in lower case.
-
-    Raises:
-        ValueError: not such a text; the message does not quote it: it may hold a token.
-    """
-    found: dict[str, str] = {}
-    for part in text.split(",") if text else ():
-        name, equals, value = (one.strip() for one in part.partition("="))
-        if not equals or not _TOKEN.fullmatch(name) or not value.isascii() or not value.isprintable():
-            raise ValueError("expected headers such as 'authorization=Bearer abc, x-tenant=7'")
-        found[name.lower()] = value
-    return found
 
 
 class Clocked(msgspec.Struct, frozen=True):

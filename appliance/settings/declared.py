@@ -18,9 +18,8 @@ from appliance.components.archive import parse_place
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
 from appliance.egress.guard import parse_allowed
-from appliance.observe.error_report import parse_sentry_dsn
+from appliance.observe.destinations import parse_headers, parse_sentry_dsn
 from appliance.observe.masking import MASK
-from appliance.observe.otlp import parse_headers
 from appliance.settings.secret import Secret
 from appliance.settings.sections import Settings
 

@@ -37,6 +37,7 @@ class MaintenanceController(Controller):
                 "that have not begun wait; incidents are muted.",
                 access=Action.OPERATIONS_MANAGE,
                 body=MaintenanceRequest,
+                example={"message": "The database moves to a new machine"},
                 answer=MaintenanceView,
                 errors=(Invalid,),
             )

@@ -14,9 +14,8 @@ from appliance.egress.guard import parse_allowed
 from appliance.engine.courier import Courier
 from appliance.engine.error_reports import ErrorReports, Sent, due
 from appliance.engine.metric_posts import MetricPosts
-from appliance.observe.error_report import parse_sentry_dsn
+from appliance.observe.destinations import parse_headers, parse_sentry_dsn
 from appliance.observe.log_book import LogBook
-from appliance.observe.otlp import parse_headers
 from tests.fakes.http_server import Answer, HttpServer
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
