@@ -13,7 +13,8 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOP := $(VENV)/.develop-installed
 ARGS ?=
 
-.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs bench binary lock clean
+.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs handbook bench binary \
+	binary-portable package lock clean
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,14 +52,25 @@ format: $(DEVELOP) ## format the code and sort its imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
-docs: $(DEVELOP) ## write docs/reference/ from the declarations
+docs: $(DEVELOP) ## write docs/reference/ from the declarations, draw diagrams that are not drawn yet
 	$(BIN)/python docs/generate.py
+	$(BIN)/python -m handbook diagrams
+
+handbook: $(DEVELOP) tools ## make the handbook: the site in dist/handbook/, and dist/dash-handbook.pdf
+	$(BIN)/python -m handbook site dist/handbook
+	$(BIN)/python -m handbook pdf dist/dash-handbook.pdf
 
 bench: $(DEVELOP) tools-bench ## measure, each figure beside a yardstick of the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 binary: $(DEVELOP) tools ## build dist/dash-appliance/, the .tar.xz and the self-extracting .run
 	$(BIN)/python packaging/build.py $(ARGS)
+
+binary-portable: $(DEVELOP) ## the same for every Linux since 2020: built in Debian 11, as root
+	packaging/portable.sh $(ARGS)
+
+package: $(DEVELOP) ## of what 'make binary' built: the .deb, SBOM, SHA256SUMS, signatures
+	$(BIN)/python packaging/package.py $(ARGS)
 
 lock: $(DEVELOP) ## resolve pyproject.toml anew into packaging/requirements*.txt
 	packaging/lock.sh $(ARGS)

@@ -4,15 +4,18 @@ import os
 import sys
 
 
-def main() -> int:
-    """Run the command line and return its exit code; after work with DuckDB, end the process with it."""
+def main(ring: object = None) -> int:
+    """Run the command line and return its exit code; after work with DuckDB, end the process with it.
+
+    ``ring``: as of ``appliance.cli.main.run``; only code can give one.
+    """
     if getattr(sys, "frozen", False):
         import multiprocessing
 
         multiprocessing.freeze_support()
     from appliance.cli.main import run
 
-    code = run(sys.argv[1:])
+    code = run(sys.argv[1:], ring=ring)
     if "_duckdb" in sys.modules:
         _end(code)
     return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from appliance.domain.ids import NodeId
 from appliance.errors import ConfigError, Problem
-from appliance.settings import Addressing, Settings
+from appliance.settings import Addressing, ObjectStorage, Settings
 
 if TYPE_CHECKING:
     from appliance.components.archive import ArchiveState, Restored
@@ -36,7 +36,7 @@ def archiving(settings: Settings, name: str | None = None) -> "Archiving | None"
     from appliance.storage.control.identity import known_node
 
     who, node = identity(settings.server.data_dir / ARCHIVE_FILE, name or it.name), known_node(settings.server.data_dir)
-    store = open_store(it.url, _access(settings))
+    store = open_store(it.url, access_to(settings.archive))
     return Archiving(store=store, who=who, node=node, local_cache=it.local_cache, keep=it.keep)
 
 
@@ -82,7 +82,9 @@ def try_archive(settings: Settings) -> "Iterator[Tried]":
         from appliance.storage.archive.opening import open_store
         from appliance.storage.archive.probe import try_out
 
-        yield from try_out(open_store(settings.archive.url, _access(settings)), settings.archive.name or "doctor")
+        yield from try_out(
+            open_store(settings.archive.url, access_to(settings.archive)), settings.archive.name or "doctor"
+        )
 
 
 @contextmanager
@@ -107,10 +109,10 @@ def _archived_log(settings: Settings, name: str | None = None) -> "Iterator[LogA
         asyncio.run(bronze.close())
 
 
-def _access(settings: Settings) -> "Access":
+def access_to(it: ObjectStorage) -> "Access":
+    """Return how the bucket of a section of the settings is reached."""
     from appliance.storage.archive.opening import Access
 
-    it = settings.archive
     return Access(
         endpoint=it.endpoint, region=it.region, path_style=it.addressing is Addressing.PATH, access_key=it.access_key,
         secret_key=it.secret_key, credentials_file=it.credentials_file, ca_file=it.ca_file,

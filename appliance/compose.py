@@ -15,6 +15,7 @@ import uvloop
 
 from appliance import behind, catalog, examine
 from appliance.archiving import archiving
+from appliance.backups.keeper import Keeper, taken_of
 from appliance.behind import Behind
 from appliance.choosing import Choosing
 from appliance.cluster import Events, Here, joined, outward, partition_here, replaying
@@ -41,6 +42,7 @@ from appliance.engine.incident_watch import IncidentWatch
 from appliance.engine.storage_watch import StorageWatch
 from appliance.engine.workers import BESIDE_A_SERVER, SIZES, Workers
 from appliance.errors import DashError, FatalError
+from appliance.licensing import licensed
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
@@ -48,9 +50,10 @@ from appliance.measuring import usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas, share_allocator
-from appliance.observe.service_manager import ServiceManager
+from appliance.pinned import PINNED
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
+from appliance.services.allowance import Allowance
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import NodeRole, Settings
@@ -61,8 +64,10 @@ from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, given_up, identity, schema
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.export.write import export_as
+from license.keys import KeyRing
 
 if TYPE_CHECKING:
+    from appliance.life import Caller
     from appliance.moving import Order, Place
 
 log = structlog.get_logger("appliance")
@@ -89,15 +94,22 @@ class Appliance:
     engine: Engine
     elsewhere: Elsewhere | None  # what other nodes tell a web node; None: this one keeps events itself
     services: Services
+    allowance: Allowance
     choosing: Choosing
     database: DatabaseWatch | None  # None: there is none but the files of the data directory
 
 
 @asynccontextmanager
-async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> AsyncIterator[Appliance]:
+async def opened(
+    settings: Settings, log_here: FileBronzeLog | None = None, *, ring: KeyRing = PINNED, joins: bool = False
+) -> AsyncIterator[Appliance]:
     """Open every store, build engine and services, and close it all in the opposite order. Nothing runs yet.
 
-    ``log_here``: this node's events, where they are open already; whoever opened them closes them.
+    ``log_here``: this node's events, where they are open already; whoever opened them closes them. ``ring``: whose
+    licences count. ``joins``: it is to take part beside other nodes.
+
+    Raises:
+        Unlicensed: there are as many nodes as the licence allows, and this one was not among them before.
     """
     async with AsyncExitStack() as stack:
         shared = settings.database.url is not None
@@ -106,6 +118,7 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
         plane, vault = await asyncio.to_thread(open_control, settings, partial(workers.run, "control"))
         stack.callback(plane.close)
         node_id = await asyncio.to_thread(identity.node_id, settings.server.data_dir)
+        allowance = await asyncio.to_thread(licensed, plane, ring, node_id if joins and shared else None)
         number = ALONE  # also of a node that keeps no events
         if settings.server.role is not NodeRole.WEB:
             number = await asyncio.to_thread(partition_here, plane, node_id, settings.server.data_dir, shared=shared)
@@ -145,6 +158,8 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
                 archive=bronze.archive.state if bronze.archive is not None else None,
                 finder=PayloadSearch(),
                 chooser=choosing,
+                allowance=allowance,
+                keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
                 node_id=node_id,
                 exporter=export_as,
@@ -158,23 +173,9 @@ async def opened(settings: Settings, log_here: FileBronzeLog | None = None) -> A
         stack.push_async_callback(services.replays.running.close)
         database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
         it = Appliance(
-            settings,
-            node_id,
-            disk,
-            watch,
-            incidents,
-            plane,
-            bronze,
-            events,
-            silvers,
-            mapper,
-            outbound,
-            engine,
-            elsewhere,
-            services,
-            choosing,
-            database,
-        )
+            settings, node_id, disk, watch, incidents, plane, bronze, events, silvers, mapper, outbound, engine,
+            elsewhere, services, allowance, choosing, database,
+        )  # fmt: skip
         services.resources.measure = partial(usage, it)
         yield it
 
@@ -227,10 +228,8 @@ async def open_offline(settings: Settings) -> AsyncIterator[Services]:
         yield it.services
 
 
-def serve(
-    settings: Settings, *, ready: Callable[[str], None], service: ServiceManager, reread: Callable[[], Settings]
-) -> bool:
-    """Run until SIGTERM or SIGINT; the caller owns the data directory and has seen that the port is free.
+def serve(settings: Settings, caller: "Caller", ring: KeyRing = PINNED) -> bool:
+    """Run until SIGTERM or SIGINT; the caller owns the data directory.
 
     Return whether to start again, with settings read anew: a database was chosen.
     """
@@ -240,16 +239,17 @@ def serve(
 
     async def live() -> bool:
         means = Means(
-            opened=partial(opened, settings),
+            opened=partial(opened, ring=ring, joins=True),
             log=lambda: _bronze(settings, raise_open_files()),
             outward=outward,
             disk=partial(_disk, settings),
             source_of=partial(_source, OutboundClient([])),  # what is posted to sends nothing
+            order=lambda move, own: move.order(_table_of, own.upkeep.first_seq),
         )
         async with AsyncExitStack() as stack:
-            start = Start(settings, service, ready, means)
+            start = Start(settings, caller.service, caller.ready, means, caller.port)
             it = await start.whole(stack)
-            return it is not None and await run(it, service, start, partial(_reload, it, reread))
+            return it is not None and await run(it, caller.service, start, partial(_reload, it, caller.reread))
 
     bound_arenas()
     share_allocator()

@@ -16,7 +16,8 @@ from appliance.domain.node import NodeState
 from appliance.domain.pipeline import State
 from appliance.engine.letter_watch import LetterWatch
 from appliance.errors import DashError
-from appliance.storage.control import nodes
+from appliance.services.license_views import at_a_glance
+from appliance.storage.control import backups, nodes
 from appliance.storage.control.tables import JobRow
 from appliance.vitals import Check, Vitals
 
@@ -45,7 +46,7 @@ class Conditions:
         self._it, self._vitals, self._letters = it, vitals, letters
 
     async def __call__(self) -> list[Condition]:
-        found = [*self._parts(self._vitals.checks()), *self._disk(), *self._pipelines()]
+        found = [*self._parts(self._vitals.checks()), *self._disk(), *self._licence(), *self._pipelines()]
         with suppress(DashError):  # that it does not answer is a condition of its own, above
             found += await self._it.plane.read(self._in_control)
         return found
@@ -71,6 +72,13 @@ class Conditions:
             page="runbook#disk",
         )  # fmt: skip
 
+    def _licence(self) -> Iterator[Condition]:
+        for one in at_a_glance(self._it.allowance):
+            yield Condition(
+                key=f"licence:{one.code}", severity=Severity.P3, title="See to the licence", message=one.message,
+                remedy=one.remedy, page="licence",
+            )  # fmt: skip
+
     def _pipelines(self) -> Iterator[Condition]:
         if self._it.engine.looks:
             return
@@ -92,7 +100,7 @@ class Conditions:
                 )  # fmt: skip
 
     def _in_control(self, tx: Session) -> list[Condition]:
-        return [*_jobs(tx), *self._nodes(tx)]
+        return [*_jobs(tx), *self._nodes(tx), *self._backups(tx)]
 
     def _nodes(self, tx: Session) -> Iterator[Condition]:
         for node in nodes.all_nodes(tx, utc_now):
@@ -103,6 +111,24 @@ class Conditions:
                     remedy="start it again, or forget it on the page Nodes if it will not come back",
                     page="runbook#node",
                 )  # fmt: skip
+
+    def _backups(self, tx: Session) -> Iterator[Condition]:
+        record = backups.record_of(tx, self._it.node_id)
+        if self._it.settings.backup.url is None or self._it.engine.looks or record is None:
+            return
+        if record.wrong is not None:
+            yield Condition(
+                key="backup:wrong", severity=Severity.P1, title="A backup is not good", message=record.wrong,
+                remedy="take a full one on the page Backups, and look at the disk or bucket", page="backup",
+            )  # fmt: skip
+        late = record.overdue(backups.plan(tx), utc_now())
+        if late is not None:
+            why = record.error or "no attempt has failed: look at the page Jobs"
+            yield Condition(
+                key="backup:late", severity=Severity.P2, title="No backup lately",
+                message=f"none has succeeded for {late.total_seconds() / 3600:.0f} h: {why}",
+                remedy="mend the cause, then press 'Back up now' on the page Backups", page="backup",
+            )  # fmt: skip
 
 
 def _jobs(tx: Session) -> Iterator[Condition]:

@@ -2,17 +2,20 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from appliance.errors import DashError
 from appliance.observe.service_manager import ServiceManager
 from appliance.server import Listener
+from appliance.settings import Settings
 
 ACCEPTS_WITHIN_SECS: Final = 10.0
+AGAIN_SECS: Final = 5.0  # the longest that whoever connects waits for a download to end before it is cut off
 
 log = structlog.get_logger("appliance")
 
@@ -24,6 +27,15 @@ class Callbacks:
     ready: Callable[[str], None]
     reload: Callable[[], Awaitable[None]]
     drain: Callable[[], Awaitable[None]]
+
+
+class Caller(NamedTuple):
+    """Who has the appliance serve: ``port`` is bound, ``ready`` hears the address, ``reread`` gives settings anew."""
+
+    port: socket.socket
+    ready: Callable[[str], None]
+    service: ServiceManager
+    reread: Callable[[], Settings]
 
 
 class Life:
@@ -46,7 +58,7 @@ class Life:
         loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self._reload(callbacks, url)))
         listener.start()
         await listener.accepts(ACCEPTS_WITHIN_SECS)
-        beating = asyncio.create_task(self._service.beat(), name="watchdog")
+        beating = asyncio.create_task(self._service.beat(listener.answers), name="watchdog")
         callbacks.ready(url)
         log.info("appliance.ready", url=url)
         await self.stopping.wait()
@@ -55,6 +67,8 @@ class Life:
             self._service.reloading()
         else:
             self._service.stopping()
+        if self.again:  # whoever is connected has his answer first, and nobody is told to come again
+            await listener.stop(min(drain_secs, AGAIN_SECS), keep_port=True)
         await callbacks.drain()
         await listener.stop(drain_secs)
         beating.cancel()

@@ -94,8 +94,13 @@ class Membership:
             self._replays = services.replays.running
         if not it.engine.looks:
             self._share_work()
-        bells = {"jobs": services.jobs.bell, "nodes": services.nodes.bell, "pipelines": services.pipelines.bell}
-        bells["maintenance"] = services.maintenance.bell
+        bells = {
+            "jobs": services.jobs.bell,
+            "nodes": services.nodes.bell,
+            "pipelines": services.pipelines.bell,
+            "licenses": services.licenses.bell,
+            "maintenance": services.maintenance.bell,
+        }
         if self._replays is not None:
             bells["replays"] = self._replays.bell
         for name, bell in bells.items():

@@ -3,10 +3,11 @@
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from appliance import __version__
+from appliance import __version__, handbook
 from appliance.api.app import build_api
 from appliance.api.closed import NoIngest, NoScreens
 from appliance.api.feed import Feed
+from appliance.api.handbook import Handbook
 from appliance.api.ingest import Bounds, Ingest
 from appliance.life import Life
 from appliance.observe.metrics import Metrics
@@ -49,6 +50,7 @@ async def open_rooms(it: "Appliance", stack: AsyncExitStack, life: Life, shown: 
         feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
         api=api,
         screens=await _screens(it, stack),
+        handbook=Handbook(handbook.find),
         internal=it.events.room,
     )
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
+from appliance.backups.metrics import BackupMetrics
 from appliance.conditions import Conditions
 from appliance.domain.clock import utc_now
 from appliance.engine.jobs import JobRunner, Recurring
@@ -17,6 +18,7 @@ from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
 from appliance.errors import TransientError
 from appliance.knowing import keep_doors
+from appliance.licensing import start_watching
 from appliance.life import Callbacks, Life
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
@@ -29,6 +31,7 @@ from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
 from appliance.placing import access_of
+from appliance.relocating import await_order
 from appliance.rooms import Shown, open_rooms
 from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
@@ -84,6 +87,7 @@ async def run(
             stack.callback(asyncio.create_task(shares.run(), name="shares").cancel)
         await member.start(stack)
         metrics.add(NodeMetrics(member))
+        await start_watching(it, metrics, stack)
         if onlooker is not None:
             await start_looking(it, onlooker, stack)
         else:
@@ -94,6 +98,7 @@ async def run(
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
             await keep_doors(it, stack)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
+        stack.callback(asyncio.create_task(await_order(server.data_dir, life.start_again), name="move").cancel)
         await life.live(
             start.listener(root),
             url_of(server),
@@ -147,10 +152,13 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     kinds.append(recurring_forgetting(it.services.replays.running))
     kinds += [Recurring(ERASURE, None, erasures.job.run), Recurring(FORGET, None, erasures.job.forget)]
     kinds.append(removing(it.engine))
+    kinds += it.services.backups.job.kinds()
     it.disk.changed.append(Pressing(store, it.engine.workers, utc_now, member.station).changed)
     start_archiving(it, metrics)
     metrics.add(StorageMetrics(it.watch, it.disk, retention))
     metrics.add(ReplicaMetrics(it.silvers.reading))
+    backups = it.services.backups.job
+    metrics.add(BackupMetrics(it.settings.backup.url, lambda: backups.record))
     metrics.add(DriftMetrics(it.engine.drifts.findings))
     metrics.add(ReplayMetrics(it.services.replays.running.under_way))
     runner = JobRunner(store, kinds, it.engine.workers, utc_now, member.station)
@@ -158,6 +166,7 @@ def _start_jobs(it: "Appliance", stack: AsyncExitStack, metrics: Metrics, member
     stack.push_async_callback(runner.close)
     stack.callback(asyncio.create_task(runner.run(), name="jobs").cancel)
     stack.callback(asyncio.create_task(it.watch.run(), name="storage").cancel)
+    stack.callback(asyncio.create_task(it.services.backups.job.run(), name="backups").cancel)
 
 
 def start_archiving(it: "Appliance", metrics: Metrics) -> None:

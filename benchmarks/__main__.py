@@ -27,8 +27,10 @@ ALL = (
     "idle",
     "chain",
     "lineage",
+    "license_check",
     "startup",
     "archive",
+    "backup",
 )
 
 

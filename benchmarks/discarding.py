@@ -12,6 +12,7 @@ from appliance.components.silver import Table
 from appliance.storage.silver_postgres import binary, commit
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.silver_postgres.places import Place
+from tests.licensed import RING
 
 
 def drop(_cursor: Cursor, table: Table, _place: Place, rows: pa.Table) -> None:
@@ -22,4 +23,4 @@ def drop(_cursor: Cursor, table: Table, _place: Place, rows: pa.Table) -> None:
 
 if __name__ == "__main__":
     commit.insert_rows = drop
-    main()
+    main(RING)

@@ -39,6 +39,7 @@ from tests.postgres import postgres_server
 ROWS, HOSTS, COMMIT = 10_000_000, 100, 100_000
 ASKING, SECONDS, ROUNDS, RECORDED = 4, 3.0, 3, 50
 OF_ROWS = "high-cpu-1"  # rows as they are: no rollup has them
+BY_TREES = (OF_ROWS, "double-groupby-1")
 EVERY = timedelta(seconds=10)  # a reading of each host
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
@@ -61,6 +62,8 @@ SELECT make_timestamptz($start + n // $hosts * $every) AS _time, n + 1 AS _seq, 
     (hash(n + 1) % 1000)::DOUBLE / 10 AS usage_idle FROM range($first, $past) AS t(n)
 """
 
+_TREES = "SELECT sum(pg_relation_size(oid)) FROM pg_class WHERE relkind = 'i' AND starts_with(relname, 'dash_by_')"
+
 Ask = Callable[[PostgresSilver, random.Random], pa.Table]
 
 
@@ -75,9 +78,29 @@ def figures(rows: int = ROWS) -> Iterator[Figure]:
         )
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE")  # as autovacuum will have done a minute later
+            yield from _before_the_end(silver, rows)
+            yield from _arranged(silver, connection, rows)
         yield from _asked(silver, connections, rows, url)
         silver.close()
         connections.close()
+
+
+def _before_the_end(silver: PostgresSilver, rows: int) -> Iterator[Figure]:
+    """Yield how long it takes while the period of the rows lasts: they have no trees yet, and no target."""
+    for kind, ask in _kinds(START + rows // HOSTS * EVERY).items():
+        if kind in BY_TREES:
+            _, millis = _rate(partial(ask, silver), SECONDS)
+            name = f"postgres: {kind}, {ASKING} asking at once, while the month lasts, p95"
+            yield Figure(name, p95(millis), "ms", remark=f"median {median(millis):.1f}")
+
+
+def _arranged(silver: PostgresSilver, connection: psycopg.Connection[Any], rows: int) -> Iterator[Figure]:
+    """Do a round of upkeep, as there is one every ten minutes: the month of these rows is over."""
+    began = time.perf_counter()
+    silver.upkeep.arrange(TABLE, datetime.now(UTC))
+    yield Figure("postgres: indexing them when their month is over", time.perf_counter() - began, "s")
+    found = connection.execute(_TREES).fetchall()
+    yield Figure("postgres: what the trees occupy", found[0][0] / rows, "bytes a row")
 
 
 def _asked(silver: PostgresSilver, connections: Connections, rows: int, url: str) -> Iterator[Figure]:

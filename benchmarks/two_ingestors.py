@@ -185,7 +185,7 @@ def figures() -> Iterator[Figure]:
     with postgres_server({"fsync": "on"}) as server:
         with pair(server, cores, "benchmarks.discarding") as both:
             yield from _discarding(both)
-        with pair(server, cores, "appliance") as both:
+        with pair(server, cores, "tests.licensed") as both:
             yield from _real(both)
 
 

@@ -1,4 +1,4 @@
-"""Write docs/reference/settings.md and cli.md from the declarations; with --check, only say whether they differ."""
+"""Write the pages of docs/reference/ that come from the code; with --check, only say whether they differ."""
 
 import sys
 from collections.abc import Iterator
@@ -11,6 +11,8 @@ sys.path.insert(0, str(HERE.parent.parent))
 
 from appliance.cli.main import commands  # noqa: E402 - the checkout is found first
 from appliance.settings.reference import reference  # noqa: E402
+from docs import licence_page  # noqa: E402
+from handbook.reference import alerts, api, metrics, permissions  # noqa: E402
 
 _CLI_HEAD = """# Commands
 
@@ -23,7 +25,15 @@ Exit codes: 0 fine, 1 failed, 2 usage, 69 unavailable, 70 bug, 73 cannot create,
 
 def pages() -> dict[str, str]:
     """Return every generated page by file name."""
-    return {"settings.md": reference(), "cli.md": _CLI_HEAD + "".join(_entries(commands, "dash-appliance"))}
+    return {
+        "settings.md": reference(),
+        "cli.md": _CLI_HEAD + "".join(_entries(commands, "dash-appliance")),
+        "licence.md": licence_page.page(),
+        "alerts.md": alerts.page(),
+        "api.md": api.page(),
+        "metrics.md": metrics.page(),
+        "permissions.md": permissions.page(),
+    }
 
 
 def _entries(command: click.Command, path: str) -> Iterator[str]:

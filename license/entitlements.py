@@ -22,10 +22,11 @@ class Thing(StrEnum):
 
 
 class Entitlements(msgspec.Struct, frozen=True):
-    """What is allowed at a time. ``features`` may hold names that this version does not know."""
+    """What is allowed at a time, and by what. ``features`` may hold names that this version does not know."""
 
     limits: Limits
     features: frozenset[str] = frozenset()
+    by: str = "Community"
 
     def limit(self, thing: Thing) -> int | None:
         """Return how many there may be; None: as many as one likes."""
@@ -40,19 +41,34 @@ class Entitlements(msgspec.Struct, frozen=True):
         limit = self.limit(thing)
         if limit is None or more <= 0 or there + more <= limit:
             return None
-        return f"the licence allows {limit:,} {thing.value.replace('_', ' ')}, and there are {there:,}"
+        if thing is Thing.EVENTS_PER_DAY:
+            return f"{self.by} allows {limit:,} events a day, and {there:,} were received"
+        return f"{self.by} allows {limit:,} {_named(thing, limit)}, and there {_are(there)} {there:,}"
 
 
 def entitled(license: License | None, standing: Standing) -> Entitlements:
-    """Return what ``license`` allows while it stands so: never less than Community."""
+    """Return what ``license`` allows while it stands so: never less than Community.
+
+    Events are the licence's own number although Community has none: being over it only keeps pipelines above Community
+    from being made, and those Community has not at all.
+    """
     if license is None or standing in (Standing.COMMUNITY, Standing.LAPSED):
         return Entitlements(COMMUNITY)
     at_least = {thing.value: _more(getattr(license.limits, thing), getattr(COMMUNITY, thing)) for thing in Thing}
-    return Entitlements(Limits(**at_least), frozenset(license.features))
+    at_least[Thing.EVENTS_PER_DAY.value] = license.limits.events_per_day
+    return Entitlements(Limits(**at_least), frozenset(license.features), "the licence")
 
 
 def _more(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else max(one, other)
+
+
+def _named(thing: Thing, count: int) -> str:
+    return thing.value.removesuffix("s") if count == 1 else thing.value
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 class Deed(NamedTuple):

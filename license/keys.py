@@ -36,6 +36,11 @@ class KeyRing:
         """Raises ValueError: one of them is not a key with which only its holder can sign."""
         self._keys = {key_id(public): _checked(public) for public in keys}
 
+    @property
+    def names(self) -> list[str]:
+        """Return the key ids in hex, sorted."""
+        return sorted(name.hex() for name in self._keys)
+
     def __contains__(self, name: object) -> bool:
         return name in self._keys
 

@@ -1,6 +1,6 @@
 """The request code: an installation's name, short enough for the telephone, and hard to get wrong there.
 
-16 characters of Crockford's base32 in groups of four, such as ``7KQ2-M8XD-0T3W-E9HP``: 64 random bits that an
+16 characters of Crockford's base32 in groups of four, such as ``7KJQ-M8XD-0X3G-WQ8R``: 64 random bits that an
 installation was given once, and 16 bits of SHA-256 over them. ``I`` and ``L`` are read as 1, ``O`` as 0, small letters
 as capitals; hyphens and spaces are left out.
 """

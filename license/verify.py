@@ -34,6 +34,27 @@ def accept(text: str, ring: KeyRing, here: Here) -> License:
     Raises:
         LicenseError: it may not; see ``license.errors``.
     """
+    license = held(text, ring, here)
+    if here.today < license.valid_from:
+        raise TooEarly(
+            f"it is valid from {license.valid_from} on, and today is {here.today}",
+            "install it on that day; if today is another day, set the clock of this machine",
+        )
+    if here.today > license.valid_to:
+        raise Expired(
+            f"it was valid until {license.valid_to}, and today is {here.today}",
+            "ask for a new one; if today is another day, set the clock of this machine",
+        )
+    return license
+
+
+def held(text: str, ring: KeyRing, here: Here) -> License:
+    """Return the licence in ``text``, which was installed here before, whatever day it is: ``outlook`` says the rest.
+
+    Raises:
+        Damaged, UnknownKey, Forged: it is none.
+        Revoked, Foreign: it does not count here.
+    """
     license = read(text, ring)
     if license.id in here.revoked:
         raise Revoked(
@@ -44,16 +65,6 @@ def accept(text: str, ring: KeyRing, here: Here) -> License:
         raise Foreign(
             f"it is for installation {license.installation}, and this one is {here.installation}",
             "ask for one for this installation: 'dash-appliance license request' shows the code to send",
-        )
-    if here.today < license.valid_from:
-        raise TooEarly(
-            f"it is valid from {license.valid_from} on, and today is {here.today}",
-            "install it on that day; if today is another day, set the clock of this machine",
-        )
-    if here.today > license.valid_to:
-        raise Expired(
-            f"it was valid until {license.valid_to}, and today is {here.today}",
-            "ask for a new one; if today is another day, set the clock of this machine",
         )
     return license
 

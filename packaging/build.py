@@ -1,8 +1,11 @@
-"""Build dist/: the program as a folder, the same as .tar.xz, and as one self-extracting .run; then say their sizes."""
+"""Build dist/: the program as a folder, the same as .tar.xz, and as one self-extracting .run; then say their sizes.
 
+build.py [--floor 2.31]     fail if the program would need a newer C library than that
+"""
+
+import argparse
 import gzip
 import hashlib
-import importlib.util
 import io
 import os
 import platform
@@ -15,6 +18,11 @@ import typing
 from collections.abc import Callable
 from pathlib import Path
 
+import contents
+import inventory
+import licences
+import manifest
+
 ROOT = Path(__file__).resolve().parent.parent
 DIST = ROOT / "dist"
 FOLDER = DIST / "dash-appliance"
@@ -25,32 +33,36 @@ XZ = ("xz", "--threads=2", "--x86", "--lzma2=preset=4", "--stdout", "--quiet")
 
 
 def main() -> int:
-    """Build everything; return 1 if the result is larger than it may be."""
+    """Build everything; return 1 if the result is larger than it may be, or starts on fewer systems than it should."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--floor", type=manifest.glibc, help="oldest C library that it must start with")
+    floor = parser.parse_args().floor
     began = time.monotonic()
-    version = _version()
+    version = manifest.version()
+    _write_handbook()
     _freeze()
+    needed = _complete()
     name = f"dash-appliance-{version}-linux-{platform.machine()}"
     payload = _pack(DIST / f"{name}.tar.xz")
     runnable = _self_extracting(DIST / f"{name}.run", payload, version)
-    _sums(payload, runnable)
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file() and not path.is_symlink())
-    print(f"{FOLDER.relative_to(ROOT)}/  {size / 1e6:.1f} MB, {_floor()}")
+    print(f"{FOLDER.relative_to(ROOT)}/  {size / 1e6:.1f} MB, needs glibc {needed[0]}.{needed[1]}")
     for file in (payload, runnable):
         print(f"{file.relative_to(ROOT)}  {file.stat().st_size / 1e6:.1f} MB")
     print(f"built in {time.monotonic() - began:.0f} s")
     too_large = runnable.stat().st_size > MOST_BYTES
     if too_large:
         print(f"larger than {MOST_BYTES / 1e6:.0f} MB: look into packaging/contents.py", file=sys.stderr)
-    return too_large
+    too_new = floor is not None and needed > floor
+    if too_new:
+        print(f"it would not start with glibc {floor[0]}.{floor[1]}: see {manifest.WHERE}", file=sys.stderr)
+    return too_large or too_new
 
 
-def _version() -> str:
-    spec = importlib.util.spec_from_file_location("appliance", ROOT / "appliance" / "__init__.py")
-    if spec is None or spec.loader is None:
-        raise SystemExit("there is no appliance/__init__.py to read the version from")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return str(module.__version__)
+def _write_handbook() -> None:
+    """Make the pages of /docs, which the program carries."""
+    command = [sys.executable, "-m", "handbook", "site", str(contents.HANDBOOK)]
+    subprocess.run(command, check=True, cwd=ROOT)
 
 
 def _freeze() -> None:
@@ -67,13 +79,56 @@ def _freeze() -> None:
     subprocess.run(command, check=True, cwd=ROOT, env=environment)
 
 
+def _complete() -> tuple[int, int]:
+    """Add to the folder what is not the program itself; return the C library that it needs."""
+    inventory.main()
+    components = inventory.read()
+    if missing := licences.without_text(components):
+        raise SystemExit(f"these come without the text of their licence: {', '.join(missing)}")
+    (FOLDER / "THIRD-PARTY-LICENSES.txt").write_text(licences.page(components), "utf-8")
+    shutil.copy(ROOT / "LICENSE.txt", FOLDER / "LICENSE.txt")
+    shutil.copytree(ROOT / "installer", FOLDER / "installer", ignore=shutil.ignore_patterns("__pycache__"))
+    _only_once(FOLDER / "lib")
+    _completions(FOLDER / "installer" / "completion")
+    for path in FOLDER.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            runs = path == FOLDER / "dash-appliance" or path.suffix == ".sh"
+            path.chmod(0o755 if runs else 0o644)
+    return manifest.write(FOLDER, _when())
+
+
+def _only_once(libraries: Path) -> None:
+    """Make links of libraries that lie beside their package too: PyInstaller does so only for some environments."""
+    for path in sorted(libraries.glob("*.so*")):
+        if path.is_symlink():
+            continue
+        for other in sorted(libraries.glob(f"*/{path.name}")):
+            if not other.is_symlink() and other.read_bytes() == path.read_bytes():
+                path.unlink()
+                path.symlink_to(other.relative_to(libraries))
+                break
+
+
+def _completions(into: Path) -> None:
+    """Ask the program itself how shells complete its commands."""
+    into.mkdir()
+    for shell, file in (("bash", "dash-appliance.bash"), ("zsh", "_dash-appliance"), ("fish", "dash-appliance.fish")):
+        environment = os.environ | {"_DASH_APPLIANCE_COMPLETE": f"{shell}_source"}
+        told = subprocess.run([str(FOLDER / "dash-appliance")], env=environment, capture_output=True, check=True)
+        (into / file).write_bytes(told.stdout)
+
+
 def _pack(target: Path) -> Path:
-    """Write the folder as .tar.xz: sorted, owned by root, dated by the commit: equal content gives equal files."""
+    """Write the folder as .tar.xz: sorted, owned by root, dated by the commit: equal content gives equal files.
+
+    What the release says of itself comes first, so that it is read without unpacking the rest.
+    """
+    first = FOLDER / manifest.FILE
     with target.open("wb") as out, subprocess.Popen(XZ, stdin=subprocess.PIPE, stdout=out) as compressor:
         with tarfile.open(
             fileobj=typing.cast(typing.BinaryIO, compressor.stdin), mode="w|", format=tarfile.PAX_FORMAT
         ) as archive:
-            for path in [FOLDER, *sorted(FOLDER.rglob("*"))]:
+            for path in [first, FOLDER, *(one for one in sorted(FOLDER.rglob("*")) if one != first)]:
                 archive.add(path, str(path.relative_to(DIST)), recursive=False, filter=_plain(_when()))
         compressor.communicate()
     if compressor.returncode:
@@ -129,22 +184,6 @@ def _when() -> int:
         return int(given)
     told = subprocess.run(["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=False)
     return int(told.stdout) if told.returncode == 0 and told.stdout.strip() else 0
-
-
-def _sums(*files: Path) -> None:
-    lines = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files]
-    (DIST / "SHA256SUMS").write_text("".join(lines))
-
-
-def _floor() -> str:
-    """Return the oldest C library that the program starts with."""
-    newest = (0, 0)
-    for path in [FOLDER / "dash-appliance", *FOLDER.rglob("*.so*")]:
-        told = subprocess.run(["objdump", "-T", str(path)], capture_output=True, text=True, check=False).stdout
-        for word in told.replace("(", " ").replace(")", " ").split():
-            if word.startswith("GLIBC_2."):
-                newest = max(newest, (2, int(word.split(".")[1])))
-    return f"needs glibc {newest[0]}.{newest[1]}"
 
 
 if __name__ == "__main__":

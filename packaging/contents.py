@@ -1,12 +1,14 @@
 """What goes into the bundle and what stays out, and why. Read by dash-appliance.spec; the smoke test proves it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("appliance", "ui")
+HANDBOOK = ROOT / "build" / "handbook-in-the-binary"
+PACKAGES = ("appliance", "ui", "license")
+VENDORS = ("license.issue",)  # makes licences and the keys they are signed with: nobody who is given the program has it
 
 # Imported by name at run time, where the analysis cannot see it.
 HIDDEN = (
@@ -28,12 +30,13 @@ HIDDEN = (
 WHOLE = ("sqlglot",)
 
 # Parts of libraries for other uses, and servers that Granian replaces; what only development has stays out by itself.
+# readline: its library is under the GPL, and nobody types at a prompt of this Python.
 EXCLUDED = (
     "IPython", "PIL", "aiohttp", "aiohttp_cors", "attr", "attrs", "brotli", "docutils", "ensurepip", "faker",
     "httptools", "idlelib", "lib2to3", "matplotlib", "nicegui.testing", "numpy", "pandas", "pkg_resources", "plotly",
     "polars", "polyfactory", "psycopg2", "pyarrow._flight", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs",
     "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait", "pyarrow.flight", "pyarrow.orc", "pyarrow.tests",
-    "pydoc_data", "pywebview", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
+    "pydoc_data", "pywebview", "readline", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
     "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle", "sqlalchemy.testing", "test", "tkinter", "turtle",
     "turtledemo", "watchfiles", "webview", "websockets", "wsproto",
 )  # fmt: skip
@@ -46,6 +49,11 @@ UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
 UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+
+
+def own_modules(submodules: Iterable[str]) -> list[str]:
+    """Return those of our modules that belong into the bundle."""
+    return [name for name in submodules if name not in VENDORS]
 
 
 def of_development() -> Iterator[str]:
@@ -70,6 +78,13 @@ def own_data() -> Iterator[tuple[str, str]]:
                 continue
             if path.suffix != ".py" or "migrations" in inside.parts:
                 yield str(path), str(inside.parent)
+
+
+def handbook() -> Iterator[tuple[str, str]]:
+    """Yield (file, folder in the bundle) for the pages of /docs, which build.py has made."""
+    for path in sorted(HANDBOOK.rglob("*")):
+        if path.is_file():
+            yield str(path), str(Path("docs/site") / path.relative_to(HANDBOOK).parent)
 
 
 def wanted(name: str) -> bool:

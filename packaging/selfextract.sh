@@ -1,6 +1,7 @@
 #!/bin/sh
 # Dash appliance @VERSION@ for Linux x86-64, in one file. Unpacks itself once, then runs from there.
 #   dash-appliance-@VERSION@-linux-x86_64.run [--extract-to DIR] COMMAND...
+#   dash-appliance-@VERSION@-linux-x86_64.run --install [OPTIONS of installer/install.sh, such as --dry-run]
 # Without --extract-to it unpacks below $XDG_CACHE_HOME or ~/.cache. The folder is named for the content, so that another
 # version never mixes with this one; it is renamed into place when it is whole.
 set -eu
@@ -19,8 +20,16 @@ fail() {
 }
 part() { tail -c "+$1" "$self" | head -c "$2"; }
 
-into=
+into='' installing=''
 case ${1:-} in
+    --install)
+        shift
+        installing=yes
+        into=$(mktemp -d "${TMPDIR:-/var/tmp}/dash-appliance.XXXXXXXX") ||
+            fail 73 "${TMPDIR:-/var/tmp} cannot be written; set TMPDIR to a directory with 300 MB"
+        trap 'rm -rf "$into"' EXIT
+        trap 'exit 130' INT TERM HUP
+        ;;
     --extract-to)
         [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "--extract-to needs a directory"
         into=$2
@@ -43,7 +52,7 @@ if [ ! -e "$home/.whole" ]; then
     mkdir -p "$into" 2>/dev/null && [ -w "$into" ] ||
         fail 73 "$into cannot be written; say --extract-to DIR first, with another directory"
     scratch=$(mktemp -d "$into/.unpacking.XXXXXXXX") || fail 73 "$into cannot be written, or is full"
-    trap 'rm -rf "$scratch"' EXIT
+    [ -n "$installing" ] || trap 'rm -rf "$scratch"' EXIT
     trap 'exit 130' INT TERM HUP
     found=$(part "$payload_at" "$payload_size" | sha256sum | cut -d ' ' -f 1)
     [ "$found" = "$digest" ] || fail 1 "$self is damaged (SHA-256 $found, expected $digest); copy it again"
@@ -51,7 +60,7 @@ if [ ! -e "$home/.whole" ]; then
     part "$decoder_at" "$decoder_size" | gzip -dc | tar -xf - -C "$scratch/decoder" ||
         fail 73 "writing to $into failed; is the disk full?"
     LD_LIBRARY_PATH=$scratch/decoder "$scratch/decoder/xz" --version >/dev/null 2>&1 ||
-        fail 73 "programs cannot run from $into (is it mounted noexec?); say --extract-to DIR first"
+        fail 73 "programs cannot run from $into (is it mounted noexec?); say --extract-to DIR first, or set TMPDIR"
     part "$payload_at" "$payload_size" | LD_LIBRARY_PATH=$scratch/decoder "$scratch/decoder/xz" -dc |
         tar -xf - -C "$scratch" 2>/dev/null || fail 73 "writing to $into failed; is the disk full?"
     rm -rf "$scratch/decoder"
@@ -62,7 +71,12 @@ if [ ! -e "$home/.whole" ]; then
     mv -T "$scratch/dash-appliance" "$home" 2>/dev/null || [ -e "$home/.whole" ] ||
         fail 73 "$home cannot be made; remove it if it is there"
     rm -rf "$scratch"
-    trap - EXIT INT TERM HUP
+    [ -n "$installing" ] || trap - EXIT INT TERM HUP
+fi
+if [ -n "$installing" ]; then
+    code=0
+    sh "$home/installer/install.sh" install "$@" || code=$?
+    exit "$code"
 fi
 exec "$home/dash-appliance" "$@"
 exit 70

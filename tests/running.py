@@ -17,7 +17,9 @@ from typing import Any
 
 import httpx
 
-CHECKOUT = (sys.executable, "-m", "appliance")
+from tests.licensed import issued
+
+CHECKOUT = (sys.executable, "-m", "tests.licensed")  # the appliance, which believes licences of the tests
 EMAIL, PASSWORD = "admin@example.org", "a long pass phrase for testing"
 REPOSITORY = Path(__file__).parent.parent
 
@@ -26,14 +28,22 @@ class RunningAppliance:
     """One data directory and, between ``start`` and ``stop`` or ``kill``, one process that serves it."""
 
     def __init__(
-        self, folder: Path, *, program: tuple[str, ...] = CHECKOUT, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        program: tuple[str, ...] = CHECKOUT,
+        environment: Mapping[str, str] | None = None,
+        community: bool = False,
     ) -> None:
+        """``community``: without the licence that is otherwise installed at the first start, and has no limits."""
         self.folder, self.data_dir = folder, folder / "data"
         self.log = folder / "log"
         self.token = ""
         self.url = ""
         self.start_secs = 0.0
         self._program = program
+        self._to_be_licensed = False
+        self._community = community
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("DASH_TEST_")}
         self.environment = {**inherited, "DASH_SERVER_DATA_DIR": str(self.data_dir), **(environment or {})}
         self._child: subprocess.Popen[str] | None = None
@@ -70,6 +80,7 @@ class RunningAppliance:
         if done.returncode:
             raise RuntimeError(f"setup failed: {done.stderr}")
         self.token = done.stdout.strip()
+        self._to_be_licensed = not self._community
 
     def start(self, *arguments: str) -> None:
         """Start serving on a free port and return when it says that it is ready."""
@@ -85,6 +96,10 @@ class RunningAppliance:
             raise RuntimeError(f"the appliance did not start: {self.log.read_text()[-4000:]}")
         self.start_secs = time.perf_counter() - began
         self.url = line.split()[1]
+        if self._to_be_licensed:
+            with self.client() as client:
+                client.put("/api/v1/license", json={"document": issued()}).raise_for_status()
+            self._to_be_licensed = False
 
     def kill(self) -> None:
         """End the process as a power cut would end it: without asking."""

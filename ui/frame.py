@@ -37,19 +37,22 @@ SECTIONS = (
     ("dashboards", "/dashboards", "Dashboards", "gauge"),
     ("pipelines", "/pipelines", "Pipelines", "flow"),
     ("storage", "/storage", "Storage", "disk"),
+    ("backups", "/backups", "Backups", "download"),
     ("jobs", "/jobs", "Jobs", "clock"),
     ("nodes", "/nodes", "Nodes", "host"),
     ("operations", "/operations", "Operations", "pulse"),
     ("tokens", "/tokens", "API tokens", "key"),
+    ("license", "/license", "Licence", "seal"),
 )
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a page stands: its title and the section it belongs to."""
+    """Where a page stands: its title, the section it belongs to, and the page of the handbook that explains it."""
 
     title: str
     section: str = ""
+    help: str = ""
 
 
 def _head(assets: str, title: str) -> None:
@@ -77,7 +80,17 @@ def frame(visit: "Visit", place: Place, assets: str) -> Iterator[Element]:
     ui.add_body_html(_navigation(visit, place))
     with node("main", css="page", id="main", tabindex="-1") as main:
         maintenance_banner(visit.services.maintenance.told())
+        _banner(visit, place)
         yield main
+
+
+def _banner(visit: "Visit", place: Place) -> None:
+    """Tell an administrator what is to be seen to of the licence, quietly, on every page but its own."""
+    told = None if place.section == "license" else visit.services.licenses.banner(visit.who)
+    if told is not None:
+        with node("a", css="banner", href="/license", role="note"):
+            node("i", css="icon", data_icon="alert", aria_hidden="true")
+            node("span", f"{told.message[:1].upper()}{told.message[1:]}.")
 
 
 def _navigation(visit: "Visit", place: Place) -> str:
@@ -97,6 +110,8 @@ def _navigation(visit: "Visit", place: Place) -> str:
     <div class="side-foot">
       <a class="health" href="/readyz" data-live="health" data-state="unknown"><i class="dot"></i>
         <span>Checking…</span></a>
+      <a class="nav-link" href="/docs/{place.help}" target="_blank"><i class="icon" data-icon="help"
+        aria-hidden="true"></i><span>Handbook</span></a>
       <a class="nav-link" href="/api/docs" target="_blank"><i class="icon" data-icon="book" aria-hidden="true"></i>
         <span>API reference</span></a>
       <a class="nav-link" href="/account"{_current(place, "account")}><i class="icon" data-icon="user"

@@ -85,12 +85,14 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        backups,
         dashboard,
         dashboards,
         dead_letters,
         erasures,
         jobs,
         ledger,
+        license,
         mapping,
         new_pipeline,
         nodes,
@@ -107,22 +109,33 @@ def _add_pages(screens: "Screens") -> None:
         versions,
     )
 
-    pages = (account, dashboard, dashboards, dead_letters, erasures, ledger, mapping, new_pipeline, pipeline)
-    more = (
-        pipeline_storage,
-        pipelines,
+    pages = (
+        account,
+        backups,
+        dashboard,
+        dashboards,
+        dead_letters,
+        erasures,
         jobs,
+        ledger,
+        license,
+        mapping,
+        new_pipeline,
+    )
+    more = (
         nodes,
         operations,
+        pipeline,
+        pipeline_storage,
+        pipelines,
         records,
         settings,
         setup,
         sign_in,
         storage,
         tokens,
-        versions,
     )
-    for page in (*pages, *more):
+    for page in (*pages, *more, versions):
         page.register(screens)
 
 

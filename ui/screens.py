@@ -10,6 +10,7 @@ from nicegui import ui
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from appliance.domain import handbook
 from appliance.errors import DashError, Forbidden, NotFound, TransientError
 from ui.frame import Place, bare, frame
 from ui.session import COOKIE, OpenPages, Visit, sign_in_url
@@ -104,18 +105,19 @@ class Screens:
 
 def _tell(error: Exception, request: Request) -> int:
     """Draw the screen for ``error`` and return its HTTP status."""
+    more = ("What this means", handbook.of_error(getattr(error, "code", "E_INTERNAL")))
     match error:
         case NotFound():
-            notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"))
+            notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 404
         case Forbidden():
-            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"))
+            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 403
         case TransientError():
-            notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)))
+            notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)
             return 503
         case DashError():
-            notice("alert", "This did not work", f"{sentence(error)}.", ("Try again", str(request.url.path)))
+            notice("alert", "This did not work", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)
             return 400
         case _:
             _log.error("building the page %s", request.url.path, exc_info=error)
@@ -124,5 +126,6 @@ def _tell(error: Exception, request: Request) -> int:
                 "This page failed",
                 "The reason is in the log of the appliance. Receiving and storing events is not touched by it.",
                 ("Try again", str(request.url.path)),
+                more,
             )
             return 500

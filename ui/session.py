@@ -13,6 +13,7 @@ from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 from starlette.requests import Request
 
+from appliance.domain import handbook
 from appliance.domain.access import Action, Principal, may
 from appliance.errors import DashError, Unauthenticated
 from ui.toast import sentence, toast
@@ -108,7 +109,7 @@ class Visit:
             except Unauthenticated:
                 self.client.run_javascript(f"location.assign({sign_in_url(self.request)!r})")
             except DashError as error:
-                toast(self.client, sentence(error), "bad")
+                toast(self.client, sentence(error), "bad", handbook.of_error(error.code))
             except Exception:  # noqa: BLE001 - the boundary of the screens: told once, logged once
                 _log.exception("handling a click on %s", self.request.url.path)
                 toast(self.client, "That failed for a reason of our own; the log of the appliance has it", "bad")

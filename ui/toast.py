@@ -18,6 +18,9 @@ def go(client: Client, url: str | None, message: str) -> None:
     client.run_javascript(f"dash.go({json.dumps(url)}, {json.dumps(message)})")
 
 
-def toast(client: Client, message: str, kind: Literal["ok", "bad"] = "ok") -> None:
-    """Show ``message`` on the page of ``client``; bad news stays until it is closed."""
-    client.run_javascript(f"dash.toast({json.dumps(message)}, {json.dumps(kind)})")
+def toast(client: Client, message: str, kind: Literal["ok", "bad"] = "ok", more: str | None = None) -> None:
+    """Show ``message`` on the page of ``client``; bad news stays until it is closed.
+
+    ``more``: where the handbook explains it.
+    """
+    client.run_javascript(f"dash.toast({json.dumps(message)}, {json.dumps(kind)}, {json.dumps(more)})")

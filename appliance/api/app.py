@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
+from appliance.api.controllers.backups import BackupController
 from appliance.api.controllers.chunks import ChunkController
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.drift import DriftController
@@ -16,6 +17,7 @@ from appliance.api.controllers.erasures import ErasureController
 from appliance.api.controllers.health import HealthController
 from appliance.api.controllers.jobs import JobController
 from appliance.api.controllers.letters import LetterController
+from appliance.api.controllers.licenses import LicenseController
 from appliance.api.controllers.lineage import LineageController
 from appliance.api.controllers.maintenance import MaintenanceController
 from appliance.api.controllers.mappings import MappingController
@@ -62,6 +64,8 @@ CONTROLLERS: Final = (
     ErasureController,
     JobController,
     NodeController,
+    LicenseController,
+    BackupController,
     OperationsController,
     MaintenanceController,
 )

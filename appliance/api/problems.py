@@ -8,10 +8,10 @@ import msgspec
 import structlog
 
 from appliance import errors
+from appliance.domain import handbook
 from appliance.errors import DashError, Problem
 
 MEDIA_TYPE: Final = "application/problem+json"
-HANDBOOK: Final = "/docs/errors"
 
 log = structlog.get_logger("api")
 
@@ -95,7 +95,7 @@ def _answer(code: str, detail: str, path: str, error: Exception) -> tuple[int, d
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in ("E_UNAVAILABLE", "E_MAINTENANCE"):
         log.error("request.failed", path=path, code=code, exc_info=error)
     details = ProblemDetails(
-        type=f"{HANDBOOK}#{code.lower()}",
+        type=handbook.of_error(code),
         title=kind.title,
         status=kind.status,
         detail=detail,

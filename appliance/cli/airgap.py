@@ -13,13 +13,8 @@ from appliance.settings import Settings
 def ways_out(settings: Settings) -> list[Examined]:
     """Return every pipeline and setting that connects to somebody else, and the private networks that are allowed."""
     try:
-        found = [
-            *_database(settings),
-            *_polling(settings),
-            *_allowed(settings),
-            *_archive(settings),
-            *_telemetry(settings),
-        ]
+        found = [*_database(settings), *_polling(settings), *_allowed(settings), *_buckets(settings)]
+        found += _telemetry(settings)
     except DashError as error:
         return [Examined("egress", "bad", f"the pipelines cannot be read: {error}", "mend the database first")]
     return found or [Examined("egress", "fine", "nothing leaves this machine: no source polls, no network is allowed")]
@@ -43,11 +38,11 @@ def _allowed(settings: Settings) -> Iterator[Examined]:
         yield Examined("egress", "fine", f"private networks that may be asked: {', '.join(allowed)}")
 
 
-def _archive(settings: Settings) -> Iterator[Examined]:
-    it = settings.archive
-    if it.url is not None and it.url.startswith("s3://"):
-        host = urlsplit(it.endpoint).netloc if it.endpoint else f"s3.{it.region}.amazonaws.com"
-        yield Examined("egress", "fine", f"closed segments go to {it.url} at {host}")
+def _buckets(settings: Settings) -> Iterator[Examined]:
+    for what, it in (("closed segments go", settings.archive), ("backups go", settings.backup)):
+        if it.url is not None and it.url.startswith("s3://"):
+            host = urlsplit(it.endpoint).netloc if it.endpoint else f"s3.{it.region}.amazonaws.com"
+            yield Examined("egress", "fine", f"{what} to {it.url} at {host}")
 
 
 def _telemetry(settings: Settings) -> Iterator[Examined]:

@@ -22,6 +22,7 @@ from appliance.errors import (
     Problem,
     TransientError,
     Unauthenticated,
+    Unlicensed,
 )
 from appliance.settings import Settings
 from appliance.settings.environment import TOKEN, token
@@ -57,6 +58,10 @@ class Client:
             DashError: the class that fits the status.
         """
         return self._ask("POST", path, msgspec.json.encode({} if body is None else body))
+
+    def put(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON, to be there from now on, and return the answer. Raises as ``post``."""
+        return self._ask("PUT", path, msgspec.json.encode(body))
 
     def delete(self, path: str) -> None:
         """Have what is at ``path`` removed. Raises as ``post``."""
@@ -177,4 +182,6 @@ def _answer(answer: http.client.HTTPResponse, body: bytes) -> Any:
         raise TransientError(text, float(answer.headers.get("retry-after") or 1))
     if answer.status == 422 and problem.get("problems"):
         raise Invalid([msgspec.convert(one, Problem) for one in problem["problems"]])
+    if problem.get("code") == Unlicensed.code:
+        raise Unlicensed(text)
     raise _ERRORS.get(answer.status, DashError)(text)

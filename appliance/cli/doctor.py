@@ -12,7 +12,7 @@ from appliance.cli.main import located
 @click.option("--airgap", is_flag=True, help="List everything that could leave this machine.")
 @located
 def command(airgap: bool, data_dir: str | None, config: str | None, as_json: bool, debug: bool) -> int:
-    """Look at disk, clock, permissions, port, databases and egress; each trouble comes with a remedy.
+    """Look at disk, clock, permissions, port, databases, licence and egress; each trouble comes with a remedy.
 
     Works beside a running appliance and on a stopped one. Answers 1 if something is bad.
     """

@@ -14,7 +14,8 @@ from typing import Final, Literal
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Unavailable
-from appliance.cli.serve import with_port
+from appliance.cli.keys import ring_of_keys
+from appliance.cli.serve import taken_port
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import format_size
 from appliance.errors import ConfigError, DashError
@@ -36,7 +37,8 @@ def everything(settings: Settings) -> list[Examined]:
         findings += [*databases(settings), *rows(settings)]
     else:
         findings += [Examined("process", "fine", f"process {pid} runs on this data directory"), *health(settings)]
-    return [*findings, *database(settings), *archive(settings), *ways_out(settings)]
+    beside = (*database(settings), *archive(settings), *backup(settings), *licence(settings))
+    return [*findings, *beside, *ways_out(settings)]
 
 
 def permissions(data_dir: Path) -> Iterator[Examined]:
@@ -101,6 +103,20 @@ def archive(settings: Settings) -> Iterator[Examined]:
         yield Examined("archive", "warning", told, "use an https address")
 
 
+def licence(settings: Settings) -> Iterator[Examined]:
+    """Is there one, does it count, and how long?"""
+    from appliance import licensing
+
+    yield from licensing.examine(settings, ring_of_keys())
+
+
+def backup(settings: Settings) -> Iterator[Examined]:
+    """Is there a place for backups, does it work, and has one succeeded lately?"""
+    from appliance.backups.judging import judge
+
+    yield from judge(settings)
+
+
 def _sync(data_dir: Path) -> Iterator[Examined]:
     took = []
     try:
@@ -146,7 +162,7 @@ def port(settings: Settings) -> Iterator[Examined]:
     """Could a stopped appliance listen where it should?"""
     server = settings.server
     try:
-        with_port(settings)
+        taken_port(settings).close()
     except Unavailable as error:
         yield Examined("port", "bad", str(error), "stop that program, or set server.port")
     except ConfigError as error:

@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import msgspec
 
+from appliance.domain import handbook
 from appliance.errors import ConfigError, DashError, FatalError, Invalid, Problem, TransientError
 
 
@@ -59,11 +60,16 @@ def report(error: Exception, *, as_json: bool = False, debug: bool = False) -> E
     error = _foreseen(error)
     problems = list(error.problems) if isinstance(error, ConfigError | Invalid) else []
     if as_json:
-        told = {"code": getattr(error, "code", "E_INTERNAL"), "title": _title(error), "problems": problems}
+        code = _name_of(error)
+        told = {"code": code, "title": _title(error), "problems": problems, "more": handbook.of_error(code)}
         sys.stderr.write(msgspec.json.encode({"error": told}).decode() + "\n")
     else:
-        sys.stderr.write(_text(error, problems))
+        sys.stderr.write(f"{_text(error, problems)}  more: {handbook.of_error(_name_of(error))}\n")
     return code_of(error)
+
+
+def _name_of(error: Exception) -> str:
+    return getattr(error, "code", "E_INTERNAL")
 
 
 def _title(error: Exception) -> str:

@@ -18,13 +18,18 @@ COMMANDS: Final = {
     "verify": "appliance.cli.verify",
     "replay": "appliance.cli.replay",
     "archive": "appliance.cli.archive",
+    "backup": "appliance.cli.backup",
+    "restore": "appliance.cli.restore",
     "jobs": "appliance.cli.jobs",
     "node": "appliance.cli.node",
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
+    "license": "appliance.cli.license",
     "maintenance": "appliance.cli.maintenance",
     "monitoring": "appliance.cli.monitoring",
     "support-bundle": "appliance.cli.support_bundle",
+    "upgrade": "appliance.cli.upgrade",
+    "rollback": "appliance.cli.rollback",
     "version": "appliance.cli.version",
 }
 
@@ -53,10 +58,13 @@ def commands() -> None:
     """
 
 
-def run(arguments: Sequence[str], program: str = "dash-appliance") -> int:
-    """Run one command and return its exit code. Nothing but SystemExit by the interpreter itself ends it otherwise."""
+def run(arguments: Sequence[str], program: str = "dash-appliance", ring: object = None) -> int:
+    """Run one command and return its exit code. Nothing but SystemExit by the interpreter itself ends it otherwise.
+
+    ``ring``: whose licences count (``license.keys.KeyRing``); without it, those that are pinned.
+    """
     try:
-        answer = commands.main(list(arguments), prog_name=program, standalone_mode=False)
+        answer = commands.main(list(arguments), prog_name=program, standalone_mode=False, obj=ring)
         return answer if isinstance(answer, int) else Exit.FINE
     except click.exceptions.Exit as ending:
         return ending.exit_code

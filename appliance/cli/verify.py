@@ -9,6 +9,7 @@ from appliance.cli.answer import located_settings, say_json
 from appliance.cli.data_dir import owned
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
+from appliance.domain import handbook
 from appliance.errors import ConfigError, Problem
 
 TOLD_EVERY: Final = 100  # objects
@@ -41,6 +42,8 @@ def command(archive: bool, data_dir: str | None, config: str | None, as_json: bo
     else:
         for finding in report.findings:
             click.echo(f"{finding.where}: {finding.message}\n    -> {finding.remedy}")
+        if report.findings:
+            click.echo(f"more: {handbook.VERIFY}")
         click.echo(f"{'wrong' if report.findings else 'fine'}: {report.summary}")
     return Exit.FAILED if report.findings else Exit.FINE
 

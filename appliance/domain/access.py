@@ -20,28 +20,20 @@ class Action(Enum):
     USER_MANAGE = "user.manage"
     SETTINGS_READ = "settings.read"
     STORAGE_MANAGE = "storage.manage"
+    BACKUP_READ = "backup.read"
+    BACKUP_MANAGE = "backup.manage"
     DATA_ERASE = "data.erase"
     JOB_READ = "job.read"
     JOB_MANAGE = "job.manage"
     NODE_READ = "node.read"
     NODE_MANAGE = "node.manage"
+    LICENSE_READ = "license.read"
+    LICENSE_MANAGE = "license.manage"
     OPERATIONS_READ = "operations.read"
     OPERATIONS_MANAGE = "operations.manage"
 
 
-CHANGES = frozenset(
-    {
-        Action.PIPELINE_WRITE,
-        Action.DASHBOARD_WRITE,
-        Action.TOKEN_MANAGE,
-        Action.USER_MANAGE,
-        Action.STORAGE_MANAGE,
-        Action.DATA_ERASE,
-        Action.JOB_MANAGE,
-        Action.NODE_MANAGE,
-        Action.OPERATIONS_MANAGE,
-    }
-)
+CHANGES = frozenset(one for one in Action if not one.value.endswith(".read"))
 
 
 class Role(Enum):
@@ -53,7 +45,13 @@ class Role(Enum):
 
 
 _VIEWER = frozenset({Action.PIPELINE_READ, Action.DATA_READ, Action.DASHBOARD_READ})
-_EDITOR = _VIEWER | {Action.PIPELINE_WRITE, Action.DASHBOARD_WRITE, Action.JOB_READ, Action.NODE_READ}
+_EDITOR = _VIEWER | {
+    Action.PIPELINE_WRITE,
+    Action.DASHBOARD_WRITE,
+    Action.JOB_READ,
+    Action.NODE_READ,
+    Action.LICENSE_READ,
+}
 PERMITTED: dict[Role, frozenset[Action]] = {
     Role.VIEWER: _VIEWER,
     Role.EDITOR: _EDITOR,

@@ -35,7 +35,7 @@ class Recurring:
 
     ``work`` may be run again. A function blocks and gets a thread; a coroutine function looks for its own. Both are
     told to stop by their attempt; a coroutine that does not listen is cancelled a little later.
-    ``always``: also while the installation rests: what keeps receiving possible.
+    ``always``: also while the installation rests: what keeps receiving possible, and backups.
     ``per_node``: it works on what each node has for itself, so that each does its own at every instant.
     """
 

@@ -9,9 +9,10 @@ ROW, FILTERED, DEAD, DRIFT = 0, 1, 2, 3
 STATE, SHAPE = "_state", "_shape"  # columns of the rows for the mapper alone
 
 _KEYS = "TRY(json_keys(raw))"
+# A frame that does not hold what it says fails the query, which counts lines in passing: by itself it takes 80 ns each.
 _LINE = (
-    "SELECT first_seq + unnest(range(count)) AS seq, received_us, unnest(string_split(lines, chr(10))) AS raw"
-    " FROM frames"
+    "SELECT CASE WHEN len(parts) = count THEN first_seq ELSE error('lines') END + unnest(range(count)) AS seq,"
+    " received_us, unnest(parts) AS raw FROM (SELECT *, string_split(lines, chr(10)) AS parts FROM frames)"
 )
 ROW_LINE = f"SELECT *, hash({_KEYS}) AS keys FROM ({_LINE})"  # noqa: S608 - constants
 DEAD_LINE = (

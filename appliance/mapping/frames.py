@@ -18,21 +18,22 @@ def to_arrow(frames: Sequence[Frame]) -> pa.Table:
     """Return ``frames`` as (first_seq int64, received_us int64, count int64, lines large_string).
 
     Bytes that are not UTF-8 are replaced so that their event, and no other, is unreadable as JSON.
-
-    Raises:
-        FatalError: a frame does not hold as many lines as it says.
     """
-    for frame in frames:
-        held = frame.lines.count(b"\n") + 1
-        if held != frame.count:
-            told = f"mapping the frame of event {frame.first_seq}: it says {frame.count} events and holds {held} lines"
-            raise FatalError(told, hint="run 'dash-appliance verify'")
     raw = pa.array([frame.lines for frame in frames], pa.large_binary())
     try:
         lines = pc.cast(raw, pa.large_string())
     except pa.ArrowInvalid:
         lines = pa.array([_readable(frame.lines) for frame in frames], pa.large_string())
     return _table(frames, lines)
+
+
+def check_lines(frames: Sequence[Frame]) -> None:
+    """Return if each frame holds as many lines as it says. Raises FatalError: it does not."""
+    for frame in frames:
+        held = frame.lines.count(b"\n") + 1
+        if held != frame.count:
+            told = f"mapping the frame of event {frame.first_seq}: it says {frame.count} events and holds {held} lines"
+            raise FatalError(told, hint="run 'dash-appliance verify'")
 
 
 def _table(frames: Sequence[Frame], lines: pa.Array) -> pa.Table:

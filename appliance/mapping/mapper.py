@@ -17,7 +17,7 @@ from appliance.errors import FatalError
 from appliance.mapping import sandbox
 from appliance.mapping.answers import DAMAGED_WORDS, DEAD, DRIFT, FILTERED, ROW, SHAPE, STATE
 from appliance.mapping.compiled import CompiledMapping, compile_mapping
-from appliance.mapping.frames import damaged_to_arrow, halves, pieces, to_arrow, withdrawn
+from appliance.mapping.frames import check_lines, damaged_to_arrow, halves, pieces, to_arrow, withdrawn
 from appliance.mapping.session import Session
 from appliance.mapping.shapes import Shapes
 
@@ -79,6 +79,7 @@ class Mapper:
             mapped = _mapped(session, self._shapes, compiled, frames, version)
         except _CAUSED_BY_DATA as error:
             session.close()
+            check_lines(frames)
             return self._mapped_in_parts(compiled, frames, version, error)
         except duckdb.Error as error:
             session.close()

@@ -10,7 +10,7 @@ from appliance.domain.erasure import PayloadCondition
 from appliance.domain.event import Frame
 from appliance.domain.ids import PipelineId
 from appliance.mapping import sandbox, sql
-from appliance.mapping.frames import to_arrow
+from appliance.mapping.frames import check_lines, to_arrow
 from appliance.mapping.path import Path, PathError, parse_path
 
 _MEMORY: Final = "256MB"
@@ -54,6 +54,7 @@ def _found(frames: Sequence[Frame], given: dict[str, pa.Table], holds: str) -> l
     readable = [frame for frame in frames if frame.damaged is None]
     if not readable:
         return []
+    check_lines(readable)
     query = f"{_LINES} SELECT seq FROM event WHERE raw IS NOT NULL AND ({holds}) ORDER BY seq"  # noqa: S608 - quoted
     with sandbox.connect(1, _MEMORY) as connection:
         for name, table in {**given, "frames": to_arrow(readable)}.items():

@@ -1,5 +1,6 @@
 """Moves the control plane of a stopped appliance between the data directory and a database: what switches, last."""
 
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from appliance.components.durable import sync_directory
 from appliance.domain.database.access import Access
 from appliance.errors import ConfigError, Problem
 from appliance.placing import CONTROL_FILE, ELSEWHERE, is_set_up
+from appliance.settings.chosen import come_back, leave_database
 from appliance.storage.control import transfer
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.vault import Vault
@@ -62,13 +64,51 @@ def move(
             counts = _into(target, lambda new: transfer.copy(old, new, vault, told, now))
             aside = None
             (data_dir / ELSEWHERE).write_text(f"{target.dsn}\n", "utf-8")
+            come_back(data_dir, target.dsn, target.schema)
         else:
             counts = _filled(target, lambda new: transfer.copy(old, new, vault, told, now))
             aside = _put_in_place(target, now, switch)
             (data_dir / ELSEWHERE).unlink(missing_ok=True)
+            if isinstance(source, Access):  # whoever still names it must not begin again in the past
+                leave_database(data_dir, source.dsn, source.schema)
     finally:
         old.close()
     return Move(name_of(source), name_of(target), counts, None if aside is None else aside.name)
+
+
+def check_target(source: Place, target: Place) -> None:
+    """Return if something may be moved from ``source`` to ``target``, as far as can be seen; blocking.
+
+    Raises:
+        Conflict: there is something, or something else is on its way there.
+        ConfigError, TransientError: it cannot be looked at.
+    """
+    if not isinstance(target, Access):
+        return  # what is in the way there is set aside
+    plane = ControlPlane.look(target)
+    try:
+        transfer.check(plane, told_from(source))
+    finally:
+        plane.close()
+
+
+def has_arrived(source: Place, target: Place) -> bool:
+    """Return whether ``move`` has come to its end but for what remembers it, when something ended it; blocking."""
+    if not isinstance(target, Access):
+        return False  # that is done once more, which harms nothing: what it comes from is as it was
+    here, there = ControlPlane.look(source), ControlPlane.look(target)
+    try:
+        return there.is_there() and here.read_now(
+            lambda old: there.read_now(lambda new: transfer.has_arrived(old, new))
+        )
+    finally:
+        here.close()
+        there.close()
+
+
+def told_from(source: Place) -> str:
+    """Return what the mark of a move says of where it comes from."""
+    return f"{name_of(source)} on {socket.gethostname()}"
 
 
 def name_of(place: Place) -> str:

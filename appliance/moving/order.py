@@ -1,6 +1,5 @@
 """A whole appliance moved, as it was ordered: rows, then the control plane, then what remembers where it is."""
 
-import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from appliance.domain.database.access import Access
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.errors import ConfigError, FatalError, Problem
 from appliance.moving import control, rows
+from appliance.moving.alone import check_alone
 from appliance.moving.progress import Count, Told
 from appliance.settings import Settings
 from appliance.silvers import FOLDER, Silvers, silvers_in
@@ -118,8 +118,11 @@ def carry_out(order: Order, told: Told, told_control: transfer.Told) -> Moved:
 
 
 def _held(order: Order) -> list[rows.Held]:
+    """Return the pipelines to be moved. Raises ConfigError: a data directory cannot hold what is there."""
     plane = ControlPlane.look(order.source)
     try:
+        if isinstance(order.source, Access):
+            plane.read_now(lambda tx: check_alone(tx, order.folder))
         return plane.read_now(lambda tx: rows.held(tx, order.table_of))
     finally:
         plane.close()
@@ -175,8 +178,7 @@ def _check_expired(order: Order, found: Sequence[rows.Held]) -> Mapping[Pipeline
 def _mark(order: Order, target: Access) -> None:
     plane = ControlPlane.open(target)
     try:
-        told = f"{control.name_of(order.source)} on {socket.gethostname()}"
-        transfer.begin(plane, told, datetime.now(UTC))
+        transfer.begin(plane, control.told_from(order.source), datetime.now(UTC))
     finally:
         plane.close()
 

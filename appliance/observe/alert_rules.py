@@ -74,6 +74,16 @@ ALERTS: Final = (
         page="incidents",
     ),
     AlertRule(
+        name="DashLicenceEnds", expr="dash_license_expires_in_seconds < 14 * 86400", lasts="1h", severity="P3",
+        summary="The licence ends, or has ended: {{ $value | humanizeDuration }} left",
+        remedy="ask for a renewal, and install it on the page Licence; nothing that runs is stopped", page="licence",
+    ),
+    AlertRule(
+        name="DashLicenceNotValid", expr="dash_license_not_valid == 1", lasts="5m", severity="P3",
+        summary="The licence that is installed does not count", remedy="run 'dash-appliance license show': it says why",
+        page="licence",
+    ),
+    AlertRule(
         name="DashMemory", expr='process_resident_memory_bytes{job="dash"} > 4e9', lasts="15m", severity="P3",
         summary="Dash takes {{ $value | humanize1024 }}B of memory", remedy="lower silver.memory_limit", page="memory",
     ),

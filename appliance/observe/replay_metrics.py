@@ -23,20 +23,23 @@ class ReplayMetrics(Collector):
         now = list(self._under_way())
         yield from _of_all(now)
         gauges = {
-            name: GaugeMetricFamily(f"dash_replay_{name}", told, labels=["pipeline"])
+            name: GaugeMetricFamily(name, told, labels=["pipeline"])
             for name, told in (
-                ("done_events", "Events that the replay under way has refined."),
-                ("wanted_events", "Events that the replay under way has to refine in all."),
-                ("events_per_second", "Events refined a second over the last ten, by the replay under way."),
-                ("throttled", "1 while the replay is held back in favour of live traffic."),
+                ("dash_replay_done_events", "Events that the replay under way has refined."),
+                ("dash_replay_wanted_events", "Events that the replay under way has to refine in all."),
+                (
+                    "dash_replay_events_per_second",
+                    "Events refined a second over the last ten, by the replay under way.",
+                ),
+                ("dash_replay_throttled", "1 while the replay is held back in favour of live traffic."),
             )
         }
         for replay, progress in now:
             pipeline = [replay.pipeline_id]
-            gauges["done_events"].add_metric(pipeline, progress.done_events)
-            gauges["wanted_events"].add_metric(pipeline, progress.total_events)
-            gauges["events_per_second"].add_metric(pipeline, progress.rate_per_sec)
-            gauges["throttled"].add_metric(pipeline, int(progress.throttled))
+            gauges["dash_replay_done_events"].add_metric(pipeline, progress.done_events)
+            gauges["dash_replay_wanted_events"].add_metric(pipeline, progress.total_events)
+            gauges["dash_replay_events_per_second"].add_metric(pipeline, progress.rate_per_sec)
+            gauges["dash_replay_throttled"].add_metric(pipeline, int(progress.throttled))
         yield from gauges.values()
 
 

@@ -1,10 +1,15 @@
 """Tells the service manager how Dash is: ready, stopping, alive. The protocol is sd_notify(3): a datagram of lines."""
 
 import asyncio
+import logging
 import socket
 import time
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import structlog
+
+BEATS: Final = 3  # in each period of the watchdog: one that comes late, or a moment of overload, ends nothing
 
 log = structlog.get_logger("service")
 
@@ -28,11 +33,19 @@ class ServiceManager:
         """No new requests are taken; what is open finishes."""
         self._tell("STOPPING=1\nSTATUS=draining")
 
-    async def beat(self) -> None:
-        """Give a sign of life twice in each period while the event loop runs. Returns only if none is wanted."""
+    async def beat(self, alive: Callable[[], Awaitable[bool]]) -> None:
+        """Give signs of life while ``alive`` answers that there is life; returns only if none are wanted.
+
+        A process whose event loop runs but that answers nobody gives none, and so is started again.
+        """
+        lively = True
         while self._watchdog_secs is not None:
-            self._tell("WATCHDOG=1")
-            await asyncio.sleep(self._watchdog_secs / 2)
+            was, lively = lively, await alive()
+            if lively:
+                self._tell("WATCHDOG=1")
+            if lively != was:
+                log.log(*_turn(lively), secs=self._watchdog_secs)
+            await asyncio.sleep(self._watchdog_secs / BEATS)
 
     def _tell(self, message: str) -> None:
         if self._address is None:
@@ -44,3 +57,7 @@ class ServiceManager:
                 out.sendto(message.encode(), address)
         except OSError as error:
             log.warning("service_manager.not_told", address=self._address, error=str(error))
+
+
+def _turn(lively: bool) -> tuple[int, str]:
+    return (logging.INFO, "service_manager.alive_again") if lively else (logging.ERROR, "service_manager.not_alive")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
+    from appliance.services.backups import Backups
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from appliance.services.jobs import Jobs
     from appliance.services.ledgers import Ledgers
     from appliance.services.letters import DeadLetters
+    from appliance.services.licenses import Licenses
     from appliance.services.lineage import Lineages
     from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
@@ -72,6 +74,8 @@ class Services:
     storage: "Storage"
     jobs: "Jobs"
     nodes: "Nodes"
+    licenses: "Licenses"
+    backups: "Backups"
     operations: "Operations"
     resources: "Resources"
     maintenance: "Maintenances"

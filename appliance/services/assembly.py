@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from appliance.components.archive import ArchiveState
+from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
@@ -12,7 +13,9 @@ from appliance.domain.ids import NOWHERE, NodeId
 from appliance.engine.bells import Bell
 from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
+from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
+from appliance.services.backups import Backups
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -24,6 +27,7 @@ from appliance.services.erasures import Erasures
 from appliance.services.jobs import Jobs
 from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
+from appliance.services.licenses import Licenses
 from appliance.services.lineage import Lineages
 from appliance.services.maintenance import Maintenances
 from appliance.services.nodes import Nodes
@@ -74,6 +78,8 @@ class Parts:
     archive: Callable[[], ArchiveState] | None = None  # how archiving goes; None: nothing is archived
     finder: PayloadFinder
     chooser: Chooser
+    allowance: Allowance
+    keeper: BackupKeeper
     incidents: IncidentWatch
     node_id: NodeId = NOWHERE
     base_url: str = ""
@@ -88,7 +94,7 @@ def assemble(parts: Parts) -> Services:
     plane, engine, clock = parts.plane, parts.engine, parts.clock
     definitions = Definitions(parts.catalog, parts.vault, parts.check_mapping, parts.base_url)
     ownership = Ownership(plane)
-    changes = PipelineChanges(plane, definitions, engine, clock)
+    changes = PipelineChanges(plane, definitions, engine, parts.allowance, clock)
     pipelines = Pipelines(plane, definitions, engine, changes)
     book = ControlBook(plane, definitions, changes, clock)
     queries = Queries(ownership, engine, clock)
@@ -100,11 +106,12 @@ def assemble(parts: Parts) -> Services:
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
+    jobs = Jobs(plane, erasures.bell, clock)
     return Services(
         setup=setup,
         databases=Databases(setup, parts.chooser),
         sessions=sessions,
-        users=Users(plane, parts.passwords, clock),
+        users=Users(plane, parts.passwords, parts.allowance, clock),
         tokens=tokens,
         organisations=Organisations(plane, parts.settings),
         pipelines=pipelines,
@@ -126,8 +133,10 @@ def assemble(parts: Parts) -> Services:
         erasures=erasures,
         retention=RetentionRules(plane, clock),
         storage=storage,
-        jobs=Jobs(plane, erasures.bell, clock),
+        jobs=jobs,
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
+        licenses=Licenses(plane, parts.allowance, clock),
+        backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
         operations=Operations(plane, parts.incidents, clock),
         resources=Resources(plane, storage, clock),
         maintenance=maintenance,

@@ -12,6 +12,7 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.pipeline import TRANSITIONS, Pipeline, State
 from appliance.engine.bells import Bell
 from appliance.errors import Conflict, DashError
+from appliance.services.allowance import Allowance
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
 from appliance.services.readers import check_reading, check_unread
@@ -21,13 +22,18 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import PipelineRow
+from license.entitlements import Thing
 
 
 class PipelineChanges:
     """One change at a time: hold ``turn`` from reading what is to be changed until it is."""
 
-    def __init__(self, plane: ControlPlane, definitions: Definitions, engine: Engine, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, plane: ControlPlane, definitions: Definitions, engine: Engine, allowance: Allowance,
+        clock: Clock = utc_now,
+    ) -> None:  # fmt: skip
         self._plane, self._definitions, self._engine, self._clock = plane, definitions, engine, clock
+        self._allowance = allowance
         self._lock = asyncio.Lock()
         self.bell = Bell()  # rung when a change is saved
 
@@ -40,6 +46,7 @@ class PipelineChanges:
         Raises:
             Invalid: it would read a pipeline that there is not, or itself.
             Conflict: the name is taken.
+            Unlicensed: there are as many as the licence allows, or more events a day.
         """
         await self._plane.write(lambda tx: self._insert(tx, who, pipeline))
         try:
@@ -102,6 +109,7 @@ class PipelineChanges:
     def _insert(self, tx: Session, who: Principal, pipeline: Pipeline) -> None:
         store.check_name(tx, pipeline.organisation_id, pipeline.document.name)
         check_reading(tx, pipeline)
+        self._allowance.check(tx, Thing.PIPELINES)
         now = self._clock()
         row = PipelineRow(
             id=pipeline.id,

@@ -61,6 +61,7 @@ class Pipelines:
         Raises:
             Invalid: with every problem of the document.
             Conflict: the name is taken.
+            Unlicensed: there are as many as the licence allows, or more events a day.
         """
         require(who, Action.PIPELINE_WRITE)
         decoded = await self._engine.workers.run("control", self._definitions.decode, document)

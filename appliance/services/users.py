@@ -12,6 +12,7 @@ from appliance.domain.access import Action, Principal, Role, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import UserId, new_id
 from appliance.errors import Conflict, Invalid, NotFound, Problem
+from appliance.services.allowance import Allowance
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.passwords import Passwords, password_problems
 from appliance.services.sessions import SESSION, email_key, end_sessions
@@ -19,6 +20,7 @@ from appliance.services.views import NewUser, Page, UserView
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import UserRow
+from license.entitlements import Thing
 
 _PART: Final = r"[^@\s<>\x00-\x1f\x7f]"
 _EMAIL: Final = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,189}}")  # whether it is one shows only when a message arrives
@@ -27,8 +29,10 @@ _EMAIL: Final = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,189}}")  # whether it i
 class Users:
     """Who may sign in, and with which role."""
 
-    def __init__(self, plane: ControlPlane, passwords: Passwords, clock: Clock = utc_now) -> None:
-        self._plane, self._passwords, self._clock = plane, passwords, clock
+    def __init__(
+        self, plane: ControlPlane, passwords: Passwords, allowance: Allowance, clock: Clock = utc_now
+    ) -> None:  # fmt: skip
+        self._plane, self._passwords, self._allowance, self._clock = plane, passwords, allowance, clock
 
     async def create(self, who: Principal, new: NewUser) -> UserView:
         """Add a user.
@@ -36,6 +40,7 @@ class Users:
         Raises:
             Conflict: the address is taken.
             Invalid: the address or the password will not do.
+            Unlicensed: there are as many as the licence allows.
         """
         require(who, Action.USER_MANAGE)
         if problems := [*email_problems(new.email, "/email"), *password_problems(new.password, "/password")]:
@@ -45,6 +50,7 @@ class Users:
         def work(tx: Session) -> UserView:
             if tx.scalar(select(UserRow.id).where(UserRow.email_key == email_key(new.email))) is not None:
                 raise Conflict(f"the address {new.email!r} belongs to a user already: choose another")
+            self._allowance.check(tx, Thing.USERS)
             row = user_row(who.organisation_id, new.email, hashed, new.role, now)
             tx.add(row)
             record(tx, _deed(who, "user.create", row), now)

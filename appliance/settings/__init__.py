@@ -3,9 +3,10 @@
 This is the only package that reads the environment or a settings file. Everybody else is handed values.
 """
 
+from appliance.settings.backup_section import Backup
 from appliance.settings.load import Loaded, load, resolve
+from appliance.settings.object_storage import Addressing, ObjectStorage
 from appliance.settings.sections import (
-    Addressing,
     Archive,
     Auth,
     Bronze,
@@ -25,6 +26,7 @@ __all__ = [
     "Addressing",
     "Archive",
     "Auth",
+    "Backup",
     "Bronze",
     "Database",
     "Egress",
@@ -34,6 +36,7 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "NodeRole",
+    "ObjectStorage",
     "Server",
     "Settings",
     "Silver",

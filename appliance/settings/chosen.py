@@ -1,29 +1,24 @@
-"""What was chosen on a screen: a small settings file in the data directory, which everything else overrides.
+"""What was chosen on a screen, or by a move: a small settings file in the data directory, which everything overrides.
 
 It holds the password of a database, so it is for its owner only.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
-from appliance.components.durable import sync_directory
+from appliance.components.durable import exchange, sync_directory
 from appliance.domain.database.dsn import Dsn
 
 CHOSEN_FILE: Final = "chosen.toml"
-_HEAD: Final = "# Written by the set-up wizard. Flags, DASH_* variables and dash-appliance.toml override it.\n"
+LEFT_FILE: Final = "database.left"  # the database that this appliance was moved out of, without its password
+_HEAD: Final = (
+    "# Written by the set-up wizard, or a move. Flags, DASH_* variables and dash-appliance.toml override it.\n"
+)
 
 
 def choose_database(data_dir: Path, dsn: Dsn) -> None:
     """Let the next start use ``dsn``; durable when it returns. Blocking."""
-    part = data_dir / f"{CHOSEN_FILE}.part"
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(f"{_HEAD}[database]\nurl = {_quoted(dsn.text())}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(data_dir / CHOSEN_FILE)
-    sync_directory(data_dir)
+    exchange(data_dir / CHOSEN_FILE, f"{_HEAD}[database]\nurl = {_quoted(dsn.text())}\n")
 
 
 def choose_embedded(data_dir: Path) -> bool:
@@ -33,6 +28,27 @@ def choose_embedded(data_dir: Path) -> bool:
     (data_dir / CHOSEN_FILE).unlink()
     sync_directory(data_dir)
     return True
+
+
+def leave_database(data_dir: Path, dsn: Dsn, schema: str) -> None:
+    """Pass over this database from now on, whoever still names it: the appliance was moved out of it; blocking."""
+    exchange(data_dir / LEFT_FILE, f"{schema} {dsn}\n")
+
+
+def come_back(data_dir: Path, dsn: Dsn, schema: str) -> None:
+    """Pass over this database no more; blocking."""
+    if is_left(data_dir, dsn, schema):
+        (data_dir / LEFT_FILE).unlink()
+
+
+def is_left(data_dir: Path, dsn: Dsn, schema: str) -> bool:
+    """Return whether the appliance was moved out of this database, whatever user and options name it."""
+    try:
+        left, _, text = (data_dir / LEFT_FILE).read_text("utf-8").strip().partition(" ")
+        former = Dsn.parse(text)
+    except (OSError, ValueError):
+        return False
+    return (left, former.database, former.endpoints) == (schema, dsn.database, dsn.endpoints)
 
 
 def _quoted(text: str) -> str:

@@ -1,10 +1,12 @@
-"""What the environment says that is no setting: what systemd tells a service, and the token that commands use."""
+"""What the environment says that is no setting: what systemd tells and hands a service, and the token of commands."""
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final, NamedTuple
 
 TOKEN: Final = "DASH_TOKEN"  # noqa: S105 - the name of a variable
+HANDED_OVER: Final = 3  # the descriptor of a socket that this process was started with; see sd_listen_fds(3)
 
 
 class Supervision(NamedTuple):
@@ -27,3 +29,20 @@ def supervision(env: Mapping[str, str] | None = None) -> Supervision:
 def token(env: Mapping[str, str] | None = None) -> str | None:
     """Return the API token with which commands ask a running appliance; None: there is none."""
     return (os.environ if env is None else env).get(TOKEN, "").strip() or None
+
+
+def handed_over(env: Mapping[str, str] | None = None) -> int | None:
+    """Return the descriptor of a socket that listens, for this process to go on with; None: it was given none."""
+    env = os.environ if env is None else env
+    meant = env.get("LISTEN_PID") == str(os.getpid()) and env.get("LISTEN_FDS") == "1"
+    return HANDED_OVER if meant else None
+
+
+def handing_over() -> dict[str, str]:
+    """Return the environment for the program that this process becomes, with a socket as ``HANDED_OVER``."""
+    return {**os.environ, "LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"}
+
+
+def credentials(env: Mapping[str, str]) -> Path | None:
+    """Return the directory of this service's credentials; see ``LoadCredential`` in systemd.exec(5)."""
+    return Path(told) if (told := env.get("CREDENTIALS_DIRECTORY", "")) else None

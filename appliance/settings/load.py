@@ -1,4 +1,4 @@
-"""Finds the value of every setting: flag, else environment, else file, else what was chosen on a screen, else default.
+"""Finds the value of every setting: flag, else environment, else credential, else file, else chosen, else default.
 
 Tells every problem at once.
 """
@@ -15,10 +15,10 @@ import platformdirs
 from msgspec.structs import replace
 
 from appliance.errors import ConfigError, Problem
-from appliance.settings.chosen import CHOSEN_FILE
+from appliance.settings.chosen import CHOSEN_FILE, is_left
 from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
-from appliance.settings.environment import TOKEN
+from appliance.settings.environment import TOKEN, credentials
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
@@ -26,11 +26,16 @@ SYSTEM_FILE = Path("/etc/dash-appliance") / FILE_NAME
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings, and for each key where its value came from: ``flag``, ``DASH_…``, ``file:line`` or ``default``."""
+    """Settings, and for each key where its value came from: ``flag``, ``DASH_…``, a file (``file:line``, or just the
+    file of a credential) or ``default``.
+
+    ``passed_over``: who still names the database that the appliance was moved out of; None: nobody does.
+    """
 
     settings: Settings
     origins: dict[str, str]
     file: Path | None
+    passed_over: str | None = None
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -58,7 +63,8 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     """
     known = {one.key: one for one in declared()}
     problems: list[Problem] = []
-    found = dict(_from_env(known, os.environ if env is None else env, problems))
+    env = os.environ if env is None else env
+    found = dict(_from_credentials(known, credentials(env), problems)) | dict(_from_env(known, env, problems))
     found |= {key: _Found(value, "flag") for key, value in flags.items() if value is not None}
     data_dir = _early_data_dir(known, found)
     path = file or _file_of(data_dir)
@@ -68,8 +74,7 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
             _refuse_to_move(written, data_dir, problems)
         found = written | found
     data_dir = _early_data_dir(known, found)  # a file may have said it
-    if data_dir is not None and os.access(chosen := data_dir / CHOSEN_FILE, os.F_OK):
-        found = dict(_from_file(known, chosen, problems)) | found
+    passed_over = _chosen(known, found, data_dir, problems) if data_dir is not None else None
     values = {key: value for one in known.values() for key, value in _value(one, found, problems)}
     if problems:
         raise ConfigError(problems)
@@ -83,7 +88,39 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     if contradicting := list(contradictions(settings)):
         raise ConfigError([_placed(problem, found) for problem in contradicting])
     origins = {key: found[key].origin if key in found else "default" for key in known}
-    return Loaded(settings=settings, origins=origins, file=path)
+    if passed_over is not None:
+        origins["database.url"] += f"; {passed_over} names the database that was moved out of"
+    return Loaded(settings=settings, origins=origins, file=path, passed_over=passed_over)
+
+
+def _chosen(
+    known: Mapping[str, Declared], found: dict[str, _Found], data_dir: Path, problems: list[Problem]
+) -> str | None:
+    """Add what was chosen on a screen or by a move; return who still names a database that was moved out of."""
+    passed_over = _pass_over(known, found, data_dir)
+    if os.access(chosen := data_dir / CHOSEN_FILE, os.F_OK):
+        for key, value in _from_file(known, chosen, problems):
+            found.setdefault(key, value)
+    return passed_over or _pass_over(known, found, data_dir)
+
+
+def _pass_over(known: Mapping[str, Declared], found: dict[str, _Found], data_dir: Path) -> str | None:
+    """Take out a database that the appliance was moved out of; return who still names it."""
+    url, schema = found.get("database.url"), found.get("database.schema")
+    if url is None:
+        return None
+    within = known["database.schema"]
+    try:
+        dsn, name = (
+            known["database.url"].parse(url.value),
+            within.default if schema is None else within.parse(schema.value),
+        )
+    except ValueError:
+        return None  # told when the values are parsed
+    if dsn is None or not is_left(data_dir, dsn, name):
+        return None
+    del found["database.url"]
+    return url.origin
 
 
 def _placed(problem: Problem, found: Mapping[str, _Found]) -> Problem:
@@ -144,6 +181,20 @@ def _from_env(
             yield by_variable[variable], _Found(value, variable)
         elif variable.startswith(ENV_PREFIX) and variable != TOKEN:
             problems.append(Problem(variable, "no such setting", hint=suggestion(variable, list(by_variable))))
+
+
+def _from_credentials(
+    known: Mapping[str, Declared], directory: Path | None, problems: list[Problem]
+) -> Iterator[tuple[str, _Found]]:
+    """A service manager hands over a file for each secret. One called like a setting sets it, unless it is empty;
+    others are files that settings name, such as a password's."""
+    try:
+        paths = sorted(path for path in directory.iterdir() if path.name in known) if directory is not None else []
+        texts = {path: path.read_text("utf-8").strip() for path in paths}
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(Problem("", f"the credentials cannot be read: {error}", file=str(directory)))
+        return
+    yield from ((path.name, _Found(text, str(path), str(path))) for path, text in texts.items() if text)
 
 
 def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem]) -> Iterator[tuple[str, _Found]]:

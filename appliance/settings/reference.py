@@ -13,8 +13,9 @@ _HEAD = f"""# Settings
 
 Generated from the declarations by `make docs`; `dash-appliance config reference` prints the same.
 
-A value is looked for in this order: the flag of the command, the environment, the settings file, what the set-up wizard
-wrote (`{CHOSEN_FILE}` in the data directory), the default. The settings file is the one named by `--config`, else
+A value is looked for in this order: the flag of the command, the environment, systemd's credentials, the settings file,
+what the set-up wizard wrote (`{CHOSEN_FILE}` in the data directory), the default. A credential is called like its
+setting (`LoadCredential=database.url:…`). The settings file is the one named by `--config`, else
 `{FILE_NAME}` in the data directory, else `{SYSTEM_FILE}`.
 Sizes and durations carry their unit (`64 MiB`, `1h30m`). A list is a TOML array in the file, and separated by commas in
 the environment. A name that Dash does not know is an error. `dash-appliance config show` tells what is in force and

@@ -10,18 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
 
 from appliance.domain.database.dsn import Dsn
-from appliance.settings.secret import Secret
+from appliance.settings.backup_section import Backup
+from appliance.settings.object_storage import ObjectStorage
+from appliance.settings.setting import setting
+from appliance.settings.telemetry_section import Telemetry
 
 MIB = 1 << 20
-
-
-def setting(description: str, *, least: str | None = None, most: str | None = None, kind: str | None = None) -> Meta:
-    """Describe one setting. ``least`` and ``most`` are inclusive; ``kind``: one of those that ``declared`` parses, or
-    None for what the type alone says."""
-    return Meta(description=description, extra={"least": least, "most": most, "kind": kind})
 
 
 class NodeRole(Enum):
@@ -85,43 +81,11 @@ class Bronze(msgspec.Struct, frozen=True, kw_only=True):
     ] = timedelta(hours=1)
 
 
-class Addressing(Enum):
-    """Where the name of a bucket stands in an address."""
-
-    PATH = "path"  # https://endpoint/bucket/key
-    HOST = "host"  # https://bucket.endpoint/key
-
-
-class Archive(msgspec.Struct, frozen=True, kw_only=True):
+class Archive(ObjectStorage, frozen=True, kw_only=True):
     """Where closed segments of Bronze go, so that a lost machine loses only what had not been closed (see
     `bronze.segment_age`). Nothing is asked of the environment or of a cloud's metadata address: what is not set here is
     not used."""
 
-    url: Annotated[
-        str | None,
-        setting(
-            "`s3://bucket/prefix`, or `file:///mnt/archive` for a folder on another disk. Without it nothing is "
-            "archived.",
-            kind="place",
-        ),
-    ] = None
-    endpoint: Annotated[
-        str | None, setting("Address of the object store. Without it: AWS, by `archive.region`.", kind="endpoint")
-    ] = None
-    region: Annotated[str, setting("Region of the bucket; what it is called matters to AWS only.")] = "us-east-1"
-    addressing: Annotated[Addressing, setting("Where the bucket's name stands in an address.")] = Addressing.PATH
-    access_key: Annotated[str | None, setting("Access key of the object store.")] = None
-    secret_key: Annotated[Secret | None, setting("Its secret key.", kind="secret")] = None
-    credentials_file: Annotated[
-        Path | None,
-        setting(
-            "File with both in the form of `~/.aws/credentials`, section `[default]`, instead; read again every five "
-            "minutes, so that keys can be rotated.",
-        ),
-    ] = None
-    ca_file: Annotated[
-        Path | None, setting("Certificates (PEM) to trust beside those of the system, for an endpoint of your own.")
-    ] = None
     name: Annotated[
         str | None,
         setting(
@@ -350,41 +314,13 @@ class Log(msgspec.Struct, frozen=True, kw_only=True):
     format: Annotated[LogFormat, setting("`auto`: text on a terminal, JSON otherwise.")] = LogFormat.AUTO
 
 
-class Telemetry(msgspec.Struct, frozen=True, kw_only=True):
-    """What this node tells of itself, and to whom. Off unless set: without it, nothing is told to anybody. Private
-    addresses must be in `egress.allow`."""
-
-    sentry_dsn: Annotated[
-        Secret | None,
-        setting(
-            "DSN of a project of Sentry, or of what is compatible with it: new kinds of failures are posted there, "
-            "each at most once an hour, masked as the log is.",
-            kind="sentry_dsn",
-        ),
-    ] = None
-    otlp_url: Annotated[
-        str | None,
-        setting(
-            "Address that takes metrics by OTLP over HTTP (JSON), such as "
-            "`https://collector.example.org:4318/v1/metrics`: what `/metrics` shows is posted there.",
-            kind="url",
-        ),
-    ] = None
-    otlp_interval: Annotated[timedelta, setting("Time between two of these posts.", least="5s", most="1h")] = timedelta(
-        minutes=1
-    )
-    otlp_headers: Annotated[
-        Secret | None,
-        setting("Headers of these posts, such as a token: `name=value`, several separated by commas.", kind="headers"),
-    ] = None
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. A section is a table in the file, a key in it is one setting."""
 
     server: Server
     bronze: Bronze = Bronze()
     archive: Archive = Archive()
+    backup: Backup = Backup()
     silver: Silver = Silver()
     database: Database = Database()
     retention: Retention = Retention()

@@ -149,7 +149,17 @@ def main_job(api: httpx.Client) -> str:
     seen["ledger"] = api.get(f"/api/v1/pipelines/{pipeline['id']}/ledger").json()
     for path in ("/livez", "/readyz", "/metrics", "/api/openapi.json", "/api/docs"):
         seen[path] = api.get(path).status_code
+    handbook()
     return records
+
+
+def handbook() -> None:
+    """Look into the handbook as somebody who is not signed in."""
+    seen["/docs"] = {}
+    for path in ("/docs/", "/docs/errors", "/docs/_/search-index.js", "/docs/nothing"):
+        answer = httpx.get(URL + path, trust_env=False)
+        seen["/docs"][path] = [answer.status_code, answer.headers["content-type"], len(answer.text)]
+    seen["/docs"]["E_UNAVAILABLE"] = 'id="e_unavailable"' in httpx.get(f"{URL}/docs/errors", trust_env=False).text
 
 
 async def screens() -> None:
@@ -216,6 +226,7 @@ def main() -> None:
         seen["doctor"] = ran("doctor", "--json")
         seen["stopped_again"], seen["stop_secs"] = served.stop()
         seen["verify"] = ran("verify")
+        seen["license"] = ran("license", "show", "--json")
         seen["airgap"] = ran("doctor", "--airgap", "--json")
         last = Served()
         seen["ready_secs"] = min(served.ready_secs, last.ready_secs)  # both warm; the machine may have been busy

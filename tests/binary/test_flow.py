@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +54,16 @@ def test_every_address_answers(seen: dict[str, Any], path: str) -> None:
     assert seen[path] == 200
 
 
+def test_the_handbook_is_inside_and_can_be_searched(seen: dict[str, Any]) -> None:
+    told = seen["/docs"]
+    assert told["/docs/"][:2] == [200, "text/html; charset=utf-8"]
+    assert told["/docs/errors"][0] == 200
+    assert told["E_UNAVAILABLE"] is True
+    assert told["/docs/_/search-index.js"][:2] == [200, "text/javascript; charset=utf-8"]
+    assert told["/docs/_/search-index.js"][2] > 200_000
+    assert told["/docs/nothing"][0] == 404
+
+
 def test_screens_in_a_real_browser_need_nothing_from_outside(seen: dict[str, Any]) -> None:
     assert "Sign in" in seen["title"]
     assert seen["foreign_requests"] == []
@@ -69,6 +80,14 @@ def test_verify_and_doctor(seen: dict[str, Any]) -> None:
         "health",
     }
     assert json.loads(seen["airgap"]["out"])["fine"] is True
+
+
+def test_the_licence_is_shown_and_the_vendors_side_is_not_there(seen: dict[str, Any], program: Path) -> None:
+    assert seen["license"]["code"] == 0, seen["license"]
+    assert json.loads(seen["license"]["out"])["edition"] == "Community"
+    modules = (program / "dash-appliance").read_bytes()  # names of modules stand in it as they are
+    assert b"license.verify" in modules
+    assert b"license.issue" not in modules
 
 
 def test_no_secret_reached_the_log(seen: dict[str, Any]) -> None:

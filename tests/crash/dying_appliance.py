@@ -9,6 +9,7 @@ import sys
 from typing import TextIO
 
 from appliance.cli.main import run
+from tests.licensed import RING
 
 
 class Fuse:
@@ -33,4 +34,4 @@ class Fuse:
 
 if __name__ == "__main__":
     sys.stderr = Fuse(sys.stderr, os.environ.get("DIE_AT", ""))  # type: ignore[assignment]
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], ring=RING))

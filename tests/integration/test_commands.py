@@ -229,7 +229,7 @@ def test_a_data_directory_that_cannot_be_made(one: RunningAppliance) -> None:
     (one.folder / "file").write_text("")
     answer = one.run("serve", "--data-dir", str(one.folder / "file" / "data"))
     assert answer.returncode == 73
-    assert answer.stderr.count("\n") == 1
+    assert answer.stderr.count("\n") == 2  # what is wrong, and where more is said
 
 
 def test_jobs_and_nodes_by_command(one: RunningAppliance) -> None:

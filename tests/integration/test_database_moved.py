@@ -113,7 +113,9 @@ async def test_there_and_back_with_everything(tmp_path: Path, database_url: str)
     assert (done.counts["organisation"], done.counts["pipeline"], done.counts["session"]) == (1, 1, 1)
     assert ("organisation", 1, 1) in seen
     assert hashlib.sha256(file.read_bytes()).hexdigest() == before
+    assert moving.has_arrived(file, access)
     assert await secrets(there, who) == known
+    assert not moving.has_arrived(file, access)  # something has happened there since
     assert "database move --to embedded" in (await refused(embedded, FatalError)).hint
     with pytest.raises(Conflict, match="there are rows already in audit, "):
         moving.move(tmp_path, file, access, silent)

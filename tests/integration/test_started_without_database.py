@@ -91,6 +91,7 @@ def test_events_are_received_and_all_else_follows_by_itself(node: Node, server: 
     assert (unknown.status_code, unknown.headers["retry-after"]) == (503, "5")
     told = node.get("/api/v1/pipelines")
     assert (told.status_code, told.headers["retry-after"]) == (503, "5")
+    assert "When the database goes away" in node.get("/docs/database").text  # what somebody may need now
     assert "no server is on the socket" in told.json()["detail"]
     assert "events are received by what it knew last" in told.json()["detail"]
     assert [node.status(path) for path in ("/livez", "/readyz", "/readyz?part=receiving", "/sign-in")] == [

@@ -97,6 +97,7 @@ def test_only_compose_and_catalog_name_stores_and_sources(sources: dict[Path, st
         "egress",
         "compose.py",
         "archiving.py",
+        "backups",
         "cluster.py",
         "silvers.py",
         "catalog.py",
@@ -112,7 +113,7 @@ def test_only_compose_and_catalog_name_stores_and_sources(sources: dict[Path, st
 
 def test_tests_packaging_and_docs_are_no_packages(files: list[Path]) -> None:
     """An ``__init__.py`` in packaging would shadow the library of that name; in tests it would hide equal names."""
-    packages = ("appliance", "ui", "license", "benchmarks")
+    packages = ("appliance", "ui", "license", "handbook", "benchmarks")
     inits = [file for file in files if file.name == "__init__.py"]
     assert [str(file) for file in inits if file.parts[0] not in packages] == []
 

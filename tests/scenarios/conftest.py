@@ -21,10 +21,11 @@ from appliance.domain.clock import utc_now
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.services.views import SetupRequest
-from appliance.settings import Settings
+from appliance.settings import Backup, Settings
 from appliance.settings.sections import Database, Server
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import OrganisationRow
+from tests.licensed import RING, issued
 
 ORIGIN = "http://dash.test"
 ADMIN = "ada@example.org"
@@ -147,7 +148,10 @@ async def bare(tmp_path: Path, database: Database) -> AsyncIterator[Scene]:
     """An appliance that nobody has set up yet."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     stopping, vitals = asyncio.Event(), Vitals()
-    async with opened(Settings(server=Server(data_dir=tmp_path / "data"), database=database)) as it:
+    (tmp_path / "backups").mkdir()
+    backup = Backup(url=f"file://{tmp_path}/backups")
+    settings = Settings(server=Server(data_dir=tmp_path / "data"), database=database, backup=backup)
+    async with opened(settings, ring=RING) as it:
         await it.engine.start([])
         api = build_api(it.services, vitals, lambda: b"dash_up 1\n", it.engine.hub, stopping)
         yield Scene(it, api, vitals, stopping)
@@ -158,6 +162,7 @@ async def scene(bare: Scene) -> Scene:
     """An appliance with two organisations, and a token of each role in the first."""
     request = SetupRequest(admin_email=ADMIN, admin_password=PASSWORD, organisation="Example Works", token=True)
     done = await bare.it.services.setup.run(request)
+    await bare.it.services.licenses.install(done.principal, issued())  # limits have tests of their own
     bare.admin, bare.other = done.principal, await another_organisation(bare.it)
     for role in Role:
         bare.tokens[role.value] = await bare.token(bare.admin, role)

@@ -21,7 +21,12 @@ def browser() -> Iterator[Browser]:
 def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningAppliance]:
     """One appliance for all tests of this folder: set up from the command line, with the sample workspace."""
     archive = tmp_path_factory.mktemp("archive")
-    environment = {"DASH_ARCHIVE_URL": f"file://{archive}", "DASH_ARCHIVE_NAME": "office"}
+    backups = tmp_path_factory.mktemp("backups")
+    environment = {
+        "DASH_ARCHIVE_URL": f"file://{archive}",
+        "DASH_ARCHIVE_NAME": "office",
+        "DASH_BACKUP_URL": f"file://{backups}",
+    }
     running = RunningAppliance(tmp_path_factory.mktemp("ui"), environment=environment)
     running.setup(sample=True)
     running.start()

@@ -25,6 +25,7 @@ SCREENS = {
     "erasures": "/erasures",
     "versions": "/pipelines/{host}/versions",
     "tokens": "/tokens",
+    "license": "/license",
     "account": "/account",
     "not-found": "/nothing/here",
     "gone": "/pipelines/pl_gone",

@@ -25,7 +25,7 @@ def test_from_nothing_to_a_dashboard_that_moves_by_keyboard(empty: RunningApplia
     page = opened(empty.url)
     page.wait_for_url("**/setup")
     expect(page.get_by_text(str(empty.data_dir))).to_be_visible()
-    expect(page.get_by_text("receives nothing meanwhile: about 30 s for each million rows")).to_be_visible()
+    expect(page.get_by_text("Events are received meanwhile, and screens wait")).to_be_visible()
     expect(page.locator("[data-next]:visible")).to_be_focused()
     shoot(page, "setup-1-light-1440")
     page.keyboard.press("Enter")

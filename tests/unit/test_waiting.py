@@ -80,11 +80,12 @@ class Node:
             outward=outward,
             disk=lambda: DiskGuard(self.folder, marks, 0),
             source_of=_source,
+            order=_nothing_ordered,
         )
         return Start(self.settings, ServiceManager(None), self.ready_at.append, means)
 
     @asynccontextmanager
-    async def _opened(self, log: FileBronzeLog | None) -> AsyncIterator[Any]:
+    async def _opened(self, _: Settings, log: FileBronzeLog | None) -> AsyncIterator[Any]:
         self.logs.append(log)
         if not self.answers.is_set():
             raise TransientError("the database cannot be used now: nobody listens on db port 5432")
@@ -95,6 +96,10 @@ class Node:
         headers = standard_headers(SECRET, f"msg_{number}", body)
         async with httpx.AsyncClient(trust_env=False) as client:
             return await client.post(f"{self.ready_at[0]}/in/{ID}", content=body, headers=headers)
+
+
+def _nothing_ordered(*_: Any) -> Any:
+    raise AssertionError("nobody has ordered a move")
 
 
 def _source(pipeline: Pipeline) -> PushSource | PullSource:

@@ -23,7 +23,7 @@ SPANS = {"timeseries": 2, "stat": 1, "table": 2}
 def register(screens: Screens) -> None:
     """Register ``/dashboards/{dashboard_id}``."""
 
-    @screens.page("/dashboards/{dashboard_id}", Place("Dashboard", "dashboards"))
+    @screens.page("/dashboards/{dashboard_id}", Place("Dashboard", "dashboards", "gold"))
     async def dashboard(visit: Visit) -> None:
         board = await visit.services.dashboards.get(visit.who, DashboardId(visit.params["dashboard_id"]))
         ui.page_title(f"{board.name} · Dash")

@@ -20,7 +20,7 @@ def register(screens: Screens) -> None:
     async def start(request: Request) -> RedirectResponse:
         return RedirectResponse("/dashboards", 303)
 
-    @screens.page("/dashboards", Place("Dashboards", "dashboards"))
+    @screens.page("/dashboards", Place("Dashboards", "dashboards", "gold"))
     async def dashboards(visit: Visit) -> None:
         page = await visit.services.dashboards.list(visit.who, limit=200)
         with page_head("Dashboards", "Live charts over your pipelines."):

@@ -30,7 +30,7 @@ SHOWN: Final = 100
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/dead-letters``."""
 
-    @screens.page("/pipelines/{pipeline_id}/dead-letters", Place("Dead letters", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/dead-letters", Place("Dead letters", "pipelines", "dead-letters"))
     async def dead_letters(visit: Visit) -> None:
         view = await pipeline_frame(visit, "dead-letters")
         asked = visit.request.query_params

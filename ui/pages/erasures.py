@@ -32,7 +32,7 @@ LOOK_SECS: Final = 3.0
 def register(screens: Screens) -> None:
     """Register ``/erasures``."""
 
-    @screens.page("/erasures", Place("Erasures", "storage"))
+    @screens.page("/erasures", Place("Erasures", "storage", "storage#erasing-somebodys-events"))
     async def erasures(visit: Visit) -> None:
         require(visit.who, Action.DATA_ERASE)
         pipelines = (await visit.services.pipelines.list(visit.who, limit=500)).items

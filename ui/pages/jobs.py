@@ -37,6 +37,8 @@ _LOOKS: Final = {
 }
 _WORDS: Final = {JobState.READY: "waiting"}
 _NAMES: Final = {
+    "backup.take": "Take a backup",
+    "backup.verify": "Verify a backup",
     "control.tidy": "Forget what has expired",
     "drift.save": "Keep what events look like",
     "erasure.run": "Erase somebody's data",
@@ -50,7 +52,7 @@ _NAMES: Final = {
 def register(screens: Screens) -> None:
     """Register ``/jobs``."""
 
-    @screens.page("/jobs", Place("Jobs", "jobs"))
+    @screens.page("/jobs", Place("Jobs", "jobs", "jobs"))
     async def jobs(visit: Visit) -> None:
         chosen = visit.request.query_params.get("show", "")
         chosen = chosen if chosen in FILTERS else ""

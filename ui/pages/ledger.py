@@ -20,7 +20,7 @@ LABELS: dict[By, str] = {"day,version": "Day and version", "day": "Day", "versio
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/ledger``."""
 
-    @screens.page("/pipelines/{pipeline_id}/ledger", Place("Ledger", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/ledger", Place("Ledger", "pipelines", "dead-letters"))
     async def ledger(visit: Visit) -> None:
         view = await pipeline_frame(visit, "ledger")
         by = _by(visit.request.query_params.get("by"))

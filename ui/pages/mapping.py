@@ -36,7 +36,7 @@ LAST_EVENTS = 100
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/mapping``."""
 
-    @screens.page("/pipelines/{pipeline_id}/mapping", Place("Mapping", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/mapping", Place("Mapping", "pipelines", "mapping"))
     async def mapping(visit: Visit) -> None:
         view = await pipeline_frame(visit, "mapping")
         with node("div", css="stack"):

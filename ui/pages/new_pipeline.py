@@ -13,6 +13,7 @@ from ui.commands import send_command
 from ui.examples import DEFAULT
 from ui.frame import Place
 from ui.markup import button, icon, link_button, node, on_value
+from ui.pages.pipelines import full
 from ui.pipeline_draft import EMPTY, PLACES, SOURCES, Draft
 from ui.screens import Screens
 from ui.session import Visit
@@ -38,7 +39,7 @@ STARTS = (("beginning", "With the oldest row there is"), ("now", "With the next 
 def register(screens: Screens) -> None:
     """Register ``/pipelines/new``."""
 
-    @screens.page("/pipelines/new", Place("New pipeline", "pipelines"))
+    @screens.page("/pipelines/new", Place("New pipeline", "pipelines", "sources"))
     async def new_pipeline(visit: Visit) -> None:
         require(visit.who, Action.PIPELINE_WRITE)
         with page_head("New pipeline", "Choose where events come from. How they become rows is settled next.",
@@ -48,6 +49,7 @@ def register(screens: Screens) -> None:
         holder = node("div", css="stack").style("max-width:860px")
         with holder:
             NewPipeline(visit, holder, known)
+            await full(visit)
 
 
 class NewPipeline:

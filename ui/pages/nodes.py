@@ -29,7 +29,7 @@ _NUMBERS: Final = ("Partition", "Events/s", "Lag", "CPU", "Memory", "Jobs")
 def register(screens: Screens) -> None:
     """Register ``/nodes``."""
 
-    @screens.page("/nodes", Place("Nodes", "nodes"))
+    @screens.page("/nodes", Place("Nodes", "nodes", "nodes"))
     async def nodes(visit: Visit) -> None:
         with page_head("Nodes", "The processes of this installation, as each said at its last heartbeat"):
             pass

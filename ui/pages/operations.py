@@ -43,7 +43,9 @@ TABS: Final = {
 def register(screens: Screens) -> None:
     """Register ``/operations``."""
 
-    @screens.page("/operations", Place("Operations", "operations"))
+    @screens.page(
+        "/operations", Place("Operations", "operations", "operations#incidents-failures-and-the-log-on-screen")
+    )
     async def operations(visit: Visit) -> None:
         require(visit.who, Action.OPERATIONS_READ)
         chosen = visit.request.query_params.get("show", "")
@@ -112,7 +114,9 @@ class Incidents:
                 node("span", condition.title, "name")
                 node("span", condition.message, "sub wrap")
                 if one.open:
-                    node("span", f"→ {condition.remedy}", "sub wrap")
+                    with node("span", css="sub wrap"):
+                        node("span", f"→ {condition.remedy}. ")
+                        node("a", "What to do", href=f"/docs/{condition.page}", target="_blank")
             with node("td", data_label="Since"):
                 moment(one.opened_at)
             with node("td", data_label="Over" if one.closed_at else "Known to"):

@@ -30,7 +30,7 @@ WINDOW, BUCKET, BUCKET_SECS = "15m", "10s", 10
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}``."""
 
-    @screens.page("/pipelines/{pipeline_id}", Place("Pipeline", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}", Place("Pipeline", "pipelines", "getting-started"))
     async def pipeline(visit: Visit) -> None:
         view = await pipeline_frame(visit, "")
         history = await _history(visit, view)

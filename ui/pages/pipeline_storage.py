@@ -20,7 +20,7 @@ _SHOWN = 12
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/storage``."""
 
-    @screens.page("/pipelines/{pipeline_id}/storage", Place("Storage", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/storage", Place("Storage", "pipelines", "storage"))
     async def pipeline_storage(visit: Visit) -> None:
         view = await pipeline_frame(visit, "storage")
         chunks = await visit.services.chunks.get(visit.who, view.id)

@@ -2,6 +2,7 @@
 
 from appliance.domain.access import Action
 from appliance.services.views import PipelineView
+from license.entitlements import Thing
 from ui.frame import Place
 from ui.markup import icon, link_button, node
 from ui.pipeline_draft import SOURCES
@@ -19,19 +20,27 @@ SOURCE_NAMES = {kind: label for kind, _, label, _ in SOURCES}
 def register(screens: Screens) -> None:
     """Register ``/pipelines``."""
 
-    @screens.page("/pipelines", Place("Pipelines", "pipelines"))
+    @screens.page("/pipelines", Place("Pipelines", "pipelines", "sources"))
     async def pipelines(visit: Visit) -> None:
         found = await every_pipeline(visit)
         with page_head("Pipelines", "Where events come in, become rows and are kept."):
             if found:
                 live_mark()
             if found and visit.may(Action.PIPELINE_WRITE):
+                await full(visit)
                 link_button("New pipeline", "/pipelines/new", "primary", glyph="plus")
         if found:
             _toolbar()
             _table(found)
         else:
             _nothing(visit)
+
+
+async def full(visit: Visit) -> None:
+    """Say, beside the button, why there may not be one more pipeline; nothing: there may."""
+    refusal = await visit.services.licenses.refusal(visit.who, Thing.PIPELINES)
+    if refusal is not None:
+        node("p", f"{refusal}.", "beside-button")
 
 
 async def every_pipeline(visit: Visit) -> list[PipelineView]:

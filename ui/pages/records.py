@@ -33,7 +33,7 @@ FORMATS = (
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/records``."""
 
-    @screens.page("/pipelines/{pipeline_id}/records", Place("Records", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/records", Place("Records", "pipelines", "api#rows"))
     async def records(visit: Visit) -> None:
         view = await pipeline_frame(visit, "records")
         chosen = visit.request.query_params.get("range", "live")

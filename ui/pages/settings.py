@@ -22,7 +22,7 @@ from ui.widgets.problem_list import problem_list
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/settings``."""
 
-    @screens.page("/pipelines/{pipeline_id}/settings", Place("Settings", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/settings", Place("Settings", "pipelines", "api#a-pipeline"))
     async def settings(visit: Visit) -> None:
         view = await pipeline_frame(visit, "settings")
         editable = visit.may(Action.PIPELINE_WRITE)

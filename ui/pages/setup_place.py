@@ -9,8 +9,8 @@ from ui.widgets.form import password_field
 GIB = 2**30
 LITTLE = 10 * GIB
 _LATER = (
-    "It can be moved to a PostgreSQL later by 'dash-appliance database move'. Dash is stopped for it, and receives "
-    "nothing meanwhile: about 30 s for each million rows."
+    "It can be moved to a PostgreSQL later by 'dash-appliance database move'. Events are received meanwhile, and "
+    "screens wait: about 30 s for each million rows."
 )
 
 

@@ -38,7 +38,7 @@ _LEAD_ELSEWHERE: Final = (
 def register(screens: Screens) -> None:
     """Register ``/storage``."""
 
-    @screens.page("/storage", Place("Storage", "storage"))
+    @screens.page("/storage", Place("Storage", "storage", "storage"))
     async def storage(visit: Visit) -> None:
         view = await visit.services.storage.overview(visit.who)
         lead = _LEAD if view.keeps_events else _LEAD_ELSEWHERE
@@ -97,6 +97,7 @@ def _archive(archive: ArchiveState) -> None:
             node("p", f"{archive.place}, under the name {archive.name}: {held}; {size(archive.local_bytes)} here too")
             if not archive.well:
                 node("p", archive.told, "muted")
+                node("a", "What to do", href="/docs/archive#what-is-wrong-and-what-to-do", target="_blank")
             with node("p", css="sub"):
                 if archive.pending_events:
                     lost = f"{archive.pending_events:,} events, {size(archive.pending_bytes)}"

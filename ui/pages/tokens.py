@@ -33,7 +33,7 @@ ROLES = (
 def register(screens: Screens) -> None:
     """Register ``/tokens``."""
 
-    @screens.page("/tokens", Place("API tokens", "tokens"))
+    @screens.page("/tokens", Place("API tokens", "tokens", "api"))
     async def tokens(visit: Visit) -> None:
         require(visit.who, Action.TOKEN_MANAGE)
         await TokensPage(visit).draw()

@@ -23,7 +23,7 @@ from ui.widgets.replay_panel import ReplayPanel
 def register(screens: Screens) -> None:
     """Register ``/pipelines/{pipeline_id}/versions``."""
 
-    @screens.page("/pipelines/{pipeline_id}/versions", Place("Versions", "pipelines"))
+    @screens.page("/pipelines/{pipeline_id}/versions", Place("Versions", "pipelines", "versions"))
     async def versions(visit: Visit) -> None:
         view = await pipeline_frame(visit, "versions")
         found = await visit.services.versions.all(visit.who, view.id)

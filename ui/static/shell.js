@@ -68,6 +68,16 @@ function toggleReveal(button) {
   button.setAttribute("aria-pressed", String(shown));
 }
 
+// A chosen file becomes the text of a field, as if it had been pasted there. Longer ones are none of those asked for.
+document.addEventListener("change", async (event) => {
+  const input = event.target.closest?.("input[type=file][data-file-to]");
+  if (!input?.files.length) return;
+  const field = document.getElementById(input.dataset.fileTo);
+  field.value = await input.files[0].slice(0, field.maxLength).text();
+  input.value = "";
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
 async function copyFrom(button) {
   const text = button.dataset.copy || document.getElementById(button.dataset.copyFrom)?.textContent || "";
   const label = button.querySelector("span");
@@ -91,10 +101,10 @@ async function copyFrom(button) {
 // -- toasts
 const toasts = document.body.appendChild(h("div", { class: "toasts", role: "status", "aria-live": "polite" }));
 
-function toast(message, kind = "ok") {
+function toast(message, kind = "ok", more = null) {
   const close = () => box.remove();
   const box = h("div", { class: `toast ${kind}`, ...(kind === "bad" && { role: "alert" }) },
-    h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message),
+    h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message, more && " ", more && h("a", { href: more, target: "_blank" }, "What this means")),
     h("button", { class: "icon-btn", type: "button", "aria-label": "Close", onclick: close }, h("i", { class: "icon", "data-icon": "close" })));
   toasts.append(box);
   if (kind === "ok") setTimeout(close, 4000);

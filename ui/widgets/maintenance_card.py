@@ -20,7 +20,7 @@ from ui.widgets.form import Field, text_field
 _WHAT: Final = (
     "Events are received and refined, everybody can read and sign in.",
     "Changes by people who are no administrators are refused: they are told why, and when to try again.",
-    "Jobs and replays that have not begun wait; retention goes on, so that the disk has room.",
+    "Jobs and replays that have not begun wait; retention and backups go on.",
     "Incidents are muted: listed, but not opened. What lasts longer than the maintenance is opened then.",
 )
 

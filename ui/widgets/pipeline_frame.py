@@ -74,4 +74,5 @@ def _trouble(pipeline: PipelineView) -> None:
     ) as box:
         icon("alert")
         node("span", pipeline.live.last_error or "", "grow", data_text="")
+        node("a", "What to do", href="/docs/runbook#a-pipeline-says-an-error", target="_blank")
     box.style("margin-bottom:16px")

@@ -75,6 +75,7 @@ class ReplayPanel:
                     with node("div", css="callout bad", role="alert"):
                         icon("alert")
                         node("span", replay.error, "grow")
+                        node("a", "What to do", href="/docs/replay#its-states", target="_blank")
 
     def _buttons(self, replay: ReplayView) -> None:
         if not self._visit.may(Action.PIPELINE_WRITE):

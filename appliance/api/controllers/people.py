@@ -12,7 +12,7 @@ from appliance.api.exchange import AnyRequest, PageParameters, answered, asked, 
 from appliance.api.operations import Operation, does
 from appliance.domain.access import Action, Role
 from appliance.domain.ids import TokenId, UserId
-from appliance.errors import Conflict, Invalid, NotFound
+from appliance.errors import Conflict, Invalid, NotFound, Unlicensed
 from appliance.services.views import CreatedToken, NewUser, Page, TokenInfo, UserView
 
 
@@ -57,7 +57,7 @@ class UserController(Controller):
                 example={"email": "grace@example.org", "password": "a long pass phrase", "role": "editor"},
                 answer=UserView,
                 status=201,
-                errors=(Invalid, Conflict),
+                errors=(Invalid, Conflict, Unlicensed),
             )
         ),
     )

@@ -19,7 +19,7 @@ from appliance.api.operations import Operation, does
 from appliance.domain.access import Action
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import PipelineDocument
-from appliance.errors import Conflict, Invalid, NotFound, Problem
+from appliance.errors import Conflict, Invalid, NotFound, Problem, Unlicensed
 from appliance.services.views import Page, PipelineView
 
 BOILER_ROOM: Final[dict[str, Any]] = {
@@ -107,7 +107,7 @@ class PipelineController(Controller):
                 example=BOILER_ROOM,
                 answer=NewPipeline,
                 status=201,
-                errors=(Invalid, Conflict),
+                errors=(Invalid, Conflict, Unlicensed),
             )
         ),
     )

@@ -6,6 +6,7 @@ import shutil
 from asyncio import get_running_loop
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 from threading import RLock
@@ -27,9 +28,11 @@ from appliance.storage.bronze.disk import Disk, Sync, Write, write_all
 from appliance.storage.bronze.frame import microseconds
 from appliance.storage.bronze.group_commit import Budget, GroupCommit
 from appliance.storage.bronze.keeper import Keeper
+from appliance.storage.bronze.manifest_lines import Entry
 from appliance.storage.bronze.options import Options
 from appliance.storage.bronze.pipeline_log import GRAVE, PipelineLog
 from appliance.storage.bronze.recovery import recover
+from appliance.storage.bronze.still import Still, hold, revised, sweep
 from appliance.storage.bronze.upkeep import FileLogUpkeep
 from appliance.storage.bronze.verify import Verification
 from appliance.storage.bronze.writer import OpenFiles
@@ -151,6 +154,23 @@ class FileBronzeLog:
             )
             yield None if wrong is None else Finding(pipeline_id, entry.name, wrong, remedy)
 
+    def hold(self, pipeline_id: PipelineId, folder: Path) -> Still | None:
+        """Link the pipeline's files, as they are now, into ``folder``; None: there is no log. Raises OSError."""
+        line = self._line(pipeline_id)
+        return hold(line.log, folder) if line else None
+
+    def revised(self, pipeline_id: PipelineId) -> str:
+        """Return what changes whenever an event was erased or corrected; nothing where there is no log."""
+        line = self._line(pipeline_id)
+        return revised(line.log) if line else ""
+
+    def lend(self, pipeline_id: PipelineId, entry: Entry) -> AbstractContextManager[Path]:
+        """Give the file of a closed segment, fetched where it is in an archive only. Raises as ``Shelf.lend``."""
+        line = self._line(pipeline_id)
+        if line is None:
+            raise NotFound(f"looking for {entry.name} of {pipeline_id}: the pipeline was deleted")
+        return line.log.shelf.lend(entry)
+
     def reach(self, pipeline_id: PipelineId, seq: int) -> None:
         if (first := self.last_seq(pipeline_id) + 1) > seq:
             return
@@ -218,6 +238,7 @@ class FileBronzeLog:
         """
         for grave in self._root.glob(f"{GRAVE}*"):
             shutil.rmtree(grave)
+        sweep(self._root)
         for pipeline_id in self.pipelines():
             try:
                 self._line(pipeline_id)

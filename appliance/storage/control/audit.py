@@ -47,6 +47,17 @@ def record(tx: Session, deed: Deed, at: datetime) -> None:
     head.sequence, head.digest = row.sequence, row.digest
 
 
+def last(tx: Session) -> AuditRow | None:
+    """Return the newest entry; None: there is none."""
+    return tx.scalars(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1)).first()
+
+
+def head(tx: Session) -> str:
+    """Return the digest that the next entry will follow."""
+    found = tx.get(AuditHeadRow, _HEAD)
+    return GENESIS if found is None else found.digest
+
+
 def verify(tx: Session) -> Iterator[str]:
     """Walk the whole chain and yield what is wrong with it, one sentence each; nothing: it is as it was written."""
     expected, previous = 1, GENESIS

@@ -4,13 +4,13 @@ By it a node that starts while its database is away knows whom to let in. The fi
 as a node's first one does, and is tried again by whoever started it.
 """
 
-import os
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
 
+from appliance.components.durable import exchange
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import Partition
 from appliance.domain.pipeline import Pipeline
@@ -33,14 +33,7 @@ class LastKnown(msgspec.Struct, frozen=True, kw_only=True):
 
 def keep(data_dir: Path, vault: Vault, known: LastKnown) -> None:
     """Write it down, durable when this returns; blocking. The caller owns the directory."""
-    path = data_dir / FILE
-    beside = path.with_suffix(".new")
-    beside.unlink(missing_ok=True)
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        file.write(vault.seal(msgspec.json.encode(known).decode()))
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    exchange(data_dir / FILE, vault.seal(msgspec.json.encode(known).decode()))
 
 
 def recall(data_dir: Path, vault: Vault, database: str) -> LastKnown | None:

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from appliance.domain.database.rights import quoted
 from appliance.storage.control.schema import VERSIONS
 from appliance.storage.control.tables import AuditRow, NodeRow, OrganisationRow, Table
+from appliance.storage.control.transfer import MOVED
 
-MOVED: Final = "database.move"  # the audit entry with which a control plane that was moved begins its own life
 # Tables that people would name: a partition, or a chunk, is counted with the table that it is of.
 _TABLES: Final = """
 WITH RECURSIVE within AS (

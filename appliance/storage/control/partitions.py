@@ -30,6 +30,12 @@ def given(tx: Session, node_id: NodeId) -> Partition | None:
     return None if number is None else partition(number)
 
 
+def all_given(tx: Session) -> list[tuple[int, NodeId]]:
+    """Return every partition and whose it is, also of nodes that are forgotten."""
+    rows = tx.execute(select(PartitionRow.number, PartitionRow.node_id).order_by(PartitionRow.number))
+    return [(number, NodeId(node_id)) for number, node_id in rows]
+
+
 def give(tx: Session, node_id: NodeId, remembered: int | None, clock: Clock = utc_now) -> Partition:
     """Give a node, which has none, the next partition, or the one that it remembers; nobody else writes meanwhile.
 

@@ -13,10 +13,12 @@ from appliance.storage.control import audit
 from appliance.storage.control.audit import Deed
 from appliance.storage.control.keeping import forget, remember, remembered
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import Table
+from appliance.storage.control.tables import SettingRow, Table
 from appliance.storage.control.vault import Vault, agree
 
 BATCH: Final = 500
+MOVED: Final = "database.move"  # the audit entry with which a control plane that was moved begins its own life
+_CHANGED_BY_COPY: Final = ("audit", "setting")  # by that entry, and by what is remembered of the key
 _UNDER_WAY: Final = "move.under_way"  # a setting of a control plane that nobody lives in yet: from where
 Counts = dict[str, int]
 Told = Callable[[str, int, int], None]  # table, rows copied, rows in all
@@ -48,17 +50,26 @@ def begin(target: ControlPlane, source: str, now: datetime) -> None:
     """
 
     def mark(tx: Session) -> None:
-        before = under_way(tx)
-        if before not in (None, source):
-            raise Conflict(
-                f"moving {source}: a move of {before} to the same database was begun and not ended; "
-                "end that one, or name an empty database or another database.schema"
-            )
+        _check_begin(tx, source)
         forget(tx, _UNDER_WAY)
-        _check_empty(tx)
         remember(tx, _UNDER_WAY, {"from": source}, now)
 
     target.write_now(mark)
+
+
+def check(target: ControlPlane, source: str) -> None:
+    """Return if ``begin`` would not refuse; blocking, changes nothing. Raises Conflict."""
+    if target.is_there():
+        target.read_now(lambda tx: _check_begin(tx, source))
+
+
+def has_arrived(old: Session, new: Session) -> bool:
+    """Return whether ``new`` is what ``copy`` makes of ``old``, and nothing has happened in either since."""
+    last = audit.last(new)
+    if last is None or last.action != MOVED or last.previous != audit.head(old) or under_way(new) is not None:
+        return False
+    before, after = _counts(old), _counts(new)
+    return all(rows == after[name] for name, rows in before.items() if name not in _CHANGED_BY_COPY)
 
 
 def under_way(tx: Session) -> str | None:
@@ -76,12 +87,25 @@ def _copy(old: Session, new: Session, vault: Vault, told: Told, now: datetime) -
             told(table.name, rows, expected[table.name])
     _prove(old, new, expected)
     agree(new, vault, now)
-    audit.record(new, Deed(organisation_id=None, who="operator", action="database.move", target="control plane"), now)
+    audit.record(new, Deed(organisation_id=None, who="operator", action=MOVED, target="control plane"), now)
     return expected
 
 
-def _check_empty(new: Session) -> None:
-    if there := [name for name, rows in _counts(new).items() if rows]:
+def _check_begin(tx: Session, source: str) -> None:
+    before = under_way(tx)
+    if before not in (None, source):
+        raise Conflict(
+            f"moving {source}: a move of {before} to the same database was begun and not ended; "
+            "end that one, or name an empty database or another database.schema"
+        )
+    _check_empty(tx, marked=before is not None)
+
+
+def _check_empty(new: Session, *, marked: bool = False) -> None:
+    """Raise Conflict where there is anything. ``marked``: but for the mark of ``begin``."""
+    found = _counts(new)
+    found[SettingRow.__tablename__] -= marked
+    if there := [name for name, rows in found.items() if rows]:
         raise Conflict(
             f"moving the control plane: there are rows already in {', '.join(there)} of where it should go: "
             "name an empty database, or another database.schema; what a move has left, 'database clean' removes"

@@ -29,6 +29,7 @@ class Database:
         self._root: duckdb.DuckDBPyConnection | None = opening.open()
         self._closed = False
         self._turning = False  # the file is being exchanged: who comes waits
+        self.expelling = False  # somebody waits for every cursor to leave: who holds one without a statement looks here
 
     @property
     def known(self) -> Known:
@@ -167,7 +168,11 @@ class Database:
 
     def _expel(self) -> None:
         """Interrupt whoever is at work until all have left; the gate is held, so nobody enters."""
-        while self._cursors:
-            for cursor in self._cursors:
-                cursor.interrupt()
-            self._gate.wait(_ASK_AGAIN_SECS)
+        self.expelling = True
+        try:
+            while self._cursors:
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                self._gate.wait(_ASK_AGAIN_SECS)
+        finally:
+            self.expelling = False

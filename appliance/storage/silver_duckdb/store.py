@@ -1,6 +1,7 @@
 """The row store of one organisation in one DuckDB file."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,7 @@ from appliance.storage.silver_duckdb import gold
 from appliance.storage.silver_duckdb.commit import Place, commit, read_live_progress, read_progress
 from appliance.storage.silver_duckdb.database import Database
 from appliance.storage.silver_duckdb.feed import DuckDbFeed
+from appliance.storage.silver_duckdb.frozen import Frozen, frozen
 from appliance.storage.silver_duckdb.generations import DuckDbGenerations
 from appliance.storage.silver_duckdb.letters import DuckDbLetters
 from appliance.storage.silver_duckdb.occupied import free_bytes
@@ -143,6 +145,14 @@ class DuckDbSilver:
     def recount(self, table: Table) -> Outcome:
         number, doing = self._writer.number(table), f"counting the rows of {table.pipeline_id}"
         return self._database.read(doing, _COUNTING_SECS, lambda cursor: recount(cursor, table.pipeline_id, number))
+
+    def frozen(self) -> AbstractContextManager[Frozen]:
+        """Hold the file as it is now, to be copied while commits go on. Raises as ``frozen.frozen``."""
+        return frozen(self._opening.path, self._database, self._writer)
+
+    def lives(self, pipeline_ids: Sequence[PipelineId]) -> dict[PipelineId, int]:
+        """Return the number of the live generation of each pipeline."""
+        return {one: self._writer.live(one) for one in pipeline_ids}
 
     def drop(self, pipeline_id: PipelineId) -> None:
         def work(cursor: duckdb.DuckDBPyConnection) -> None:

@@ -8,7 +8,8 @@ Source: the PostgreSQL manual, COPY, "Binary Format"; the send functions of each
 
 import array
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import pyarrow as pa
@@ -16,12 +17,16 @@ import pyarrow.compute as pc
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
+from appliance.components.arrow import INSTANT
+from appliance.storage.silver_postgres.gathered import MOST_ROWS, Numbers, Values, gathered
+
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER: Final = b"\xff\xff"
 UNSTORABLE: Final = "\0"  # PostgreSQL's text has every character but this one
 REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 
-ROWS_AT_ONCE: Final = 10_000  # the server parses one part while the next is written
+ROWS_AT_ONCE: Final = MOST_ROWS  # the server parses one part while the next is written
+_ROWS_AT_FIRST: Final = 1_000
 _BYTES_AT_ONCE: Final = 64 << 20
 _NULL: Final = b"\xff\xff\xff\xff"
 _EPOCH_US: Final = 946_684_800_000_000  # 2000-01-01, from which PostgreSQL counts
@@ -41,15 +46,40 @@ def rows(table: pa.Table) -> Iterator[memoryview]:
     """
     width = pa.scalar(table.num_columns.to_bytes(2, "big"))
     at_once = max(1, min(ROWS_AT_ONCE, table.num_rows * _BYTES_AT_ONCE // max(1, table.nbytes)))
-    for first in range(0, table.num_rows, at_once):
-        part = table.slice(first, at_once)
-        columns = [values(_whole(column)) for column in part.columns]
+    parts = (table.slice(first, last - first) for first, last in _bounds(table.num_rows, at_once))
+    for part in parts:
+        columns = _written([_whole(column) for column in part.columns], part.num_rows)
         joined = pc.binary_join_element_wise(width, *columns, b"")
         yield memoryview(joined.buffers()[2])
 
 
+def _bounds(count: int, at_once: int) -> Iterator[tuple[int, int]]:
+    """Yield where parts begin and end: the first is small, for the server has nothing to do until it is there."""
+    first, last = 0, min(count, _ROWS_AT_FIRST, at_once)
+    while first < last:
+        yield first, last
+        first, last = last, min(count, last + at_once)
+
+
+def of_one_width(kind: pa.DataType) -> bool:
+    """Return whether all values of a type take as many bytes: such columns next to each other are sent at less cost."""
+    return kind in _BODIES
+
+
+def _written(columns: Sequence[pa.Array], count: int) -> Iterator[pa.Array]:
+    """Yield what, joined, is the columns' values, each with its length before it."""
+    together = groupby(columns, lambda column: of_one_width(column.type) and column.null_count == 0)
+    for fixed, run in together:
+        if fixed:
+            yield from gathered([Values(_width(one.type), _BODIES[one.type](one)) for one in run], count)
+        else:
+            yield from map(values, run)
+
+
 def values(column: pa.Array) -> pa.Array:
     """Return each value with its length before it, as binary."""
+    if column.null_count == len(column):
+        return pa.repeat(pa.scalar(_NULL), len(column))
     kind = column.type
     for fits, write in _WRITERS:
         if fits(kind):
@@ -80,6 +110,10 @@ class BinaryArrayDumper(Dumper):
         return sent
 
 
+def _width(kind: pa.DataType) -> int:
+    return int(kind.bit_width) // 8
+
+
 def _whole(column: pa.ChunkedArray) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
@@ -98,12 +132,21 @@ def _or_null(column: pa.Array, written: pa.Array) -> pa.Array:
 
 def _swapped(column: pa.Array, code: str) -> pa.Array:
     """Return numbers with the highest byte first. ``code``: of the module array, for what they are in memory."""
+    numbers = _turned(column, code)
+    return pa.Array.from_buffers(pa.binary(numbers.itemsize), len(column), [None, pa.py_buffer(numbers)])
+
+
+def _turned(column: pa.Array, code: str) -> Numbers:
     numbers = array.array(code)
-    width = numbers.itemsize
-    start = column.offset * width
-    numbers.frombytes(memoryview(column.buffers()[1])[start : start + len(column) * width])
+    numbers.frombytes(_held(column, numbers.itemsize))
     numbers.byteswap()
-    return pa.Array.from_buffers(pa.binary(width), len(column), [None, pa.py_buffer(numbers)])
+    return numbers
+
+
+def _held(column: pa.Array, width: int) -> memoryview:
+    """Return the values of ``column`` as they are in memory, each of ``width`` bytes."""
+    start = column.offset * width
+    return memoryview(column.buffers()[1])[start : start + len(column) * width]
 
 
 def _numbers(code: str) -> Callable[[pa.Array], pa.Array]:
@@ -117,8 +160,11 @@ def _floats(column: pa.Array) -> pa.Array:
 
 
 def _instants(column: pa.Array) -> pa.Array:
-    since = pc.subtract(column.cast(pa.int64()), _EPOCH_US)
-    return _prefixed(column, _swapped(since, "q"))
+    return _prefixed(column, _swapped(_since(column), "q"))
+
+
+def _since(column: pa.Array) -> pa.Array:
+    return pc.subtract(column.cast(pa.int64()), _EPOCH_US)
 
 
 def _booleans(column: pa.Array) -> pa.Array:
@@ -166,6 +212,13 @@ def _decimals(column: pa.Array) -> pa.Array:
     return _or_null(column, pc.binary_join_element_wise(heads, body.cast(pa.binary()), b""))
 
 
+_BODIES: Final[Mapping[pa.DataType, Callable[[pa.Array], Numbers | memoryview]]] = {
+    INSTANT: lambda column: _turned(_since(column), "q"),
+    pa.int64(): lambda column: _turned(column, "q"),
+    pa.int32(): lambda column: _turned(column, "i"),
+    pa.float64(): lambda column: _turned(column, "q"),  # by their bits
+    pa.binary(16): lambda column: _held(column, 16),
+}
 _WRITERS: Final[Iterable[tuple[Callable[[pa.DataType], bool], Callable[[pa.Array], pa.Array]]]] = (
     (pa.types.is_timestamp, _instants),
     (pa.types.is_int64, _numbers("q")),

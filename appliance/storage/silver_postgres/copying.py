@@ -17,10 +17,12 @@ _KEYED = ("_time", "_seq", "_item", "_key", "_extra")
 def insert_rows(cursor: Cursor, table: Table, place: Place, rows: pa.Table) -> None:
     """Append rows with the system columns and those of ``table``; others of theirs are left out."""
     own = _KEYED if table.keyed else _PLAIN
-    columns = [column.name for column in table.columns]
-    physical = [physical_name(name, place.stored[name.lower()]) for name in columns]
+    physical = {column.name: physical_name(column.name, place.stored[column.name.lower()]) for column in table.columns}
+    # The order is free, and those of one width are sent at less cost where they stand together.
+    sent = sorted([*own, *physical], key=lambda name: not binary.of_one_width(rows.schema.field(name).type))
     into = names.tables(table.pipeline_id, place.number)["rows"]
-    copy(cursor, f"{into} ({names.columns((*own, *physical))})", rows.select([*own, *columns]))
+    columns = names.columns(physical.get(name, name) for name in sent)
+    copy(cursor, f"{into} ({columns})", rows.select(sent))
 
 
 def insert_dead(cursor: Cursor, table: Table, place: Place, dead: pa.Table) -> None:

@@ -17,6 +17,7 @@ from appliance.storage.silver_postgres.names import DIALECT, tables
 from appliance.storage.silver_postgres.places import Place
 from appliance.storage.silver_postgres.summaries import by_range
 from appliance.storage.sql import answers
+from appliance.storage.sql.by_group import groups_of
 from appliance.storage.sql.gold import golds_of
 from appliance.storage.sql.likely import Likely, likely, select_buckets
 from appliance.storage.sql.records import field_types, select_records
@@ -40,6 +41,7 @@ class Page:
     def __init__(self, cursor: Cursor, table: Table, source: exp.Expr, query: RecordQuery) -> None:
         self.cursor, self.table, self.query, self.left = cursor, table, query, query.limit
         self._source, self._schema = source, answers.rows_schema(field_types(table))
+        self._groups = groups_of(table)
         self._parts = [self._schema.empty_table()]
 
     @property
@@ -59,7 +61,7 @@ class Page:
 
     def statement(self, query: RecordQuery) -> Statement:
         """Return the statement that answers ``query``. Raises Invalid where it is wrong."""
-        return select_records(self.table, self._source, query, DIALECT)
+        return select_records(self.table, self._source, query, DIALECT, self._groups)
 
 
 def fill(page: Page, place: Place | None) -> None:
@@ -89,12 +91,13 @@ def _stretches(page: Page, place: Place | None) -> Iterator[RecordQuery]:
 def _by_rollup(page: Page, told: Likely) -> bool:
     """Read what lies in buckets that have rows; return false where the rollup is not made yet, and nothing is read."""
     between, most = paging.bounds(page.query), max(_FEWEST, min(page.query.limit, _SEVERAL))
-    width, wanted = paging.width_of(told.gold.bucket_us), float(page.left)
+    width, wanted = paging.width_of(told.gold.bucket_us), 0.0
     while page.left > 0:
         try:
             buckets, last = _ask(page, told, between, most)
         except errors.UndefinedTable:
             return False
+        wanted = wanted or paging.begun(page.left, [rows for _, rows in buckets], exact=not told.of_states)
         while buckets and page.left > 0:
             taken, buckets = _divided(buckets, wanted)
             before = page.found

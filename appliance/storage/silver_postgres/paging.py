@@ -6,6 +6,7 @@ however far apart rows are, but no longer than it takes to fill the page. Where 
 takes, never what is answered.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -58,6 +59,15 @@ def stretches(
 def grown(last: float, found: int, left: int) -> float:
     """Return how much to look through next for ``left`` rows, after as much as ``last`` had so many of them."""
     return min(_GROWS * last, _ENOUGH * last * left / found) if found else _GROWS * last
+
+
+def begun(left: int, rows: Sequence[int], *, exact: bool) -> float:
+    """Return how many rows to look through first for ``left`` of them. ``rows``: of each bucket, at most.
+
+    ``exact``: all rows of a bucket are asked for. Else one of them is, at least, by its greatest or least value: in the
+    middle between one and all, by ratio, too few or too many rows are looked through by as much.
+    """
+    return left if exact or not rows else left * math.sqrt(sum(rows) / len(rows))
 
 
 def runs(query: RecordQuery, buckets: Sequence[datetime], width: timedelta) -> Iterator[RecordQuery]:

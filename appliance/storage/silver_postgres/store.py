@@ -188,6 +188,7 @@ class PostgresSilver:
 
     def close(self) -> None:
         self._database.close()
+        self._summaries.close()
 
     def _amend(self, amendment: Amendment) -> Progress:
         def work(cursor: Cursor, place: Place) -> Progress:

@@ -4,7 +4,10 @@ The server does it by itself, but not before autovacuum looks in, which may be a
 """
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
+
+import structlog
 
 from appliance.components.silver import Table
 from appliance.domain.ids import PipelineId
@@ -30,27 +33,50 @@ JOIN pg_am ON pg_am.oid = relam AND amname = 'brin'
 _BY_RANGE: Final = "SET LOCAL enable_seqscan TO off; SET LOCAL jit TO off"
 
 
+log = structlog.get_logger("silver")
+
+
 class Summaries:
-    """Counts the rows that this process has stored, by table."""
+    """Counts the rows that this process has stored, by table, and sums up in a thread of its own: no commit waits."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._counting = threading.Lock()
         self._rows: dict[tuple[PipelineId, int | None], int] = {}
+        self._under_way: set[tuple[PipelineId, int | None]] = set()
+        self._thread = ThreadPoolExecutor(1, "summing-up")  # which begins with the first table that is due
 
     def stored(self, table: Table, rows: int) -> None:
-        """Take note of rows that are committed, and sum up when there are many new ones."""
+        """Take note of rows that are committed, and have them summed up soon when there are many new ones."""
         if rows and self._is_due((table.pipeline_id, table.generation), rows):
             try:
-                self._database.run(f"summing up {table.pipeline_id}", lambda cursor: _sum_up(cursor, table))
-            except TransientError:
-                return  # somebody else does it, or the next time will do
+                self._thread.submit(self._sum_up, table)
+            except RuntimeError:  # the store is being closed
+                return
+
+    def close(self) -> None:
+        """Finish what is under way, and begin nothing more; a second call does nothing."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
     def _is_due(self, key: tuple[PipelineId, int | None], rows: int) -> bool:
         with self._counting:
             total = self._rows.get(key, 0) + rows
-            self._rows[key] = 0 if total >= _DUE else total
-            return total >= _DUE
+            due = total >= _DUE and key not in self._under_way
+            self._rows[key] = 0 if due else total
+            if due:
+                self._under_way.add(key)
+            return due
+
+    def _sum_up(self, table: Table) -> None:
+        try:
+            self._database.run(f"summing up {table.pipeline_id}", lambda cursor: _sum_up(cursor, table))
+        except TransientError:
+            return  # somebody else does it, or the next time will do
+        except Exception as error:  # noqa: BLE001 - the end of a thread; the rows are stored and found, only later
+            log.warning("silver.not_summed_up", pipeline=table.pipeline_id, error=str(error))
+        finally:
+            with self._counting:
+                self._under_way.discard((table.pipeline_id, table.generation))
 
 
 def by_range(cursor: Cursor) -> None:

@@ -25,6 +25,7 @@ from appliance.storage.silver_postgres.timescale_columns import Columnstore
 from appliance.storage.silver_postgres.timescale_shown import rows_cut
 from appliance.storage.silver_postgres.timescale_sizes import chunking
 from appliance.storage.silver_postgres.timescale_views import Views
+from appliance.storage.silver_postgres.trees import Trees
 from appliance.storage.silver_postgres.trim import trim
 from appliance.storage.sql.postgresql import quoted
 
@@ -40,6 +41,7 @@ class PostgresUpkeep:
     def __init__(self, database: Database, clock: Clock, partition: Partition, chunks: Chunks = NO_CHUNKS) -> None:
         self._database, self._clock, self._partition, self._chunks = database, clock, partition, chunks
         self._columnstore, self._views = Columnstore(database, chunks), Views(database, chunks)
+        self._trees = Trees(database)
 
     def trim(self, table: Table, before: datetime, up_to: int | None = None) -> int:
         events = _ALL_EVENTS if up_to is None else (first_of(up_to), up_to)
@@ -66,6 +68,7 @@ class PostgresUpkeep:
     def arrange(self, table: Table, now: datetime) -> int:
         converted = self._columnstore.arrange(table, now)
         self._views.keep(table, now)
+        self._trees.keep(table, now)
         return converted
 
     def chunks(self, table: Table) -> RowsCut:

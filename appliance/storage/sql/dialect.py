@@ -87,6 +87,10 @@ class Dialect(Protocol):
         """Return a condition on a group of a rollup, a column of ``kind``, such that an index of its finds the rows."""
         ...
 
+    def bounds_of_bins(self, bounds: Sequence[exp.Expr]) -> list[exp.Expr]:
+        """Return what else holds wherever ``bounds`` of ``_time`` do, if an index of rows by group has it."""
+        ...
+
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         """Return an array with the value at each of ``shares`` (0 … 1) of the group.
 
@@ -181,6 +185,9 @@ class DuckDb:
 
     def looked_up(self, condition: exp.Expr, kind: FieldType) -> exp.Expr:
         return condition
+
+    def bounds_of_bins(self, bounds: Sequence[exp.Expr]) -> list[exp.Expr]:
+        return []
 
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         # not reservoir_quantile(): in 2.0 its sample is the first rows; not approx_quantile(): slower than exact

@@ -8,6 +8,7 @@ from sqlglot import exp
 from appliance.components.silver import Aggregation, Column, Measure, Table
 from appliance.domain.mapping import FieldType
 from appliance.storage.sql.aggregate import PERCENTILES, ordered
+from appliance.storage.sql.by_group import by_group
 from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.gold import BIN, ROWS, Op, Sheet, State, bins_sheet
@@ -54,7 +55,7 @@ def aggregate_gold(table: Table, rows: exp.Expr, query: Aggregation, route: Rout
     if (known := _texts.get(shape)) is not None:
         for _ in range(1 + len(route.wanted.sketched)):
             for stretch in route.stretches:
-                _conditions(build, stretch)
+                _bound(build, stretch)
         return Statement(known, scope.values)
     return Statement(_texts.keep(shape, dialect.render(_tree(build, table))), scope.values)
 
@@ -126,15 +127,20 @@ def _every(build: _Build, part: Callable[[Stretch, list[exp.Expr]], exp.Query]) 
     return _read(union(parts))
 
 
+def _bound(build: _Build, stretch: Stretch) -> tuple[list[exp.Expr], list[exp.Expr]]:
+    """Return the bounds of a stretch, and the conditions of the question; binds the values."""
+    bounds = within(build.scope, stretch.start, stretch.end)
+    return bounds, where(build.scope, build.query.where, build.dialect.contains)
+
+
 def _conditions(build: _Build, stretch: Stretch) -> list[exp.Expr]:
     """Return what holds for the rows or counts of a stretch; binds the values."""
-    bounds = within(build.scope, stretch.start, stretch.end)
-    conditions = where(build.scope, build.query.where, build.dialect.contains)
-    if stretch.gold is None:
-        return bounds + conditions
+    bounds, conditions = _bound(build, stretch)
+    wanted = [(asked.field, one) for asked, one in zip(build.query.where, conditions, strict=True)]
+    if stretch.gold is None:  # and every field that is asked for is a group of the rollups used
+        return by_group(bounds, wanted, build.scope.fields, build.dialect)
     kinds = {group.name: group.type for group in stretch.gold.groups}
-    wanted = zip(conditions, build.query.where, strict=True)
-    return bounds + [build.dialect.looked_up(one, kinds[asked.field]) for one, asked in wanted]
+    return bounds + [build.dialect.looked_up(one, kinds[field]) for field, one in wanted]
 
 
 def _grouped(keys: Sequence[str], values: Sequence[exp.Expr]) -> exp.Select:

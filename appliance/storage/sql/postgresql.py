@@ -21,6 +21,7 @@ PLACE_DIGITS: Final = 48
 PLACE_OFFSET: Final = 1 << 62  # makes instants in µs numbers of 19 digits, in every year there is
 SEQ_DIGITS: Final = 19
 ITEM_DIGITS: Final = 10
+ROWS_BIN_US: Final = 600_000_000  # by which rows are found beside their group; rows of a bin share an entry of a tree
 _LARGEST: Final = (2 - 2.0**-52) * 2.0**1023
 _LEAST: Final = 2.0**-1074
 _OF_TWO: Final = 2.0**-1  # of floats that are subtracted: the difference is a float too
@@ -125,9 +126,7 @@ class PostgreSql:
 
     def bucket(self, width_us: int) -> exp.Expr:
         """Where it starts: twenty times as fast as to compute with ``extract``, which makes a NUMERIC."""
-        width = exp.cast(exp.Literal.string(f"{width_us} microseconds"), "INTERVAL")
-        # before its origin, date_bin() of some versions takes the start of a bucket for the end of the one before
-        return call("date_bin", width, column("_time"), _instant(-_BEFORE_ALL // width_us * width_us))
+        return binned(column("_time"), width_us)
 
     def bucket_start(self, bucket: exp.Expr, width_us: int) -> exp.Expr:
         return bucket
@@ -146,6 +145,15 @@ class PostgreSql:
         for part in (*beginnings.find_all(exp.Column), *beginnings.find_all(exp.Placeholder)):
             part.replace(beginning(part.copy()))
         return exp.and_(beginnings, condition)
+
+    def bounds_of_bins(self, bounds: Sequence[exp.Expr]) -> list[exp.Expr]:
+        every = [bound for bound in bounds if isinstance(bound, (exp.GTE, exp.LT))]
+        return [
+            (exp.GTE if isinstance(one, exp.GTE) else exp.LTE)(
+                this=binned(one.this.copy(), ROWS_BIN_US), expression=binned(one.expression.copy(), ROWS_BIN_US)
+            )
+            for one in every
+        ]
 
     def percentiles(self, value: exp.Expr, shares: Sequence[float], one_in: int) -> exp.Expr:
         """Always exact: the server sorts on disk what its ``work_mem`` does not hold."""
@@ -191,6 +199,13 @@ def _unscaled(scaled: exp.Expr, by: float) -> exp.Expr:
     beyond = exp.GT(this=exp.Abs(this=scaled.copy()), expression=_number(_LARGEST * by))
     infinite = exp.Sign(this=scaled.copy()) * _number_told("Infinity")
     return exp.Case().when(beyond, infinite).else_(scaled * _number(1 / by))
+
+
+def binned(instant: exp.Expr, width_us: int) -> exp.Expr:
+    """Return where the stretch of that width starts that an instant is in."""
+    width = exp.cast(exp.Literal.string(f"{width_us} microseconds"), "INTERVAL")
+    # before its origin, date_bin() of some versions takes the start of a bucket for the end of the one before
+    return call("date_bin", width, instant, _instant(-_BEFORE_ALL // width_us * width_us))
 
 
 def beginning(text: exp.Expr) -> exp.Expr:

@@ -1,37 +1,47 @@
 """Rows of a time range, a page at a time."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 
 from sqlglot import exp
 
 from appliance.components.silver import Order, RecordQuery, Table
 from appliance.domain.mapping import FieldType
+from appliance.storage.sql.by_group import by_group
 from appliance.storage.sql.conditions import where, within
 from appliance.storage.sql.dialect import Dialect
 from appliance.storage.sql.scope import SYSTEM_FIELDS, Scope
 from appliance.storage.sql.shape import Texts, of_page
 from appliance.storage.sql.statement import Statement, column, descending, name
 
+NO_GROUPS: Final[Mapping[str, FieldType]] = MappingProxyType({})
 _texts = Texts()
 _PLACE = ("_time", "_seq", "_item")
 _OFFERED = ("_time", "_seq", "_item", "_extra")
 
 
-def select_records(table: Table, source: exp.Expr, query: RecordQuery, dialect: Dialect) -> Statement:
+def select_records(
+    table: Table, source: exp.Expr, query: RecordQuery, dialect: Dialect, groups: Mapping[str, FieldType] = NO_GROUPS
+) -> Statement:
     """Return the statement that answers ``query``: system columns without ``_key``, then the table's columns.
+
+    ``groups``: the fields by which rows may be found, with their types; it is answered alike without.
 
     Raises:
         Invalid: a field, an operator or a value is wrong; every problem, by JSON pointer.
     """
     scope = Scope({field.name: field.type for field in table.columns})
-    conditions = within(scope, query.start, query.end) + where(scope, query.where, dialect.contains)
-    if query.after is not None:
-        conditions += _beyond(scope, query.after, query.order)
+    bounds, asked = within(scope, query.start, query.end), where(scope, query.where, dialect.contains)
+    beyond = _beyond(scope, query.after, query.order) if query.after is not None else []
     scope.check()
     limit = scope.bind(query.limit)
-    shape = (source, dialect, table.columns, of_page(query))
+    shape = (source, dialect, table.columns, of_page(query), tuple(groups))
     if (known := _texts.get(shape)) is not None:
         return Statement(known, scope.values)
+    named = [(condition.field, one) for condition, one in zip(query.where, asked, strict=True)]
+    conditions = by_group(bounds, named, groups, dialect) + beyond
     tree = _tree(table, source, query.order, dialect).where(*conditions).limit(limit)
     return Statement(_texts.keep(shape, dialect.render(tree)), scope.values)
 

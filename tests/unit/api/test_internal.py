@@ -311,6 +311,6 @@ async def test_the_room_is_mounted_only_where_there_are_other_nodes(here: Intern
         await send({"type": "http.response.start", "status": 418, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    rooms: dict[str, Any] = {"ingest": None, "feed": None, "api": None, "screens": screens}
+    rooms: dict[str, Any] = {"ingest": None, "feed": None, "api": None, "screens": screens, "handbook": None}
     assert (await posted(Dispatcher(**rooms), signed())).status == 418  # type: ignore[arg-type]
     assert (await posted(Dispatcher(**rooms, internal=here), signed())).status == 200  # type: ignore[arg-type]

@@ -54,7 +54,9 @@ def test_the_next_step_is_the_first_day_on_which_it_is_otherwise(today: date) ->
 def test_who_has_a_licence_has_at_least_community() -> None:
     small = Limits(organisations=0, users=3, pipelines=20, events_per_day=1000, nodes=0)
     assert entitled(license(limits=small), Standing.VALID) == Entitlements(
-        Limits(organisations=1, users=5, pipelines=20, events_per_day=None, nodes=1), frozenset({"white_label"})
+        Limits(organisations=1, users=5, pipelines=20, events_per_day=1000, nodes=1),
+        frozenset({"white_label"}),
+        "the licence",
     )
 
 
@@ -70,7 +72,11 @@ def test_a_lapsed_licence_is_community(standing: Standing) -> None:
 def test_new_things_are_refused_with_the_limit_named_and_old_ones_never_counted_out() -> None:
     community = entitled(None, Standing.COMMUNITY)
     assert community.refusal(Thing.PIPELINES, 9) is None
-    assert community.refusal(Thing.PIPELINES, 10) == "the licence allows 10 pipelines, and there are 10"
+    assert community.refusal(Thing.PIPELINES, 10) == "Community allows 10 pipelines, and there are 10"
+    assert community.refusal(Thing.NODES, 1) == "Community allows 1 node, and there is 1"
+    paid = Entitlements(Limits(organisations=1, users=5, pipelines=10, events_per_day=1000, nodes=1), by="the licence")
+    told = "the licence allows 1,000 events a day, and 2,500 were received"
+    assert paid.refusal(Thing.EVENTS_PER_DAY, 2500) == told
     assert community.refusal(Thing.PIPELINES, 400, more=0) is None
     assert community.refusal(Thing.EVENTS_PER_DAY, 10**12) is None
 

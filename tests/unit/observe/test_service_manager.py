@@ -32,18 +32,34 @@ def test_states(manager: tuple[str, socket.socket]) -> None:
     assert listening.recv(4096) == b"STOPPING=1\nSTATUS=draining"
 
 
-async def test_signs_of_life(manager: tuple[str, socket.socket]) -> None:
+async def test_signs_of_life_while_there_is_life(manager: tuple[str, socket.socket]) -> None:
     path, listening = manager
-    beating = asyncio.create_task(ServiceManager(path, 0.02).beat())
-    for _ in range(3):
-        assert await asyncio.to_thread(listening.recv, 4096) == b"WATCHDOG=1"
+    listening.setblocking(False)
+    answers = iter([True, True, False, False, True])
+    asked_enough = asyncio.Event()
+
+    async def alive() -> bool:
+        try:
+            return next(answers)
+        except StopIteration:
+            asked_enough.set()
+            return False
+
+    beating = asyncio.create_task(ServiceManager(path, 0.03).beat(alive))
+    await asyncio.wait_for(asked_enough.wait(), 5)
     beating.cancel()
+    assert [listening.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    with pytest.raises(BlockingIOError):
+        listening.recv(4096)
 
 
 async def test_without_a_manager_nothing_happens() -> None:
+    async def alive() -> bool:
+        raise AssertionError("nobody wants to know")
+
     service = ServiceManager(*supervision({}))
     service.ready("x")
-    await asyncio.wait_for(service.beat(), 1)
+    await asyncio.wait_for(service.beat(alive), 1)
 
 
 def test_a_manager_that_has_gone_stops_nothing(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from appliance.domain.clock import utc_now
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
 from appliance.domain.pipeline import Pipeline, PipelineDocument, State
 from appliance.errors import Conflict, TransientError
+from appliance.pinned import PINNED
+from appliance.services.allowance import Allowance
 from appliance.services.definitions import Definitions
 from appliance.services.pipeline_changes import PipelineChanges
 from appliance.storage.control import pipelines as store
@@ -47,7 +49,7 @@ def engine() -> Engine:
 def changes(plane: ControlPlane, engine: Any) -> PipelineChanges:
     plane.write_now(lambda tx: tx.add(OrganisationRow(id="org_1", name="Example", created_at=utc_now())))
     definitions = Definitions(catalog, Vault(Fernet.generate_key()), lambda _mapping, _pointer: [])
-    return PipelineChanges(plane, definitions, engine)
+    return PipelineChanges(plane, definitions, engine, Allowance(plane, PINNED))
 
 
 def pipeline(name: str = "p", **changed: Any) -> Pipeline:

@@ -144,3 +144,23 @@ def test_an_object_store_needs_one_key_and_nothing_shows_it(tmp_path: Path) -> N
     assert str(settings.archive.secret_key) == "geheim"
     assert "geheim" not in repr(settings)
     assert "geheim" not in str(effective(resolve({}, env | both)))
+
+
+def test_credentials_stand_between_environment_and_file(tmp_path: Path) -> None:
+    (tmp_path / "given").mkdir()
+    (tmp_path / "given" / "archive.secret_key").write_text("from systemd\n")
+    (tmp_path / "given" / "archive.access_key").write_text("from systemd\n")
+    (tmp_path / "given" / "database.url").write_text("")
+    file = tmp_path / "some.toml"
+    file.write_text('[archive]\nsecret_key = "from the file"\nregion = "here"\nurl = "s3://bucket"\n')
+    env = {"CREDENTIALS_DIRECTORY": str(tmp_path / "given"), "DASH_ARCHIVE_ACCESS_KEY": "from the environment"}
+    loaded = resolve({"server.data_dir": str(tmp_path)}, env, file)
+    archive = loaded.settings.archive
+    assert (archive.secret_key, archive.access_key) == ("from systemd", "from the environment")
+    assert loaded.settings.database.url is None
+    assert loaded.origins["archive.secret_key"] == str(tmp_path / "given" / "archive.secret_key")
+    (tmp_path / "given" / "database.password").write_text("for database.password_file")
+    (tmp_path / "given" / "server.port").write_text("no number")
+    assert problems({}, env, file) == [
+        f"{tmp_path}/given/server.port server.port: expected a whole number, got 'no number'"
+    ]

@@ -1,8 +1,11 @@
 """Rows as COPY takes them: parts of a long table are the same bytes as the rows one at a time."""
 
+import struct
+
 import pyarrow as pa
 import pytest
 
+from appliance.components.arrow import INSTANT
 from appliance.storage.silver_postgres.binary import ROWS_AT_ONCE, rows, values
 
 
@@ -38,3 +41,32 @@ def test_of_a_slice_its_own_texts_are_sent() -> None:
 def test_a_column_without_any_text_is_sent_too(texts: list[str | None]) -> None:
     nothing = b"\xff\xff\xff\xff" if texts[:1] == [None] else b"\0\0\0\0"
     assert values(pa.array(texts, pa.string())).to_pylist() == [nothing] * len(texts)
+
+
+def test_columns_of_one_width_are_sent_side_by_side_whatever_stands_between_them_and_however_long_they_are() -> None:
+    count = ROWS_AT_ONCE + 3
+    numbers = list(range(-5, count - 5))
+    table = pa.table(
+        {
+            "time": pa.array([946_684_800_000_000 + one for one in numbers], pa.int64()).cast(INSTANT),
+            "item": pa.array(numbers, pa.int32()),
+            "note": pa.array([None, *["x"] * (count - 1)]),
+            "key": pa.array([struct.pack(">qq", one, -one) for one in numbers], pa.binary(16)),
+            "real": pa.array([one / 8 for one in numbers], pa.float64()),
+            "seq": pa.array(numbers, pa.int64()),
+        }
+    )
+    notes = [b"\xff\xff\xff\xff", *[b"\0\0\0\1x"] * (count - 1)]
+    told = [
+        struct.pack(">hiqii", 6, 8, one, 4, one) + note + struct.pack(">iqqidiq", 16, one, -one, 8, one / 8, 8, one)
+        for one, note in zip(numbers, notes, strict=True)
+    ]
+    assert sent(table) == b"".join(told)
+    assert sent(table.slice(7, 2)) == b"".join(told[7:9])
+
+
+def test_any_number_of_columns_of_one_width_is_sent() -> None:
+    table = pa.table({f"n{place}": pa.array([place, -place], pa.int64()) for place in range(50)})
+    line = b"\0\x32" + b"".join(struct.pack(">iq", 8, place) for place in range(50))
+    other = b"\0\x32" + b"".join(struct.pack(">iq", 8, -place) for place in range(50))
+    assert sent(table) == line + other

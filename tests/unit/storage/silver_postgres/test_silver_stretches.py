@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.components.silver import Order, RecordQuery
-from appliance.storage.silver_postgres.paging import beyond, bounds, grown, runs, stretches
+from appliance.storage.silver_postgres.paging import begun, beyond, bounds, grown, runs, stretches
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SECONDS = st.integers(-400_000_000, 400_000_000)  # some twelve years around START
@@ -97,6 +97,12 @@ def test_buckets_near_each_other_are_one_stretch(order: Order) -> None:
     expected = [(query.start, START + 34 * minute), (START + 66 * minute, START + 68 * minute)]
     found = [(one.start, one.end) for one in runs(query, buckets, minute)]
     assert found == (expected if order is Order.ASC else expected[::-1])
+
+
+def test_the_first_stretch_is_between_what_must_do_and_what_may_have_to() -> None:
+    assert begun(100, [6, 6, 6], exact=True) == 100
+    assert begun(100, [4, 4, 1, 7], exact=False) == 200  # sqrt(4) rows for each; one in each is asked for at least
+    assert begun(100, [], exact=False) == 100
 
 
 def test_many_buckets_far_apart_are_a_bounded_number_of_stretches() -> None:

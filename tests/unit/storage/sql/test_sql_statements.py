@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import replace
 
 from appliance.components.silver import (
     Aggregation,
@@ -76,6 +77,16 @@ def test_the_same_tree_in_another_dialect() -> None:
     letters = select_dead("pl_1", DeadLetterQuery(reason="type", seq=9), postgres)
     assert 'WHERE "r"."reason" = %(v0)s AND "r"."seq" >= %(v1)s AND "r"."seq" <= %(v2)s ORDER BY' in letters.sql
     assert letters.values == {"v0": "type", "v1": 9, "v2": 9}
+
+
+def test_rows_of_a_group_are_asked_for_by_what_an_index_has_too() -> None:
+    postgres, query = PostgreSql(), RecordQuery(end=datetime(2026, 1, 2, tzinfo=UTC), where=(Condition("n", "=", 1),))
+    rows = rows_of(TABLE, STORED, postgres)
+    bound = """DATE_BIN(CAST('600000000 microseconds' AS INTERVAL), "r"."_time", """
+    assert bound in select_records(TABLE, rows, query, postgres, {"n": FieldType.INTEGER}).sql
+    assert bound not in select_records(TABLE, rows, query, postgres).sql
+    other = replace(query, where=(Condition("n", ">", 1),))
+    assert bound not in select_records(TABLE, rows, other, postgres, {"n": FieldType.INTEGER}).sql
 
 
 def test_no_measure_is_a_problem() -> None:

@@ -1,0 +1,95 @@
+"""What the commands ``upgrade`` and ``rollback`` have in common: where they work, on what, and how they tell of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+
+from appliance.cli.answer import say_json
+from appliance.cli.data_dir import owner
+from appliance.cli.exits import Exit
+from appliance.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from appliance.settings import Settings
+    from appliance.upgrading import Course, Outcome, Releases, Service, Step
+    from appliance.upgrading.course import Data
+
+HOME: Final = Path("/opt/dash-appliance")
+UNIT_FILE: Final = Path("/etc/systemd/system/dash-appliance.service")
+
+
+def where(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that both have."""
+    for option in (
+        click.option("--health-timeout", metavar="SECS", type=click.FloatRange(5, 3600), default=180, show_default=True,
+                     help="Within which it has to be well after its start."),
+        click.option("--program", metavar="DIR", type=click.Path(), default=str(HOME), show_default=True,
+                     help="Where releases lie."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", "Releases", "Data"]:
+    """Return what carries an upgrade out, the releases, and the data.
+
+    Raises:
+        ConfigError: there are no data, or nothing runs on them.
+    """
+    from appliance.placing import ELSEWHERE
+    from appliance.upgrading import Course, Process
+    from appliance.upgrading.course import Data
+    from appliance.upgrading.health import Gate
+
+    releases, data_dir = releases_of(options), settings.server.data_dir
+    if not data_dir.is_dir():
+        raise ConfigError([Problem("server.data_dir", f"there is no {data_dir}", "say --data-dir, as for serve")])
+    config = Path(options["config"]) if options["config"] else None
+    # The database may be known to the service alone, by a credential: the mark beside the data tells of it too.
+    embedded = settings.database.url is None and not (data_dir / ELSEWHERE).exists()
+    data = Data(data_dir, config, data_dir.stat().st_uid, embedded)
+    service = _service(settings, releases, may_stand=bool(options.get("resume")))
+    port = service.port if isinstance(service, Process) and service.port else settings.server.port
+    gate = Gate(msgspec.structs.replace(settings.server, port=port), options["health_timeout"])
+    said = (lambda step, about: None) if options["as_json"] else _say
+    return Course(releases, service, data, gate, said), releases, data
+
+
+def releases_of(options: dict[str, Any]) -> "Releases":
+    from appliance.upgrading import Releases
+
+    return Releases(Path(options["program"]))
+
+
+def _service(settings: "Settings", releases: "Releases", *, may_stand: bool) -> "Service":
+    from appliance.upgrading import Process, Standing, Systemd
+
+    if UNIT_FILE.exists() and releases.home == HOME and Path("/run/systemd/system").is_dir():
+        return Systemd()
+    pid = owner(settings.server.data_dir)
+    if not pid and may_stand:
+        return Standing()
+    if not pid:
+        told = f"no appliance runs on {settings.server.data_dir}"
+        raise ConfigError([Problem("--data-dir", told, "start it: whether a release is well shows only while it runs")])
+    return Process(pid, releases.home / "current" / "dash-appliance", releases.home / "upgrade.log")
+
+
+def _say(step: "Step", about: str) -> None:
+    click.echo(f"{step.value:<9} {about}")
+
+
+def told(outcome: "Outcome", *, as_json: bool) -> int:
+    """Print how it went and return the exit code."""
+    if as_json:
+        say_json(outcome)
+    elif outcome.trouble is None:
+        click.echo(
+            f"{outcome.after} is in use" + (f"; snapshot {outcome.snapshot} is kept" if outcome.snapshot else "")
+        )
+    else:
+        click.echo(f"went back to {outcome.before}: {outcome.trouble}", err=True)
+    return Exit.FINE if outcome.trouble is None else Exit.FAILED

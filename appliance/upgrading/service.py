@@ -1,0 +1,191 @@
+"""What starts and stops the appliance: systemd, or the process itself where nothing watches over it."""
+
+import os
+import pwd
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from appliance.errors import TransientError
+
+STOPS_WITHIN_SECS: Final = 120.0
+UNIT: Final = "dash-appliance"
+LAST_BYTES: Final = 4096
+
+
+class Service(Protocol):
+    """Blocking. ``name``: as it is told to people. ``starts``: whether ``start`` starts anything."""
+
+    name: str
+    starts: bool
+
+    def stop(self) -> None:
+        """Return when it has ended; a second call does nothing. Raises TransientError: it does not end."""
+        ...
+
+    def start(self) -> None:
+        """Begin it, by what ``current`` leads to; whether it comes up is for others to see. Raises TransientError."""
+        ...
+
+    def runs(self) -> bool:
+        """Return whether it is there: False, and it has given up."""
+        ...
+
+    def last_words(self) -> str:
+        """Return the last line of its log, for whoever asks why it ended."""
+        ...
+
+
+class Systemd:
+    """A unit of the system's."""
+
+    starts = True
+
+    def __init__(self, unit: str = UNIT) -> None:
+        self.name, self._unit = f"the unit {unit}", unit
+
+    def stop(self) -> None:
+        self._ask("stop")
+
+    def start(self) -> None:
+        self._ask("reset-failed")
+        self._ask("start", "--no-block")
+
+    def runs(self) -> bool:
+        return self._told("is-active") in ("active", "activating", "reloading")
+
+    def last_words(self) -> str:
+        command = ["journalctl", "-u", self._unit, "-n", "1", "-o", "cat", "--no-pager"]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+
+    def _ask(self, *deed: str) -> None:
+        done = subprocess.run(["systemctl", *deed, self._unit], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        if done.returncode:
+            raise TransientError(f"systemctl {' '.join(deed)} {self._unit}: {done.stderr.strip() or 'it failed'}")
+
+    def _told(self, asked: str) -> str:
+        return subprocess.run(  # noqa: S603
+            ["systemctl", asked, self._unit],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.strip()
+
+
+class Standing:
+    """An appliance that does not run, and is started by others: what is undone then shows when they start it."""
+
+    name = "nothing that runs"
+    starts = False
+
+    def stop(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def runs(self) -> bool:
+        return False
+
+    def last_words(self) -> str:
+        return ""
+
+
+class Process:
+    """A process that somebody started: the next one gets its arguments, its environment, its user and its folder.
+
+    ``program``: the path through ``current``. Its log goes on in ``log``. ``port``: as its arguments say it, or None.
+    """
+
+    starts = True
+
+    def __init__(self, pid: int, program: Path, log: Path) -> None:
+        self.name = f"process {pid}"
+        self._pid, self._log = pid, log
+        arguments = _words(pid, "cmdline")
+        self._command = [str(program), *_after_program(arguments)]
+        self.port = _port(arguments)
+        self._environment = dict(one.split("=", 1) for one in _words(pid, "environ") if "=" in one)
+        self._folder = os.readlink(f"/proc/{pid}/cwd")
+        self._user = os.stat(f"/proc/{pid}").st_uid
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def stop(self) -> None:
+        try:
+            os.kill(self._pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + STOPS_WITHIN_SECS
+        while self.runs():
+            if time.monotonic() > deadline:
+                raise TransientError(f"{self.name} does not end within {STOPS_WITHIN_SECS:.0f} s of SIGTERM")
+            time.sleep(0.05)
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._child = subprocess.Popen(  # noqa: S603 - the very command that ran before
+                self._command, env=self._environment, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True, **_as_user(self._user),
+            )  # fmt: skip
+        self._pid = self._child.pid
+
+    def runs(self) -> bool:
+        if self._child is not None:
+            return self._child.poll() is None
+        try:
+            return Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except OSError:
+            return False
+
+    def last_words(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(max(0, self._log.stat().st_size - LAST_BYTES))
+            lines = log.read().decode("utf-8", "replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "")
+
+
+def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
+    """Run ``command`` as ``user`` (where this process may) to its end."""
+    done = subprocess.run(  # noqa: S603 - commands of a release
+        command, capture_output=True, text=True, check=False, env=environment, cwd="/", **_as_user(user)
+    )
+    return Done(done.returncode, done.stdout.strip(), done.stderr.strip())
+
+
+class Done:
+    """How a command ended, and what it said."""
+
+    def __init__(self, code: int, said: str, complained: str) -> None:
+        self.code, self.said, self.complained = code, said, complained
+
+    @property
+    def last_words(self) -> str:
+        """Return what it said last, for people."""
+        lines = (self.complained or self.said).splitlines()
+        return lines[-1].removeprefix("error: ") if lines else f"it ended with {self.code}"
+
+
+def _as_user(user: int) -> dict[str, Any]:
+    if user == os.getuid():
+        return {}
+    found = pwd.getpwuid(user)
+    return {"user": user, "group": found.pw_gid, "extra_groups": os.getgrouplist(found.pw_name, found.pw_gid)}
+
+
+def _words(pid: int, name: str) -> list[str]:
+    return [os.fsdecode(one) for one in Path(f"/proc/{pid}/{name}").read_bytes().split(b"\0") if one]
+
+
+def _after_program(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the arguments behind the program, which an interpreter and a module may be part of."""
+    return arguments[arguments.index("serve") :] if "serve" in arguments else arguments[1:]
+
+
+def _port(arguments: Sequence[str]) -> int | None:
+    """Return what ``--port`` says; one that was taken freely (0) is known to nobody here."""
+    for place, one in enumerate(arguments):
+        given = one.partition("=")[2] or (arguments[place + 1] if place + 1 < len(arguments) else "")
+        if one.partition("=")[0] == "--port" and given.isdecimal():
+            return int(given) or None
+    return None

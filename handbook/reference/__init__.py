@@ -1,0 +1,1 @@
+"""Pages of the handbook that come from the code: each module writes one."""

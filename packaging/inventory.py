@@ -1,0 +1,216 @@
+"""What is in the bundle: each component with its version, its licence and the licence's text, as it was really packed.
+
+The spec writes down every file that it packs and where it came from (build/contents.json); here each is given to the
+Python distribution, the interpreter or the system package that it belongs to. A file that belongs to nobody stops the
+build: it would be in the bundle without anyone knowing under which licence.
+"""
+
+import json
+import re
+import sqlite3
+import ssl
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import Distribution, distribution, distributions
+from pathlib import Path
+
+import contents
+
+ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+CONTENTS = ROOT / "build" / "contents.json"
+INVENTORY = ROOT / "build" / "inventory.json"
+_TEXTS = re.compile(r"(^|/)(licen[cs]es?/.+|(licen[cs]e|copying|notice|authors)[^/]*)$", re.IGNORECASE)
+
+# Built beside the interpreter by portable-python.sh; elsewhere they are packages of the distribution.
+_BESIDE_PYTHON = {
+    "libssl": ("openssl", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
+    "libcrypto": ("openssl", ssl.OPENSSL_VERSION.split()[1], "Apache-2.0"),
+    "libsqlite3": ("sqlite", sqlite3.sqlite_version, "blessing"),
+}
+
+# What Debian's packages of these libraries are under: their copyright files also list what is not in the library.
+_LIBRARIES = {
+    "libbz2": "bzip2-1.0.6",
+    "libcrypt": "LGPL-2.1-or-later",
+    "libffi": "MIT",
+    "libgcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "liblzma": "LicenseRef-public-domain",
+    "libsqlite3": "blessing",
+    "libssl": "Apache-2.0",
+    "libstdc++": "GPL-3.0-or-later WITH GCC-exception-3.1",
+    "libuuid": "BSD-3-Clause",
+    "zlib1g": "Zlib",
+}
+
+# What NiceGUI ships for browsers: licence, file in its package, and how that file tells its version.
+_IN_BROWSERS = {
+    "vue": ("MIT", "static/vue.esm-browser.prod.js", r"vue v([\d.]+)"),
+    "quasar": ("MIT", "static/quasar.umd.prod.js", r"Quasar Framework v([\d.]+)"),
+    "tailwindcss": ("MIT", "static/tailwindcss.min.js", r'"(\d+\.\d+\.\d+)"'),
+    "socket.io-client": ("MIT", "static/socket.io.min.js", r"Socket.IO v([\d.]+)"),
+    "dompurify": ("MPL-2.0 OR Apache-2.0", "static/dompurify.mjs", r"DOMPurify ([\d.]+)"),
+    "immutable": ("MIT", "static/immutable.es.js", r'version="([\d.]+)"'),
+}
+
+
+@dataclass
+class Component:
+    """``kind``: pypi, deb, npm, cargo or generic. ``texts``: licence texts by the name of their file."""
+
+    kind: str
+    name: str
+    version: str
+    licence: str
+    texts: dict[str, str] = field(default_factory=dict)
+    inside: list["Component"] = field(default_factory=list)
+
+
+def main() -> None:
+    """Write build/inventory.json."""
+    packed = json.loads(CONTENTS.read_text())
+    INVENTORY.write_text(json.dumps([asdict(one) for one in components(packed)], indent=1, sort_keys=True))
+
+
+def read() -> list[Component]:
+    """Return what ``main`` wrote."""
+    return [_again(one) for one in json.loads(INVENTORY.read_text())]
+
+
+def components(packed: Iterable[tuple[str, str]]) -> list[Component]:
+    """Return every component of the files ``(place in the bundle, where it came from)``, by name."""
+    owners = _owners()
+    found = {"cpython": _python(), "pyinstaller": _of_distribution(distribution("pyinstaller"))}
+    unknown = []
+    for _, source in packed:
+        path = Path(source)
+        if _own(path):
+            continue
+        owner = owners.get(source)
+        if owner is not None:
+            found.setdefault(owner.name, _of_distribution(owner))
+        elif not _of_python(path):
+            native = _of_system(path.resolve())
+            if native is None:
+                unknown.append(source)
+            else:
+                found.setdefault(native.name, native)
+    if unknown:
+        raise SystemExit(f"nobody knows whose these files are: {', '.join(sorted(set(unknown))[:10])}")
+    return sorted(found.values(), key=lambda one: (one.kind, one.name.lower()))
+
+
+def _again(one: dict[str, object]) -> Component:
+    fields = dict(one)
+    fields["inside"] = [_again(inner) for inner in one["inside"]]  # type: ignore[attr-defined]
+    return Component(**fields)  # type: ignore[arg-type]
+
+
+def _own(path: Path) -> bool:
+    return path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / ".venv")
+
+
+def _owners() -> dict[str, Distribution]:
+    return {str(one.locate_file(file)): one for one in distributions() for file in one.files or ()}
+
+
+def _of_python(path: Path) -> bool:
+    library = Path(sysconfig.get_path("stdlib"))
+    return any(one.is_relative_to(library) for one in (path, path.resolve())) or path.name.startswith("libpython3")
+
+
+def _python() -> Component:
+    version = sys.version.split()[0]
+    text = Path(sysconfig.get_path("stdlib")) / "LICENSE.txt"
+    if not text.exists():  # Debian's own interpreter
+        text = Path(f"/usr/share/doc/python3.{sys.version_info.minor}/copyright")
+    return Component("generic", "cpython", version, "Python-2.0", {"LICENSE.txt": text.read_text("utf-8", "replace")})
+
+
+def _of_distribution(one: Distribution) -> Component:
+    texts = {
+        Path(str(file)).name: Path(str(one.locate_file(file))).read_text("utf-8", "replace")
+        for file in one.files or ()
+        if ".dist-info/" in str(file) and _TEXTS.search(str(file).split(".dist-info/")[1])
+    }
+    if not texts and (kept := HERE / "texts" / f"{one.name}.txt").exists():
+        texts = {kept.name: kept.read_text("utf-8")}
+    made = Component("pypi", one.name, one.version, _licence(one), texts, list(_sboms(one)))
+    if one.name == "nicegui":
+        made.inside += _in_browsers(one)
+    return made
+
+
+def _licence(one: Distribution) -> str:
+    told = one.metadata.get("License-Expression") or ""
+    if not told and "\n" not in (short := one.metadata.get("License") or "") and len(short) < 60:
+        told = short
+    classified = [
+        name.split(" :: ")[-1]
+        for name in one.metadata.get_all("Classifier") or ()
+        if name.startswith("License :: ") and name != "License :: OSI Approved"
+    ]
+    return told or " AND ".join(classified) or "see its text"
+
+
+def _sboms(one: Distribution) -> Iterator[Component]:
+    """What is compiled into a wheel, where its makers say so (PEP 770)."""
+    for file in one.files or ():
+        if "/sboms/" in str(file) and str(file).endswith(".json"):
+            for part in json.loads(Path(str(one.locate_file(file))).read_text()).get("components", ()):
+                choice = (part.get("licenses") or [{}])[0]
+                named = choice.get("license", {})
+                licence = choice.get("expression") or named.get("id") or named.get("name") or "see its text"
+                kind = "cargo" if part.get("purl", "").startswith("pkg:cargo/") else "generic"
+                yield Component(kind, part["name"], part.get("version", ""), licence)
+
+
+def _in_browsers(nicegui: Distribution) -> Iterator[Component]:
+    for name, (licence, file, pattern) in _IN_BROWSERS.items():
+        path = Path(str(nicegui.locate_file("nicegui"))) / file
+        version = re.search(pattern, path.read_text("utf-8", "replace"))
+        if version is None:
+            raise SystemExit(f"{path} does not tell its version any more: look into packaging/inventory.py")
+        yield Component("npm", name, version[1], licence)
+    for lock in Path(str(nicegui.locate_file("nicegui"))).glob("elements/*/package-lock.json"):
+        if lock.parent.name not in contents.UNUSED_COMPONENTS:
+            yield from _locked(json.loads(lock.read_text()))
+
+
+def _locked(lock: dict[str, dict[str, dict[str, str]]]) -> Iterator[Component]:
+    for place, told in lock["packages"].items():
+        if place and not told.get("dev"):
+            name = place.split("node_modules/")[-1]
+            yield Component("npm", name, told["version"], told.get("license", "see its text"))
+
+
+def _of_system(path: Path) -> Component | None:
+    if path.is_relative_to(Path(sys.base_prefix).resolve()):
+        if (told := _BESIDE_PYTHON.get(path.name.split(".")[0])) is None:
+            return None
+        text = Path(sys.base_prefix) / "share" / "licenses" / f"{told[0]}.txt"
+        return Component("generic", *told, {text.name: text.read_text("utf-8", "replace")})
+    for place in (str(path), str(path).removeprefix("/usr")):
+        answer = subprocess.run(["dpkg-query", "-S", place], capture_output=True, text=True, check=False)
+        if answer.returncode == 0:
+            return _package(answer.stdout.split(": ")[0].split(",")[0])
+    return None
+
+
+def _package(package: str) -> Component:
+    shown = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True, check=True
+    ).stdout
+    name = package.split(":")[0]
+    licence = next((told for begins, told in _LIBRARIES.items() if name.startswith(begins)), None)
+    if licence is None:
+        raise SystemExit(f"{package} is packed for the first time: is its licence one to ship? packaging/inventory.py")
+    text = Path(f"/usr/share/doc/{name}/copyright").read_text("utf-8", "replace")
+    return Component("deb", name, shown, licence, {"copyright": text})
+
+
+if __name__ == "__main__":
+    main()
