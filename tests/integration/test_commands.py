@@ -191,7 +191,6 @@ def test_maintenance_by_command_survives_a_restart(one: RunningAppliance) -> Non
     (one.folder / "token").write_text(one.token)
     one.start()
     reach = ("--url", one.url, "--token-file", str(one.folder / "token"))
-    assert one.run("maintenance", "show", *reach).stdout == "off\n"
     told = one.run("maintenance", "on", "A new disk", "--for", "2h", *reach)
     assert told.stdout.startswith("on: under maintenance until "), told.stderr
     assert ": A new disk (since " in told.stdout
@@ -204,7 +203,6 @@ def test_maintenance_by_command_survives_a_restart(one: RunningAppliance) -> Non
     assert "dash_maintenance 1.0" in httpx.get(f"{one.url}/metrics", trust_env=False).text
     assert json.loads(one.run("maintenance", "off", "--json", *reach).stdout)["on"] is False
     assert "maintenance" not in httpx.get(f"{one.url}/readyz", trust_env=False).json()["parts"]
-    assert one.run("maintenance", "on", "x", "--for", "soon", *reach).returncode == 2
 
 
 def test_the_service_manager_is_told(one: RunningAppliance) -> None:
