@@ -80,7 +80,7 @@ class Maintenances:
     async def get(self, who: Principal) -> MaintenanceView:
         """Return what is in force; anybody who is signed in may know."""
         require(who, Action.DATA_READ)
-        return _view(self.now())
+        return _view(self.now(), who)
 
     async def begin(self, who: Principal, asked: MaintenanceRequest) -> MaintenanceView:
         """Begin it, or say something else about one that is on. Raises Invalid: with every problem."""
@@ -103,7 +103,7 @@ class Maintenances:
         await self._plane.write(save)
         self._take(found)
         self.bell.ring()
-        return _view(found)
+        return _view(found, who)
 
     async def end(self, who: Principal) -> None:
         """End it; without one nothing happens."""
@@ -165,11 +165,13 @@ def _problems(asked: MaintenanceRequest, now: datetime) -> list[Problem]:
     return problems
 
 
-def _view(found: Maintenance | None) -> MaintenanceView:
+def _view(found: Maintenance | None, who: Principal) -> MaintenanceView:
+    """Who began it has a name for their own organisation only."""
     if found is None:
         return MaintenanceView(on=False)
+    by = found.by if found.organisation_id == who.organisation_id else "an administrator"
     return MaintenanceView(
-        on=True, told=found.told(), message=found.message, by=found.by, since=found.since, until=found.until
+        on=True, told=found.told(), message=found.message, by=by, since=found.since, until=found.until
     )
 
 

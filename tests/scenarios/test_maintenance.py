@@ -23,6 +23,10 @@ async def test_changes_wait_and_reading_and_receiving_go_on(scene: Scene) -> Non
         assert 590 <= int(refused.headers["retry-after"]) <= 600
         assert ASKED["message"] in refused.json()["detail"]
         assert (await editor.get("/api/v1/pipelines")).status_code == 200
+        secrets = await editor.get(f"/api/v1/pipelines/{pipeline_id}/secrets")
+        assert secrets.status_code == 409  # unsigned; reading what only editors may read is not held
+        async with scene.client(scene.tokens["other"]) as other:  # of another organisation: told, but not by whom
+            assert (await other.get("/api/v1/maintenance")).json()["by"] == "an administrator"
         query = {"pipeline": pipeline_id, "measures": [{"op": "count"}]}
         assert (await editor.post("/api/v1/query", json=query)).status_code == 200
         await scene.receive(pipeline_id, b'{"device": "b1", "temp_c": 20}')
