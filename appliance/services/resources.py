@@ -92,9 +92,8 @@ def _clean_ups(tx: Session, done: list[Round]) -> Iterator[CleanUp]:
 
 
 def _removed(done: list[Round]) -> str:
-    if not done:
-        return "nothing had grown old"
-    told = f"{sum(one.events for one in done):,} events and {sum(one.rows for one in done):,} rows removed"
+    events, rows = sum(one.events for one in done), sum(one.rows for one in done)
+    told = f"{events:,} events and {rows:,} rows removed" if events or rows else "nothing had grown old"
     compacted = [one.compacted for one in done if one.compacted is not None]
     if compacted:
         told += f", the file of rows written anew {len(compacted)} times"

@@ -16,7 +16,7 @@ from ui.widgets.card import card
 from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size
 
-LOOK_SECS: Final = 5.0
+LOOK_SECS: Final = 10.0
 _POOLS: Final = {
     "refine": "events to rows",
     "read": "what people and exports ask",
@@ -153,6 +153,6 @@ def _clean_ups(done: Iterable[CleanUp]) -> None:
                             node("span", one.told or one.state, "sub wrap")
                     with node("td", css="num", data_label="When"):
                         moment(one.at)
-                    node("td", f"{one.took_secs:.1f} s", "num", data_label="Took")
+                    node("td", f"{one.took_secs:.2f} s", "num", data_label="Took")
                     given = "–" if one.freed_bytes is None else size(one.freed_bytes)
                     node("td", given, "num", data_label="Given back")
