@@ -46,6 +46,7 @@ from appliance.licensing import licensed
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
+from appliance.measuring import usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas, share_allocator
@@ -174,10 +175,12 @@ async def opened(
         )
         stack.push_async_callback(services.replays.running.close)
         database = None if settings.database.url is None else DatabaseWatch(plane.ask, workers, utc_now)
-        yield Appliance(
+        it = Appliance(
             settings, node_id, disk, watch, incidents, plane, bronze, events, silvers, mapper, outbound, engine,
             elsewhere, services, allowance, choosing, database,
         )  # fmt: skip
+        services.resources.measure = partial(usage, it)
+        yield it
 
 
 def _shown(settings: Settings) -> dict[str, str]:

@@ -15,6 +15,7 @@ DashError
 │   ├── Invalid(problems)         422  well-formed but wrong, with every problem
 │   └── RateLimited(retry_after)  429  over a limit of this tenant
 ├── TransientError(retry_after)   may work later                            back off, same batch · 503 · exit 75
+│   └── UnderMaintenance          503  a change, by somebody who is no administrator
 ├── RecordError(record, stage)    this record is bad, the others are fine   dead letter, go on
 └── FatalError(hint)              state cannot be trusted                   stop that pipeline · 500 · exit 70
     └── FrozenError(seq)          an event differs from a frozen mapping    stop that pipeline, Dash is well
@@ -134,6 +135,12 @@ class TransientError(DashError):
     def __init__(self, message: str, retry_after_secs: float = 1.0) -> None:
         self.retry_after_secs = retry_after_secs
         super().__init__(message)
+
+
+class UnderMaintenance(TransientError):
+    """Changes are refused for a while, as an administrator told everybody."""
+
+    code = "E_MAINTENANCE"
 
 
 class RecordError(DashError):

@@ -70,6 +70,7 @@ class Membership:
             node_id=it.node_id,
             offers=frozenset({*self.card.offers, on_node(it.node_id)}),
             closed=lambda: self.heart.draining,
+            resting=lambda: it.services.maintenance.on,
             bell=it.services.jobs.bell,
         )
         self.count_jobs: Callable[[], int] = lambda: 0
@@ -98,6 +99,7 @@ class Membership:
             "nodes": services.nodes.bell,
             "pipelines": services.pipelines.bell,
             "licenses": services.licenses.bell,
+            "maintenance": services.maintenance.bell,
         }
         if self._replays is not None:
             bells["replays"] = self._replays.bell

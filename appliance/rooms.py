@@ -57,7 +57,9 @@ async def open_rooms(it: "Appliance", stack: AsyncExitStack, life: Life, shown: 
 
 def _ingest(it: "Appliance", metrics: Metrics) -> App:
     ingest = it.settings.ingest
-    return Ingest(it.engine.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), metrics.request)
+    room = Ingest(it.engine.receiver, Bounds(ingest.max_body, ingest.max_inflight_bytes), metrics.request)
+    it.services.resources.bodies = room.under_way
+    return room
 
 
 async def _screens(it: "Appliance", stack: AsyncExitStack) -> App:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from appliance import __version__, behind
@@ -16,6 +16,7 @@ from appliance.engine.numbering import keep_numbers
 from appliance.engine.payloads import encode
 from appliance.engine.refine import Commit
 from appliance.engine.shares import Shares
+from appliance.errors import TransientError
 from appliance.knowing import keep_doors
 from appliance.licensing import start_watching
 from appliance.life import Callbacks, Life
@@ -44,6 +45,7 @@ from appliance.services.upkeep import Pressing, recurring_upkeep
 from appliance.storage.control.jobs import Jobs
 from appliance.storage.control.partitions import Book
 from appliance.storage_metrics import ArchiveMetrics, StorageMetrics
+from appliance.telling import start_telling
 from appliance.vitals import EngineNumbers, Stores, Vitals
 from appliance.waiting import Start
 
@@ -72,7 +74,9 @@ async def run(
         onlooker = onlooker_of(it, dashboards)
         member.show(dashboards, onlooker)
         vitals = _vitals(it, member)
+        since = utc_now()
         await _watch_incidents(it, stack, Conditions(it, vitals, letters), Shown(metrics, dashboards, vitals))
+        start_telling(it, stack, metrics, since)
         root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
         await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
@@ -108,9 +112,20 @@ async def _watch_incidents(it: "Appliance", stack: AsyncExitStack, conditions: C
     incidents = it.incidents
     incidents.look, incidents.readiness, incidents.exposition = conditions, shown.vitals.checks, shown.metrics.render
     await asyncio.to_thread(incidents.load)
-    shown.metrics.add(IncidentMetrics(lambda: incidents.incidents, incidents.book))
+    await _keep_maintenance(it, stack, shown)
+    shown.metrics.add(IncidentMetrics(lambda: incidents.incidents, incidents.book, incidents.muting))
     stack.push_async_callback(asyncio.to_thread, incidents.save)
     stack.callback(asyncio.create_task(incidents.run(), name="incidents").cancel)
+
+
+async def _keep_maintenance(it: "Appliance", stack: AsyncExitStack, shown: Shown) -> None:
+    """Know of maintenance before anything begins, and have everybody know who has to."""
+    maintenance = it.services.maintenance
+    shown.vitals.maintenance = maintenance.told
+    it.engine.resting = it.incidents.muting = lambda: maintenance.on
+    with suppress(TransientError):  # the database is away: it is looked at again in a moment
+        await maintenance.look()
+    stack.callback(asyncio.create_task(maintenance.run(), name="maintenance").cancel)
 
 
 async def _start_pipelines(it: "Appliance") -> None:

@@ -11,6 +11,7 @@ from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
 from appliance.domain.memory import silver_share
 from appliance.domain.partition import ALONE, Partition
+from appliance.domain.usage import Connected
 from appliance.observe.machine import memory_bytes
 from appliance.placing import access_of, replicas_of
 from appliance.settings import Settings
@@ -35,6 +36,10 @@ class Silvers(Protocol):
 
     def reading(self) -> ReadState | None:
         """Return who answers those who look; None: there are no replicas."""
+        ...
+
+    def connected(self) -> list[Connected]:
+        """Return the connections to a server; none where rows are in files."""
         ...
 
     def losses(self) -> list[str]:

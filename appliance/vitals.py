@@ -46,6 +46,7 @@ class Vitals:
         """``database``: None where there is none but the files of this appliance. ``node``: whether it takes work."""
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
         self._node = node
+        self.maintenance: Callable[[], str | None] = lambda: None
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason. A node that only looks has not all of them."""
@@ -59,6 +60,8 @@ class Vitals:
             found["archive"] = self._archive(self._stores.archive())
         if self._node is not None:
             found["node"] = self._node()
+        if (told := self.maintenance()) is not None:
+            found["maintenance"] = (True, told)  # no reason to send nothing here: receiving and reading go on
         if self._database is not None:
             found["database"] = self._answering(self._database)
         return found

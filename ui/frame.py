@@ -14,6 +14,7 @@ from nicegui.element import Element
 
 from ui.markup import node
 from ui.theme import BOOT_SCRIPT, MARK, css
+from ui.widgets.banner import maintenance_banner
 
 if TYPE_CHECKING:
     from ui.session import Visit
@@ -63,11 +64,12 @@ def _head(assets: str, title: str) -> None:
 
 
 @contextmanager
-def bare(assets: str, title: str) -> Iterator[Element]:
-    """Enter a page without navigation: set-up and sign-in."""
+def bare(assets: str, title: str, told: str | None = None) -> Iterator[Element]:
+    """Enter a page without navigation: set-up and sign-in. ``told``: of maintenance, to everybody."""
     _head(assets, title)
     ui.add_body_html(f'<div class="bare-mark"><span class="mark">{MARK}</span>Dash</div>')
     with node("main", css="bare", id="main", tabindex="-1") as main:
+        maintenance_banner(told)
         yield main
 
 
@@ -77,6 +79,7 @@ def frame(visit: "Visit", place: Place, assets: str) -> Iterator[Element]:
     _head(assets, place.title)
     ui.add_body_html(_navigation(visit, place))
     with node("main", css="page", id="main", tabindex="-1") as main:
+        maintenance_banner(visit.services.maintenance.told())
         _banner(visit, place)
         yield main
 

@@ -57,7 +57,7 @@ class Screens:
                     return RedirectResponse("/" if before_setup else "/setup", 303)
                 if await self._known(request):
                     return RedirectResponse("/", 303)
-                with bare(self.assets, title):
+                with bare(self.assets, title, self.services.maintenance.told()):
                     await build(request)
                 return None
 

@@ -14,8 +14,8 @@ from nicegui.events import GenericEventArguments
 from starlette.requests import Request
 
 from appliance.domain import handbook
-from appliance.domain.access import Action, Principal, require
-from appliance.errors import DashError, Forbidden, Unauthenticated
+from appliance.domain.access import Action, Principal, may
+from appliance.errors import DashError, Unauthenticated
 from ui.toast import sentence, toast
 
 if TYPE_CHECKING:
@@ -84,11 +84,7 @@ class Visit:
 
     def may(self, action: Action) -> bool:
         """Return whether to offer ``action`` on this page; the service checks it again."""
-        try:
-            require(self.who, action)
-        except Forbidden:
-            return False
-        return True
+        return may(self.who, action)
 
     async def principal(self) -> Principal:
         """Return who is asking now. Raises Unauthenticated when the session has ended since the page was built."""

@@ -19,6 +19,7 @@ from appliance.api.controllers.jobs import JobController
 from appliance.api.controllers.letters import LetterController
 from appliance.api.controllers.licenses import LicenseController
 from appliance.api.controllers.lineage import LineageController
+from appliance.api.controllers.maintenance import MaintenanceController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
 from appliance.api.controllers.operations import OperationsController
@@ -68,6 +69,7 @@ CONTROLLERS: Final = (
     BackupController,
     OperationsController,
     UpgradeController,
+    MaintenanceController,
 )
 
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from appliance.domain.access import Principal
 from appliance.services import Services
 from appliance.services.sessions import COOKIE
@@ -16,8 +18,14 @@ _BEARER: Final = "bearer "
 async def principal_of(scope: Mapping[str, Any], services: Services) -> Principal | None:
     """Return who sent the request of an ASGI ``scope`` (http or websocket); None: nobody we know.
 
-    A request that brings a token is judged by the token alone.
+    A request that brings a token is judged by the token alone. Whoever only reads is held by nothing.
     """
+    who = await _found(scope, services)
+    reads = scope.get("method", "GET") in SAFE_METHODS
+    return msgspec.structs.replace(who, held=None) if who is not None and who.held is not None and reads else who
+
+
+async def _found(scope: Mapping[str, Any], services: Services) -> Principal | None:
     headers = headers_of(scope)
     authorization = headers.get("authorization")
     if authorization is not None:

@@ -12,6 +12,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.event import Receipt
 from appliance.domain.ids import PipelineId
 from appliance.domain.shares import Refusal, Shares
+from appliance.domain.usage import Queue
 from appliance.engine.receive import Receiver
 from appliance.errors import (
     BadRequest,
@@ -56,6 +57,10 @@ class Ingest:
         self._counted = counted
         self._clock = clock
         self._under_way = Shares[str](bounds.under_way_bytes)
+
+    def under_way(self) -> Queue:
+        """Return the bytes of requests that are not yet answered."""
+        return Queue("Bodies under way", self._under_way.used, self._under_way.total, "bytes")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

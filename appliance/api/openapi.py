@@ -15,7 +15,7 @@ from appliance.api.openapi_ingest import INGEST
 from appliance.api.operations import OPERATION, Open, Operation
 from appliance.api.problems import KINDS, MEDIA_TYPE, ProblemDetails, kind_of
 from appliance.components import shape
-from appliance.domain.access import Action
+from appliance.domain.access import CHANGES, Action
 from appliance.domain.pipeline import PipelineDocument
 from appliance.errors import (
     BadRequest,
@@ -26,6 +26,7 @@ from appliance.errors import (
     TooLarge,
     TransientError,
     Unauthenticated,
+    UnderMaintenance,
     UnsupportedMedia,
 )
 from appliance.services import Services
@@ -216,6 +217,8 @@ def errors_of(route: Route) -> list[type[DashError]]:
         found += [Unauthenticated]
     if isinstance(operation.access, Action) or write:
         found += [Forbidden]
+    if operation.access in CHANGES:
+        found += [UnderMaintenance]
     if operation.body is not None:
         found += _BODY_ERRORS
     if write and operation.access is not Open.ANYBODY:

@@ -39,6 +39,7 @@ KINDS: Final[dict[str, Kind]] = {
     "E_INTERNAL": Kind(500, "Dash made a mistake"),
     "E_FATAL": Kind(500, "State cannot be trusted"),
     "E_UNAVAILABLE": Kind(503, "Not possible right now"),
+    "E_MAINTENANCE": Kind(503, "Under maintenance"),
 }
 _BY_STATUS: Final = {
     400: "E_MALFORMED",
@@ -91,7 +92,7 @@ def _told(status: int, error: Exception) -> str:
 
 def _answer(code: str, detail: str, path: str, error: Exception) -> tuple[int, dict[str, str], bytes]:
     kind = KINDS[code]
-    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code != "E_UNAVAILABLE":
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in ("E_UNAVAILABLE", "E_MAINTENANCE"):
         log.error("request.failed", path=path, code=code, exc_info=error)
     details = ProblemDetails(
         type=handbook.of_error(code),

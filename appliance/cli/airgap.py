@@ -1,4 +1,4 @@
-"""What could leave this machine: nothing, until somebody adds a source that polls."""
+"""What could leave this machine: nothing, until somebody adds a source that polls, or a setting says where to."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +11,10 @@ from appliance.settings import Settings
 
 
 def ways_out(settings: Settings) -> list[Examined]:
-    """Return every pipeline that connects to somebody else, and the private networks that are allowed."""
+    """Return every pipeline and setting that connects to somebody else, and the private networks that are allowed."""
     try:
         found = [*_database(settings), *_polling(settings), *_allowed(settings), *_buckets(settings)]
+        found += _telemetry(settings)
     except DashError as error:
         return [Examined("egress", "bad", f"the pipelines cannot be read: {error}", "mend the database first")]
     return found or [Examined("egress", "fine", "nothing leaves this machine: no source polls, no network is allowed")]
@@ -29,8 +30,7 @@ def _database(settings: Settings) -> Iterator[Examined]:
 def _polling(settings: Settings) -> Iterator[Examined]:
     for name, state, source in _sources(settings):
         if address := source.get("url"):
-            host = urlsplit(str(address)).netloc.rpartition("@")[2]
-            yield Examined("egress", "fine", f"pipeline {name!r} ({state}) asks {host}")
+            yield Examined("egress", "fine", f"pipeline {name!r} ({state}) asks {_host(str(address))}")
 
 
 def _allowed(settings: Settings) -> Iterator[Examined]:
@@ -43,6 +43,18 @@ def _buckets(settings: Settings) -> Iterator[Examined]:
         if it.url is not None and it.url.startswith("s3://"):
             host = urlsplit(it.endpoint).netloc if it.endpoint else f"s3.{it.region}.amazonaws.com"
             yield Examined("egress", "fine", f"{what} to {it.url} at {host}")
+
+
+def _telemetry(settings: Settings) -> Iterator[Examined]:
+    it = settings.telemetry
+    if it.sentry_dsn is not None:
+        yield Examined("egress", "fine", f"failures of this node are told to {_host(it.sentry_dsn)}")
+    if it.otlp_url is not None:
+        yield Examined("egress", "fine", f"metrics of this node are told to {_host(it.otlp_url)}")
+
+
+def _host(address: str) -> str:
+    return urlsplit(address).netloc.rpartition("@")[2]
 
 
 def _sources(settings: Settings) -> list[tuple[str, str, dict[str, Any]]]:

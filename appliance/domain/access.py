@@ -5,7 +5,7 @@ from enum import Enum
 import msgspec
 
 from appliance.domain.ids import OrganisationId, TokenId, UserId
-from appliance.errors import Forbidden
+from appliance.errors import Forbidden, UnderMaintenance
 
 
 class Action(Enum):
@@ -33,6 +33,9 @@ class Action(Enum):
     OPERATIONS_MANAGE = "operations.manage"
 
 
+CHANGES = frozenset(one for one in Action if not one.value.endswith(".read"))
+
+
 class Role(Enum):
     """A person's or a token's place in an organisation."""
 
@@ -56,6 +59,13 @@ PERMITTED: dict[Role, frozenset[Action]] = {
 }
 
 
+class Held(msgspec.Struct, frozen=True):
+    """Changes wait: why, in one sentence, and after how many seconds to ask again."""
+
+    told: str
+    retry_after_secs: float
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who has proved who they are: a user by session, or a token."""
 
@@ -64,6 +74,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     name: str  # e-mail address of the user, or the token's name
     user_id: UserId | None = None
     token_id: TokenId | None = None
+    held: Held | None = None  # not None: what they may change waits
 
 
 def may(who: Principal, action: Action) -> bool:
@@ -76,8 +87,12 @@ def require(who: Principal, action: Action) -> None:
 
     Raises:
         Forbidden: the role does not permit it; the message names the least role that does.
+        UnderMaintenance: it does, and changes wait.
     """
     if may(who, action):
+        if who.held is not None and action in CHANGES:
+            told = f"changes wait, {who.held.told} (an administrator may go on)"
+            raise UnderMaintenance(told, who.held.retry_after_secs)
         return
     least = next(role for role in (Role.VIEWER, Role.EDITOR, Role.ADMIN) if action in PERMITTED[role])
     raise Forbidden(

@@ -37,7 +37,10 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
-    """A condition that lasted. ``gone_at``: since when it has not been seen; ``closed_at``: when that was believed."""
+    """A condition that lasted. ``gone_at``: since when it has not been seen; ``closed_at``: when that was believed.
+
+    ``muted``: it was not opened, because of maintenance; if it outlasts that, it is then.
+    """
 
     id: str
     condition: Condition
@@ -46,6 +49,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     closed_at: datetime | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
+    muted: bool = False
 
     @property
     def open(self) -> bool:
@@ -62,12 +66,12 @@ class Board(msgspec.Struct, frozen=True):
 CALM: Final = timedelta(minutes=2)  # that a condition has to be gone: one that comes and goes stays one incident
 
 
-def after(board: Board, conditions: Iterable[Condition], now: datetime) -> Board:
-    """Return the board after a look that found ``conditions``."""
+def after(board: Board, conditions: Iterable[Condition], now: datetime, *, muted: bool = False) -> Board:
+    """Return the board after a look that found ``conditions``. ``muted``: none opens; all are remembered."""
     found = {one.key: one for one in conditions}
     known = {one.condition.key for one in board.incidents if one.open}
     seen = {key: board.seen.get(key, now) for key in found if key not in known}
-    ripe = [found[key] for key, since in seen.items() if now - since >= found[key].hold]
+    ripe = [found[key] for key, since in seen.items() if now - since >= found[key].hold and not muted]
     opened = [
         Incident(id=f"inc_{now:%Y%m%d%H%M%S}_{number}", condition=one, opened_at=seen[one.key])
         for number, one in enumerate(ripe)
@@ -76,6 +80,16 @@ def after(board: Board, conditions: Iterable[Condition], now: datetime) -> Board
     kept = [one for one in kept if one.closed_at is None or now - one.closed_at < KEPT]
     waiting = {key: since for key, since in seen.items() if found[key] not in ripe}
     return Board(tuple([*kept, *opened][-MOST:]), waiting)
+
+
+def kept_quiet(board: Board, conditions: Iterable[Condition], now: datetime) -> tuple[Incident, ...]:
+    """Return what would be incidents, had they not been muted."""
+    waiting = [(one, board.seen[one.key]) for one in conditions if one.key in board.seen]
+    return tuple(
+        Incident(id=f"muted:{one.key}", condition=one, opened_at=since, muted=True)
+        for one, since in waiting
+        if now - since >= one.hold
+    )
 
 
 def acknowledged(board: Board, incident_id: str, who: str, now: datetime) -> Board:

@@ -74,7 +74,7 @@ class Engine:
         self.bronze = parts.bronze
         self.workers = parts.workers
         self.hub = Hub()
-        self._crowd = Crowd()
+        self.crowd = Crowd()
         self.drifts = Drifts()
         self._lookout = parts.lookout
         self.receiver = Receiver(parts.bronze, parts.clock, parts.disk)
@@ -87,6 +87,7 @@ class Engine:
         self.elsewhere: PyMapping[PipelineId, PyMapping[int, Share]] = {}  # what other nodes have of pipelines
         self.lag_elsewhere = 0.0  # seconds, of the one of them whose refining is furthest behind
         self.may_poll: Callable[[PipelineId], bool] = lambda _: True  # whether this node polls for that pipeline
+        self.resting: Callable[[], bool] = lambda: False  # whether what has not begun waits
         self.turns: Turns | None = None  # not None: other nodes may poll what this one polls now
 
     @property
@@ -147,9 +148,9 @@ class Engine:
         """Return what rows are refined into ``silver`` with."""
         parts, watch = self._parts, self.drifts.offer
         if parts.disk is None:
-            return Means(parts.bronze, silver, parts.mapper, parts.workers, watch=watch, crowd=self._crowd)
+            return Means(parts.bronze, silver, parts.mapper, parts.workers, watch=watch, crowd=self.crowd)
         room = partial(parts.disk.check, ROOM_AGAIN_SECS)
-        return Means(parts.bronze, silver, parts.mapper, parts.workers, room, self._crowd, watch)
+        return Means(parts.bronze, silver, parts.mapper, parts.workers, room, self.crowd, watch)
 
     def check_startable(self, pipeline: Pipeline) -> None:
         """Return if ``pipeline`` could be started now. Raises Invalid, ConfigError."""

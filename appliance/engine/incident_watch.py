@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.incident import Board, Condition, Incident, acknowledged, after
+from appliance.domain.incident import Board, Condition, Incident, acknowledged, after, kept_quiet
 from appliance.errors import DashError, NotFound
 from appliance.observe.log_book import BOOK, Failure, LogBook
 
@@ -46,6 +46,8 @@ class IncidentWatch:
         self.readiness: Callable[[], Mapping[str, tuple[bool, str]]] = dict
         self.exposition: Callable[[], bytes] = bytes
         self._file, self._clock = data_dir / FILE, clock
+        self.muting: Callable[[], bool] = lambda: False  # whether nothing opens, because of maintenance
+        self.muted: tuple[Incident, ...] = ()
         self._board = Board()
         self._written: tuple[object, ...] = ()
 
@@ -92,7 +94,9 @@ class IncidentWatch:
             log.debug("incidents.not_looked", error=str(error))
             return
         before = {one.id: one.open for one in self._board.incidents}
-        self._board = after(self._board, found, self._clock())
+        now, muting = self._clock(), self.muting()
+        self._board = after(self._board, found, now, muted=muting)
+        self.muted = kept_quiet(self._board, found, now) if muting else ()
         for one in self._board.incidents:
             self._tell(one, before.get(one.id))
         await asyncio.to_thread(self.save)

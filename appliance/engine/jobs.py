@@ -35,6 +35,7 @@ class Recurring:
 
     ``work`` may be run again. A function blocks and gets a thread; a coroutine function looks for its own. Both are
     told to stop by their attempt; a coroutine that does not listen is cancelled a little later.
+    ``always``: also while the installation rests: what keeps receiving possible, and backups.
     ``per_node``: it works on what each node has for itself, so that each does its own at every instant.
     """
 
@@ -42,12 +43,14 @@ class Recurring:
     schedule: Schedule | None
     work: Callable[[Attempt], None] | Callable[[Attempt], Awaitable[None]]
     per_node: bool = False
+    always: bool = False
     timeout_secs: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Where jobs are done. ``closed``: whether it takes none at present, because it is being drained.
+    """Where jobs are done. ``closed``: whether it takes none at present, because it is being drained; ``resting``:
+    whether it takes only such as are ``always`` done, because of maintenance.
 
     ``bell``: rung by whoever has enqueued something that should not wait for the next look.
     """
@@ -56,6 +59,7 @@ class Station:
     offers: frozenset[str] = frozenset()
     at_a_time: int = AT_A_TIME
     closed: Callable[[], bool] = lambda: False
+    resting: Callable[[], bool] = lambda: False
     bell: Bell = field(default_factory=Bell)
     pace: Pace = USUAL
 
@@ -76,6 +80,8 @@ class JobRunner:
         self._station = station or Station()
         owner = f"{self._station.node_id or 'runner'}/{secrets.token_hex(4)}"
         self._claimant = Claimant(owner, tuple(self._kinds), self._station.offers)
+        always = tuple(one.kind for one in kinds if one.always)
+        self._resting = Claimant(owner, always, self._station.offers)
         self._slots: dict[str, datetime] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._claiming = asyncio.Lock()
@@ -107,8 +113,10 @@ class JobRunner:
 
     async def _enqueue_due(self) -> None:
         """Enqueue the next instant of each kind; the unique key makes a second attempt harmless, on any node."""
-        now = self._clock()
+        now, resting = self._clock(), self._station.resting()
         for one in self._kinds.values():
+            if resting and not one.always:
+                continue  # else every instant of a long maintenance would wait for its end
             slot = one.schedule.due(now) if one.schedule is not None else None
             if slot is not None and self._slots.get(one.kind) != slot:
                 await self._workers.run("control", self._store.enqueue, self._firing(one, slot))
@@ -135,7 +143,8 @@ class JobRunner:
 
     async def _claim(self) -> Job | None:
         """Claim one job. Cancelled, it waits for the answer all the same: a job that nobody knows of is given back."""
-        claim = self._workers.run("control", self._store.claim, self._claimant, self._station.pace.lease_secs)
+        claimant = self._resting if self._station.resting() else self._claimant
+        claim = self._workers.run("control", self._store.claim, claimant, self._station.pace.lease_secs)
         asking = asyncio.ensure_future(claim)
         try:
             return await asyncio.shield(asking)

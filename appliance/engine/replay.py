@@ -155,6 +155,7 @@ class Replaying:
 
     async def _live(self, slot: asyncio.Lock) -> None:
         if self.replay.state is not ReplayState.READY:
+            await self._until_awake()
             async with self._turn(slot) as mine:
                 if mine:
                     await self._rebuild()
@@ -187,6 +188,13 @@ class Replaying:
         while not self._ending:
             await self._wishes.told.wait()
             self._wishes.told.clear()
+
+    async def _until_awake(self) -> None:
+        """Wait for the end of maintenance, if it has not begun; what has begun goes on."""
+        while self.replay.state is ReplayState.WAITING and self._tools.engine.resting() and not self._ending:
+            self._trouble = "it begins after the maintenance"
+            await self._look_again(FOLLOW_SECS)
+        self._trouble = None
 
     async def _rebuild(self) -> None:
         """Bring the shadow to where the log ends, or the range does."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from appliance.domain.usage import Pool
 from appliance.errors import TransientError
 
 T = TypeVar("T")
@@ -39,6 +40,13 @@ class Workers:
     def busy(self, kind: str) -> int:
         """Return how much work of ``kind`` runs or waits."""
         return self._sizes[kind] * QUEUE_PER_THREAD - self._room[kind]
+
+    def pools(self) -> list[Pool]:
+        """Return every kind with its threads, and how much of it runs and waits."""
+        return [
+            Pool(kind, size, min(size, self.busy(kind)), max(0, self.busy(kind) - size))
+            for kind, size in self._sizes.items()
+        ]
 
     def has(self, kind: str) -> bool:
         """Return whether there are threads of ``kind``."""

@@ -12,8 +12,10 @@ from appliance.observe.log_book import LogBook
 class IncidentMetrics(Collector):
     """Asks when somebody scrapes."""
 
-    def __init__(self, incidents: Callable[[], Iterable[Incident]], book: LogBook) -> None:
-        self._incidents, self._book = incidents, book
+    def __init__(
+        self, incidents: Callable[[], Iterable[Incident]], book: LogBook, maintenance: Callable[[], bool]
+    ) -> None:
+        self._incidents, self._book, self._maintenance = incidents, book, maintenance
 
     def describe(self) -> Iterable[Metric]:
         return ()
@@ -24,6 +26,8 @@ class IncidentMetrics(Collector):
         for severity in Severity:
             found.add_metric([severity.value], open_now.count(severity))
         yield found
+        rests = "1 while the installation is under maintenance: changes wait, and incidents are muted."
+        yield GaugeMetricFamily("dash_maintenance", rests, value=int(self._maintenance()))
         failures = self._book.failures()
         told = "Kinds of failures of this node that nobody has set aside; each counts how often it came."
         yield GaugeMetricFamily("dash_failure_kinds", told, value=len(failures))

@@ -91,6 +91,10 @@ class Metrics:
             del self._requests[key]
         self._batches.remove_by_labels({"pipeline": pipeline_id})
 
+    def collect(self) -> Iterable[Metric]:
+        """Return what ``render`` shows, before it is text."""
+        return self._registry.collect()
+
     def render(self) -> bytes:
         """Return the exposition, of type ``CONTENT_TYPE``."""
         return generate_latest(self._registry)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from appliance.services.letters import DeadLetters
     from appliance.services.licenses import Licenses
     from appliance.services.lineage import Lineages
+    from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
     from appliance.services.organisations import Organisations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from appliance.services.queries import Queries
     from appliance.services.records import Records
     from appliance.services.replays import Replays
+    from appliance.services.resources import Resources
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
@@ -76,5 +78,7 @@ class Services:
     licenses: "Licenses"
     backups: "Backups"
     operations: "Operations"
+    resources: "Resources"
+    maintenance: "Maintenances"
     support: "Support"
     upgrades: "Upgrades"

@@ -29,6 +29,7 @@ from appliance.services.ledgers import Ledgers
 from appliance.services.letters import DeadLetters
 from appliance.services.licenses import Licenses
 from appliance.services.lineage import Lineages
+from appliance.services.maintenance import Maintenances
 from appliance.services.nodes import Nodes
 from appliance.services.operations import Operations
 from appliance.services.organisations import Organisations
@@ -43,6 +44,7 @@ from appliance.services.queries import Queries
 from appliance.services.records import Records
 from appliance.services.replay_book import ControlBook
 from appliance.services.replays import Replays
+from appliance.services.resources import Resources
 from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
@@ -101,7 +103,10 @@ def assemble(parts: Parts) -> Services:
     dashboards = Dashboards(plane, queries, clock)
     sessions = Sessions(plane, parts.passwords, parts.lifetime, clock)
     tokens = Tokens(plane, clock)
+    maintenance = Maintenances(plane, clock)
+    sessions.judge = tokens.judge = maintenance.judged
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
+    storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
     jobs = Jobs(plane, erasures.bell, clock)
     return Services(
@@ -129,12 +134,14 @@ def assemble(parts: Parts) -> Services:
         answers=Answers(plane, parts.vault, clock),
         erasures=erasures,
         retention=RetentionRules(plane, clock),
-        storage=Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock),
+        storage=storage,
         jobs=jobs,
         nodes=Nodes(plane, engine, parts.node_id, Bell(), clock),
         licenses=Licenses(plane, parts.allowance, clock),
         backups=Backups(plane, engine, parts.keeper, jobs, parts.node_id, clock),
         operations=Operations(plane, parts.incidents, clock),
         upgrades=Upgrades(plane, engine.workers, parts.stager, clock),
+        resources=Resources(plane, storage, clock),
+        maintenance=maintenance,
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

@@ -44,7 +44,7 @@ class BackupJob:
 
     def kinds(self) -> list[Recurring]:
         """Return what the runner of jobs does; both are enqueued by somebody, not by the clock of the runner."""
-        return [Recurring(TAKE, None, self.take), Recurring(VERIFY, None, self.verify)]
+        return [Recurring(TAKE, None, self.take, always=True), Recurring(VERIFY, None, self.verify, always=True)]
 
     async def run(self) -> None:
         """Enqueue what is due, every twenty seconds; ends by cancellation."""

@@ -25,6 +25,8 @@ class Watch(Protocol):
     def book(self) -> LogBook: ...
     @property
     def incidents(self) -> Iterable[Incident]: ...
+    @property
+    def muted(self) -> Iterable[Incident]: ...
     def acknowledge(self, incident_id: str, who: str) -> Incident: ...
 
 
@@ -47,10 +49,12 @@ class Operations:
         self._plane, self._watch, self._clock = plane, watch, clock
 
     async def incidents(self, who: Principal, *, every: bool = False) -> Page[Incident]:
-        """Return what is open, the gravest first; ``every``: then what was closed in the last 30 days, newest first."""
+        """Return what is open, the gravest first, then what is muted; ``every``: then what was closed in the last 30
+        days, newest first."""
         require(who, Action.OPERATIONS_READ)
         held = list(self._watch.incidents)
         found = sorted((one for one in held if one.open), key=lambda one: (one.condition.severity.value, one.opened_at))
+        found += self._watch.muted
         if every:
             found += sorted((one for one in held if not one.open), key=lambda one: one.opened_at, reverse=True)
         return Page(found)

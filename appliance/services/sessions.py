@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -29,6 +30,13 @@ KNOWN_WITHIN_SECS: Final = 600.0  # before the database was lost: who was here t
 _NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembered; spares a write a request
 
 
+Judge = Callable[[Principal | None], Principal | None]  # says what holds for somebody at this moment
+
+
+def as_is(who: Principal | None) -> Principal | None:
+    return who
+
+
 class Lifetime(msgspec.Struct, frozen=True):
     """A session ends when it was not used for ``idle``, and at the age of ``at_most``."""
 
@@ -45,6 +53,7 @@ class Sessions:
         self._plane, self._passwords, self._clock = plane, passwords, clock
         self.lifetime = lifetime or Lifetime()
         self._limit = SignInLimit()
+        self.judge: Judge = as_is
 
     async def sign_in(self, email: str, password: str, remote: str | None) -> SignedIn:
         """Check the password and open a session.
@@ -93,7 +102,7 @@ class Sessions:
         if now - session.seen_at >= _NOTE_EVERY:
             with suppress(TransientError):  # the next use tells of itself
                 await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
-        return principal_of_user(user)
+        return self.judge(principal_of_user(user))
 
     async def sign_out(self, cookie: str) -> None:
         """End the session; unknown: nothing happens."""

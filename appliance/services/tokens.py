@@ -15,7 +15,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, TokenId, new_id
 from appliance.errors import Invalid, NotFound, Problem, TransientError
 from appliance.services.paging import bounded, cursor_of, place_of
-from appliance.services.sessions import KNOWN_WITHIN_SECS
+from appliance.services.sessions import KNOWN_WITHIN_SECS, Judge, as_is
 from appliance.services.views import CreatedToken, Page, TokenInfo
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
@@ -34,6 +34,7 @@ class Tokens:
 
     def __init__(self, plane: ControlPlane, clock: Clock = utc_now) -> None:
         self._plane, self._clock = plane, clock
+        self.judge: Judge = as_is
 
     async def create(self, who: Principal, name: str, role: Role, expires_at: datetime | None = None) -> CreatedToken:
         """Make a token; its clear text is in the answer and nowhere else.
@@ -94,12 +95,13 @@ class Tokens:
         if row.used_at is None or now - row.used_at >= _NOTE_EVERY:
             with suppress(TransientError):  # the next use tells of itself
                 await self._plane.write(lambda tx: _note_use(tx, row.id, now))
-        return Principal(
+        who = Principal(
             organisation_id=OrganisationId(row.organisation_id),
             role=Role(row.role),
             name=f"token {row.name}",
             token_id=TokenId(row.id),
         )
+        return self.judge(who)
 
     async def list(self, who: Principal, cursor: str | None = None, limit: int = 50) -> Page[TokenInfo]:
         """Return the organisation's tokens, oldest first, revoked ones too."""

@@ -25,8 +25,8 @@ log = structlog.get_logger("retention")
 def recurring_upkeep(retention: RetentionJob, storage: Storage, period: timedelta) -> list[Recurring]:
     """Return the jobs; ``period``: between two rounds of retention."""
     return [
-        Recurring(ROUND, Every(period), retention.run, per_node=True),
-        Recurring("storage.sample", Every(SAMPLE_EVERY), storage.sample, per_node=True),
+        Recurring(ROUND, Every(period), retention.run, per_node=True, always=True),
+        Recurring("storage.sample", Every(SAMPLE_EVERY), storage.sample, per_node=True, always=True),
     ]
 
 

@@ -18,6 +18,7 @@ from appliance.components.archive import parse_place
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
 from appliance.egress.guard import parse_allowed
+from appliance.observe.destinations import parse_headers, parse_sentry_dsn
 from appliance.observe.masking import MASK
 from appliance.settings.secret import Secret
 from appliance.settings.sections import Settings
@@ -71,7 +72,7 @@ class Declared(msgspec.Struct, frozen=True, kw_only=True):
 
     def show(self, value: Any) -> str:
         """Return ``value`` as it would be written in a file, without quotes."""
-        if self.kind == "secret" and value is not None:
+        if isinstance(value, Secret):
             return MASK
         if value is None:
             return AUTO if self.kind == "auto_size" else ""
@@ -221,6 +222,16 @@ def _secret(value: Any) -> Secret:
     return Secret(value.strip())
 
 
+def _sentry_dsn(value: Any) -> Secret:
+    parse_sentry_dsn(secret := _secret(value))
+    return secret
+
+
+def _headers(value: Any) -> Secret:
+    parse_headers(secret := _secret(value))
+    return secret
+
+
 def _place(value: Any) -> str:
     return parse_place(_text(value)).url
 
@@ -247,4 +258,5 @@ _TYPES: dict[type, Callable[[Any], Any]] = {str: _text, int: _whole, timedelta: 
 _KINDS: dict[str, Callable[[Any], Any]] = {
     "size": _size, "auto_size": _auto_size, "url": _url, "targets": _targets, "secret": _secret, "place": _place,
     "endpoint": _endpoint, "name": _name, "dsn": _dsn, "dsns": _dsns, "schema": _schema,
+    "sentry_dsn": _sentry_dsn, "headers": _headers,
 }  # fmt: skip

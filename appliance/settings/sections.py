@@ -15,6 +15,7 @@ from appliance.domain.database.dsn import Dsn
 from appliance.settings.backup_section import Backup
 from appliance.settings.object_storage import ObjectStorage
 from appliance.settings.setting import setting
+from appliance.settings.telemetry_section import Telemetry
 
 MIB = 1 << 20
 
@@ -328,3 +329,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     egress: Egress = Egress()
     auth: Auth = Auth()
     log: Log = Log()
+    telemetry: Telemetry = Telemetry()

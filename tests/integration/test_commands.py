@@ -171,14 +171,38 @@ def test_airgap_lists_every_way_out(one: RunningAppliance) -> None:
         assert created.status_code == 201, created.text
         client.post(f"/api/v1/pipelines/{created.json()['id']}/pause")
     config = one.folder / "a.toml"
-    config.write_text('[egress]\nallow = ["10.1.0.0/16:443"]\n')
+    config.write_text(
+        '[egress]\nallow = ["10.1.0.0/16:443"]\n'
+        '[telemetry]\nsentry_dsn = "https://abc@errors.example.com/7"\notlp_url = "http://10.1.2.3:4318/v1/metrics"\n'
+    )
     for _ in range(2):  # beside the running appliance, then on the stopped one
         answer = one.run("doctor", "--airgap", "--json", "--config", str(config))
         assert [finding["message"] for finding in json.loads(answer.stdout)["findings"]] == [
             "pipeline 'weather' (paused) asks api.example.com",
             "private networks that may be asked: 10.1.0.0/16:443",
+            "failures of this node are told to errors.example.com",
+            "metrics of this node are told to 10.1.2.3:4318",
         ]
         one.stop()
+
+
+def test_maintenance_by_command_survives_a_restart(one: RunningAppliance) -> None:
+    one.setup()
+    (one.folder / "token").write_text(one.token)
+    one.start()
+    reach = ("--url", one.url, "--token-file", str(one.folder / "token"))
+    told = one.run("maintenance", "on", "A new disk", "--for", "2h", *reach)
+    assert told.stdout.startswith("on: under maintenance until "), told.stderr
+    assert ": A new disk (since " in told.stdout
+    one.stop()
+    one.start()
+    reach = ("--url", one.url, *reach[2:])
+    ready = httpx.get(f"{one.url}/readyz", trust_env=False)
+    assert (ready.status_code, ready.json()["parts"]["maintenance"]["ready"]) == (200, True)
+    assert "A new disk" in ready.json()["parts"]["maintenance"]["reason"]
+    assert "dash_maintenance 1.0" in httpx.get(f"{one.url}/metrics", trust_env=False).text
+    assert json.loads(one.run("maintenance", "off", "--json", *reach).stdout)["on"] is False
+    assert "maintenance" not in httpx.get(f"{one.url}/readyz", trust_env=False).json()["parts"]
 
 
 def test_the_service_manager_is_told(one: RunningAppliance) -> None:

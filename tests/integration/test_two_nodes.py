@@ -48,6 +48,15 @@ def test_two_nodes_are_one_installation(pair: tuple[RunningAppliance, RunningApp
         assert first.get("/readyz").status_code == 503
         first.post(f"/api/v1/nodes/{holder['id']}/resume").raise_for_status()
         until(lambda: first.get("/readyz").status_code == 200)
+        _maintenance_is_told_on_both(here, there)
+
+
+def _maintenance_is_told_on_both(here: httpx.Client, there: httpx.Client) -> None:
+    here.post("/api/v1/maintenance", json={"message": "A new disk"}).raise_for_status()
+    took = until(lambda: "A new disk" in there.get("/readyz").json()["parts"].get("maintenance", {}).get("reason", ""))
+    assert took < 3  # a bell tells, before anybody looks by themselves
+    there.delete("/api/v1/maintenance").raise_for_status()
+    until(lambda: here.get("/api/v1/maintenance").json()["on"] is False)
 
 
 def _watch_from_the_other(node: RunningAppliance, here: httpx.Client, pipeline_id: str) -> None:

@@ -123,6 +123,10 @@ EXPECTED = {
     "GET /api/v1/failures": "admin",
     "DELETE /api/v1/failures": "admin",
     "GET /api/v1/log": "admin",
+    "GET /api/v1/maintenance": "viewer",
+    "POST /api/v1/maintenance": "admin",
+    "DELETE /api/v1/maintenance": "admin",
+    "GET /api/v1/resources": "admin",
     "GET /api/v1/support-bundle/preview": "admin",
     "GET /api/v1/support-bundle": "admin",
 }

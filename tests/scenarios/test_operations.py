@@ -6,10 +6,16 @@ from datetime import timedelta
 
 import pytest
 import structlog
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
+from appliance.components.jobs import NewJob
+from appliance.domain.clock import utc_now
 from appliance.domain.incident import Condition, Severity
 from appliance.errors import Invalid
 from appliance.services.support_reading import read, stands_out
+from appliance.storage.control.jobs import enqueue
+from appliance.storage.control.tables import JobRow
 from tests.scenarios.conftest import Scene
 
 LATE = Condition(
@@ -103,3 +109,31 @@ def test_a_bundle_that_was_changed_is_refused(tmp_path) -> None:  # type: ignore
     path.write_bytes(b"no zip")
     with pytest.raises(Invalid, match="cannot be read"):
         read(path)
+
+
+async def test_resources_tell_what_is_used_of_what_may_be(scene: Scene) -> None:
+    scene.it.disk.look()
+    async with scene.client(scene.tokens["admin"]) as admin:
+        told = (await admin.get("/api/v1/resources")).json()
+    usage = told["usage"]
+    assert 1 << 20 < usage["memory"]["resident_bytes"] < usage["memory"]["most_bytes"]
+    assert 0 < usage["open_files"] < usage["most_open_files"]
+    pools = {one["name"]: one for one in usage["pools"]}
+    assert (pools["read"]["threads"], pools["read"]["waiting"]) == (4, 0)
+    assert told["disk"]["total_bytes"] > 0
+    assert bool(usage["connections"]) == (scene.it.settings.database.url is not None)
+
+
+async def test_what_cleaning_up_did_is_told(scene: Scene) -> None:
+    def ended(tx: Session) -> None:
+        enqueue(tx, NewJob(kind="control.tidy"), utc_now())
+        tx.execute(update(JobRow).values(state="done", started_at=utc_now(), finished_at=utc_now()))
+
+    await scene.it.plane.write(ended)
+    async with scene.client(scene.tokens["admin"]) as admin:
+        (one,) = (await admin.get("/api/v1/resources")).json()["clean_ups"]
+    assert (one["title"], one["state"], one["freed_bytes"]) == (
+        "Sessions, answers and jobs that are over",
+        "done",
+        None,
+    )

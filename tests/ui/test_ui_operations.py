@@ -64,3 +64,37 @@ def test_a_release_is_chosen_looked_at_and_dropped(signed_in: Opens, tmp_path: P
     shoot(page, "operations-upgrade-narrow")
     page.get_by_role("button", name="Drop it").click()
     expect(page.locator("#main")).not_to_contain_text("What was uploaded")
+
+
+def test_resources_are_told_wide_and_narrow(signed_in: Opens) -> None:
+    page = signed_in("/operations?show=resources")
+    expect(page.locator("#main")).to_contain_text("Threads by kind of work")
+    expect(page.locator("#main")).to_contain_text("Bodies under way")
+    shoot(page, "operations-resources-wide")
+    page = signed_in("/operations?show=resources", viewport=NARROW, theme="dark")
+    expect(page.locator("#main")).to_contain_text("Cleaning up")
+    shoot(page, "operations-resources-narrow-dark")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_maintenance_is_begun_told_on_every_page_and_ended(signed_in: Opens, appliance: RunningAppliance) -> None:
+    page = signed_in("/operations?show=maintenance")
+    page.wait_for_selector("html[data-ready]")
+    page.get_by_label("What everybody is told").fill("The database moves to a new machine")
+    page.get_by_label("For how long").fill("soon")
+    page.get_by_role("button", name="Begin maintenance").click()
+    expect(page.locator(".field-error, [aria-invalid=true]").first).to_be_visible()
+    page.get_by_label("For how long").fill("2h")
+    page.get_by_role("button", name="Begin maintenance").click()
+    expect(page.locator("#maintenance")).to_contain_text("The database moves to a new machine")
+    shoot(page, "operations-maintenance-wide")
+    elsewhere = signed_in("/pipelines", viewport=NARROW, theme="dark")
+    expect(elsewhere.locator("#maintenance")).to_contain_text("Under maintenance until")
+    shoot(elsewhere, "operations-maintenance-banner-narrow-dark")
+    elsewhere.goto(f"{appliance.url}/operations?show=maintenance")
+    expect(elsewhere.get_by_role("button", name="End it")).to_be_visible()
+    shoot(elsewhere, "operations-maintenance-narrow-dark")
+    assert elsewhere.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="End it").click()
+    expect(page.locator("#maintenance")).to_have_count(0)
+    expect(page.get_by_role("button", name="Begin maintenance")).to_be_visible()

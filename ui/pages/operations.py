@@ -21,6 +21,8 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size, stamp
 from ui.widgets.form import select
 from ui.widgets.head import page_head
+from ui.widgets.maintenance_card import maintenance
+from ui.widgets.resource_cards import resources
 from ui.widgets.upgrade import draw_upgrade
 
 LOOK_SECS: Final = 5.0
@@ -33,6 +35,8 @@ TABS: Final = {
     "": "Incidents",
     "failures": "Failures",
     "log": "Log",
+    "resources": "Resources",
+    "maintenance": "Maintenance",
     "upgrade": "Upgrade",
     "bundle": "Support bundle",
 }
@@ -106,7 +110,8 @@ class Incidents:
         condition = one.condition
         with node("tr"):
             with node("td", css="corner"):
-                node("span", condition.severity.value, f"badge plain {_GRAVE[condition.severity] if one.open else ''}")
+                grave = one.open and not one.muted
+                node("span", condition.severity.value, f"badge plain {_GRAVE[condition.severity] if grave else ''}")
             with node("td", css="first full"):
                 node("span", condition.title, "name")
                 node("span", condition.message, "sub wrap")
@@ -120,9 +125,11 @@ class Incidents:
                 if one.closed_at:
                     moment(one.closed_at)
                 else:
-                    node("span", one.acknowledged_by or "nobody", "" if one.acknowledged_by else "faint")
+                    told = "muted" if one.muted else one.acknowledged_by or "nobody"
+                    node("span", told, "" if one.acknowledged_by else "faint")
             with node("td", css="num full"):
-                if one.open and one.acknowledged_by is None and self._visit.may(Action.OPERATIONS_MANAGE):
+                known = one.acknowledged_by is not None or one.muted
+                if one.open and not known and self._visit.may(Action.OPERATIONS_MANAGE):
                     made = button("I know", "small", title="Others see that somebody looks after it")
                     on(made, "click", self._visit.act(partial(self._acknowledge, one=one), busy=made))
 
@@ -151,7 +158,10 @@ class Failures:
         self._place.clear()
         with self._place, card("By kind", tight=True):
             if not found:
-                notice("check", "Nothing failed", "Errors of the log are counted here by kind. None is sent anywhere.")
+                told = (
+                    "Errors of the log are counted here by kind. They are sent nowhere unless a setting says where to."
+                )
+                notice("check", "Nothing failed", told)
                 return
             with node("div", css="table-wrap"), node("table", css="table cards"):
                 with node("thead"), node("tr"):
@@ -296,5 +306,7 @@ _DRAWN: Final[dict[str, Callable[[Visit], Awaitable[None]]]] = {
     "failures": _failures,
     "log": _log,
     "upgrade": draw_upgrade,
+    "resources": resources,
+    "maintenance": maintenance,
     "bundle": _bundle,
 }

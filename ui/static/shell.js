@@ -170,12 +170,15 @@ define("tabs", (el) => {
 
 // -- health
 // While the database is away the screens show what was known when it was lost: each of them has to say so.
-function tellOutage(reason) {
-  const shown = document.getElementById("outage");
+function tellEverybody(id, reason, end = ".") {
+  const shown = document.getElementById(id);
   if (!reason) return shown?.remove();
-  if (shown) return;
-  const words = reason[0].toUpperCase() + reason.slice(1);
-  const box = h("div", { id: "outage", class: "banner warn", role: "status" }, h("i", { class: "icon", "data-icon": "alert", "aria-hidden": "true" }), h("p", {}, `${words}.`));
+  const words = `${reason[0].toUpperCase()}${reason.slice(1)}${end}`;
+  if (shown) {
+    if (shown.lastElementChild.textContent !== words) shown.lastElementChild.textContent = words;
+    return;
+  }
+  const box = h("div", { id, class: "banner warn", role: "status" }, h("i", { class: "icon", "data-icon": "alert", "aria-hidden": "true" }), h("p", {}, words));
   document.getElementById("main").prepend(box);
 }
 
@@ -188,7 +191,8 @@ define("health", (el) => {
     try {
       const answer = await fetch("/readyz", { headers: { accept: "application/json" } });
       const parts = Object.entries((await answer.json()).parts);
-      tellOutage(parts.find(([name, part]) => name === "database" && !part.ready)?.[1].reason);
+      tellEverybody("maintenance", parts.find(([name]) => name === "maintenance")?.[1].reason, "");
+      tellEverybody("outage", parts.find(([name, part]) => name === "database" && !part.ready)?.[1].reason);
       state = answer.ok ? "ok" : "warn";
       words = answer.ok ? "All systems ready" : "Not ready";
       why = parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
@@ -202,9 +206,11 @@ define("health", (el) => {
   look();
   const timer = setInterval(look, 10_000);
   feed.addEventListener("state", look);
+  document.addEventListener("dash:health", look);
   return () => {
     clearInterval(timer);
     feed.removeEventListener("state", look);
+    document.removeEventListener("dash:health", look);
   };
 });
 

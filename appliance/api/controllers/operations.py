@@ -14,6 +14,7 @@ from appliance.domain.incident import Incident
 from appliance.errors import Invalid, NotFound
 from appliance.observe.log_book import Failure, Line
 from appliance.services.operations import LogQuery
+from appliance.services.resources import ResourceView
 from appliance.services.support import Preview
 from appliance.services.views import Page
 
@@ -71,7 +72,7 @@ class OperationsController(Controller):
             Operation(
                 summary="What went wrong, counted by kind",
                 description="Errors of this node's log, grouped by part, event, exception and place: how often, first "
-                "and last seen. Kept over restarts, and never sent anywhere.",
+                "and last seen. Kept over restarts, and sent nowhere unless a setting says where to.",
                 access=Action.OPERATIONS_READ,
                 answer=Page[Failure],
             )
@@ -115,6 +116,22 @@ class OperationsController(Controller):
     async def log(self, request: AnyRequest) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.operations.log(who, read_parameters(request, LogQuery)))
+
+    @get(
+        "/resources",
+        **does(
+            Operation(
+                summary="What this node uses of what it may use, and what cleaning up did lately",
+                description="Disk with a forecast, memory, open files, pools of threads, queues, connections to a "
+                "database, and the last run of each kind of cleaning up. Cheap to ask.",
+                access=Action.OPERATIONS_READ,
+                answer=ResourceView,
+            )
+        ),
+    )
+    async def resources(self, request: AnyRequest) -> Response[bytes]:
+        services, who = asked(request)
+        return answered(await services.resources.view(who))
 
     @get(
         "/support-bundle/preview",

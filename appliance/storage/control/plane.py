@@ -9,9 +9,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import QueuePool
 
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
+from appliance.domain.usage import Connected
 from appliance.errors import Conflict, DashError, NotFound, TransientError
 from appliance.storage.control import schema, sqlite
 from appliance.storage.control.backend import ALONE, Backend, Unreachable
@@ -64,6 +66,13 @@ class ControlPlane:
     def is_there(self) -> bool:
         """Return whether there is a schema to read; blocking."""
         return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) is not None
+
+    def connected(self) -> Connected | None:
+        """Return the connections to a server; None: it is a file."""
+        pool = self._backend.engine.pool
+        if self._backend.schema is None or not isinstance(pool, QueuePool):
+            return None
+        return Connected("control plane", pool.checkedout(), pool.checkedin(), pool.size())
 
     def ask(self) -> None:
         """Return if the database answers; blocking. Raises TransientError."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from appliance.domain.ids import OrganisationId
+from appliance.domain.usage import Connected
 from appliance.storage.silver_duckdb.opening import LOSSES
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
@@ -40,6 +41,10 @@ class Silvers:
     def incidents(self) -> list[str]:
         """Return what happened to the files since the start, in words."""
         return [str(incident) for store in list(self._stores.values()) for incident in store.incidents]
+
+    def connected(self) -> list[Connected]:
+        """Return the connections to a server: there are none."""
+        return []
 
     def reading(self) -> None:
         """Return who answers those who look: nobody but the files."""

@@ -17,6 +17,7 @@ from psycopg.types.numeric import Int8BinaryLoader
 from psycopg.types.string import TextBinaryLoader, TextLoader
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
+from appliance.domain.usage import Connected
 from appliance.storage.silver_postgres import faults
 from appliance.storage.silver_postgres.binary import BinaryArray, BinaryArrayDumper
 
@@ -73,6 +74,12 @@ class Connections:
             name=name,
             open=True,
         )
+
+    def connected(self) -> Connected:
+        """Return how many there are, and how many are lent."""
+        told = self._pool.get_stats()
+        there, idle = told.get("pool_size", 0), told.get("pool_available", 0)
+        return Connected(self._name, there - idle, idle, self.size, told.get("requests_waiting", 0))
 
     @contextmanager
     def begun(self, doing: str, begin: str, check: Check = unseen) -> Iterator[Connection]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
+from appliance.domain.usage import Connected
 from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.standbys import Standbys
 from appliance.storage.silver_postgres.store import PostgresSilver
@@ -50,6 +51,10 @@ class Silvers:
     def incidents(self) -> list[str]:
         """Return what happened to the files since the start: none are ours, the database server has its own log."""
         return []
+
+    def connected(self) -> list[Connected]:
+        """Return the connections to the primary."""
+        return [one.connected() for one in self._connections]
 
     def reading(self) -> ReadState | None:
         """Return who answers those who look; None: nobody but the primary."""

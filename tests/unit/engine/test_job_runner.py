@@ -309,3 +309,21 @@ async def test_a_job_that_is_claimed_at_the_very_end_is_given_back(house: House)
     await closing
     job = house.job(job_id)
     assert (job.state, job.attempt, job.owner) == (JobState.READY, 0, None)
+
+
+async def test_while_the_installation_rests_only_what_is_always_done_is(plane: ControlPlane) -> None:
+    resting, done = [True], list[str]()
+    house = House(plane, resting=lambda: resting[0])
+    waits, goes_on = house.enqueue("waits"), house.enqueue("always")
+    house.start(
+        Recurring("waits", None, lambda _: done.append("waits")),
+        Recurring("always", None, lambda _: done.append("always"), always=True),
+    )
+    try:
+        await house.until(lambda: house.job(goes_on).state is JobState.DONE)
+        assert (done, house.job(waits).state) == (["always"], JobState.READY)
+        resting[0] = False
+        house.station.bell.set()
+        await house.until(lambda: done == ["always", "waits"])
+    finally:
+        await house.close()
