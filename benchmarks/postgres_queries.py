@@ -100,7 +100,7 @@ def _arranged(silver: PostgresSilver, connection: psycopg.Connection[Any], rows:
     silver.upkeep.arrange(TABLE, datetime.now(UTC))
     yield Figure("postgres: indexing them when their month is over", time.perf_counter() - began, "s")
     found = connection.execute(_TREES).fetchall()
-    yield Figure("postgres: what the trees occupy", found[0][0] / rows, "bytes a row")
+    yield Figure("postgres: what the trees occupy", float(found[0][0]) / rows, "bytes a row")
 
 
 def _asked(silver: PostgresSilver, connections: Connections, rows: int, url: str) -> Iterator[Figure]:
