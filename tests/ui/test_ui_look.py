@@ -166,4 +166,3 @@ def test_what_is_not_there_is_a_404_with_a_next_step(signed_in: Opens, path: str
     assert answer is not None
     assert answer.status == status
     expect(page.locator(".notice-steps a").first).to_be_visible()
-    expect(page.get_by_role("link", name="What this means")).to_have_attribute("href", "/docs/errors#e_not_found")
