@@ -52,7 +52,6 @@ from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.observe.memory import bound_arenas, share_allocator
 from appliance.pinned import PINNED
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
-from appliance.release import pinned
 from appliance.services import Services, drift
 from appliance.services.allowance import Allowance
 from appliance.services.assembly import Parts, assemble
@@ -163,7 +162,7 @@ async def opened(
                 allowance=allowance,
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
-                stager=Staging(settings, pinned()),
+                stager=Staging(settings),
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),

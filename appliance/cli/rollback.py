@@ -10,7 +10,7 @@ from appliance.cli.upgrade_parts import course_of, told, where
 from appliance.errors import ConfigError, NotFound, Problem
 
 if TYPE_CHECKING:
-    from appliance.upgrading import Releases
+    from appliance.upgrading.releases import Releases
 
 
 @click.command("rollback", short_help="Go back to the release before.")

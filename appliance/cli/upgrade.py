@@ -17,8 +17,8 @@ from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.settings import Settings
-    from appliance.upgrading import Course, Releases
-    from appliance.upgrading.course import Data
+    from appliance.upgrading.course import Course, Data
+    from appliance.upgrading.releases import Releases
 
 
 @click.command("upgrade", short_help="Go over to a signed release; back by itself where it is not well.")
@@ -67,8 +67,7 @@ def _ordered(settings: "Settings", releases: "Releases", options: dict[str, Any]
 
 def _upgraded(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
     from appliance.release import pinned
-    from appliance.upgrading import examine
-    from appliance.upgrading.preflight import Wanted
+    from appliance.upgrading.preflight import Wanted, examine
 
     if releases_of(options).noted(dict) is not None:
         raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")

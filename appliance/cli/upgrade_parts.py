@@ -13,9 +13,11 @@ from appliance.cli.exits import Exit
 from appliance.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from appliance.domain.upgrade import Outcome
     from appliance.settings import Settings
-    from appliance.upgrading import Course, Outcome, Releases, Service, Step
-    from appliance.upgrading.course import Data
+    from appliance.upgrading.course import Course, Data, Step
+    from appliance.upgrading.releases import Releases
+    from appliance.upgrading.service import Service
 
 HOME: Final = Path("/opt/dash-appliance")
 UNIT_FILE: Final = Path("/etc/systemd/system/dash-appliance.service")
@@ -40,9 +42,9 @@ def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", 
         ConfigError: there are no data, or nothing runs on them.
     """
     from appliance.placing import ELSEWHERE
-    from appliance.upgrading import Course, Process
-    from appliance.upgrading.course import Data
+    from appliance.upgrading.course import Course, Data
     from appliance.upgrading.health import Gate
+    from appliance.upgrading.service import Process
 
     releases, data_dir = releases_of(options), settings.server.data_dir
     if not data_dir.is_dir():
@@ -59,13 +61,13 @@ def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", 
 
 
 def releases_of(options: dict[str, Any]) -> "Releases":
-    from appliance.upgrading import Releases
+    from appliance.upgrading.releases import Releases
 
     return Releases(Path(options["program"]))
 
 
 def _service(settings: "Settings", releases: "Releases", *, may_stand: bool) -> "Service":
-    from appliance.upgrading import Process, Standing, Systemd
+    from appliance.upgrading.service import Process, Standing, Systemd
 
     if UNIT_FILE.exists() and releases.home == HOME and Path("/run/systemd/system").is_dir():
         return Systemd()

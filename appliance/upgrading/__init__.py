@@ -5,11 +5,3 @@ control plane and rows, exchanges the link ``current``, starts the service again
 with its own data it does itself: this one only calls its commands. Events lie in Bronze and are never put back: what
 came in meanwhile is refined again.
 """
-
-from appliance.domain.upgrade import Outcome
-from appliance.upgrading.course import Course, Step
-from appliance.upgrading.preflight import Plan, examine
-from appliance.upgrading.releases import Releases
-from appliance.upgrading.service import Process, Service, Standing, Systemd
-
-__all__ = ["Course", "Outcome", "Plan", "Process", "Releases", "Service", "Standing", "Step", "Systemd", "examine"]

@@ -2,16 +2,18 @@
 
 What runs as a service cannot write what it runs. It only leaves a wish, ``wanted.json``; a unit of root's waits for
 that, copies the release to where the service cannot reach it, proves the signature again, and upgrades.
+
+What looks into releases is imported when somebody looks: a service seldom does, and it takes memory.
 """
 
 import os
 import shutil
 import stat
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,9 +23,9 @@ from appliance.domain.upgrade import Staged, Upgrade
 from appliance.errors import Conflict, DashError, NotFound, TooLarge
 from appliance.placing import ELSEWHERE
 from appliance.settings import Settings
-from appliance.upgrading.course import Data
-from appliance.upgrading.preflight import Wanted, examine
-from appliance.upgrading.releases import Releases
+
+if TYPE_CHECKING:
+    from appliance.upgrading.releases import Releases
 
 FOLDER: Final = "upgrade"
 BUNDLE: Final = "release.tar.xz"
@@ -36,10 +38,10 @@ _STEP: Final = 1 << 20
 
 
 class Staging:
-    """``keys``: whose releases count. Blocking but for ``receive``; belongs to the event loop otherwise."""
+    """Blocking but for ``receive``, which belongs to the event loop. ``home``: where releases lie; None: found out."""
 
-    def __init__(self, settings: Settings, keys: Sequence[bytes], home: Path | None = None) -> None:
-        self._settings, self._keys = settings, keys
+    def __init__(self, settings: Settings, home: Path | None = None) -> None:
+        self._settings = settings
         self._folder = settings.server.data_dir / FOLDER
         self._home = home or _home()
 
@@ -65,6 +67,8 @@ class Staging:
 
     def look(self) -> Upgrade:
         """Return what waits, and what stands in its way. As long as reading the bundle takes."""
+        from appliance.upgrading.releases import Releases
+
         releases = Releases(self._home)
         return Upgrade(
             version=__version__,
@@ -81,6 +85,8 @@ class Staging:
             NotFound: nothing waits.
             Conflict: something stands in the way, or it has to be done by hand.
         """
+        from appliance.upgrading.releases import Releases
+
         staged = self._staged(Releases(self._home))
         if staged is None:
             raise NotFound("no release was uploaded: send the bundle and its signature first")
@@ -99,7 +105,7 @@ class Staging:
         """Remove what waits, and the wish; a second call does nothing."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _staged(self, releases: Releases) -> Staged | None:
+    def _staged(self, releases: "Releases") -> Staged | None:
         bundle, signature = self._folder / BUNDLE, self._folder / SIGNATURE
         missing = [path.name for path in (bundle, signature) if not path.exists()]
         if len(missing) == 2:
@@ -110,18 +116,20 @@ class Staging:
         if not (self._home / "current").is_symlink():
             told = f"there is no release in {self._home}: only what install.sh has installed can go over to another"
             return Staged(trouble=told)
+        from appliance.release import pinned
+        from appliance.upgrading.course import Data
+        from appliance.upgrading.preflight import Wanted, examine
+
+        data_dir = self._settings.server.data_dir
+        embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
+        data = Data(data_dir, None, os.getuid(), embedded)
         try:
-            plan = examine(Wanted(bundle, signature, self._keys), releases, self._data())
+            plan = examine(Wanted(bundle, signature, pinned()), releases, data)
         except (DashError, OSError) as error:
             return Staged(trouble=str(error))
         findings = [one for one in plan.findings if one.about != "rights"]  # the helper has them
         well = not any(one.state == "bad" for one in findings)
         return Staged(version=plan.manifest.version if plan.manifest else None, findings=findings, go=well)
-
-    def _data(self) -> Data:
-        data_dir = self._settings.server.data_dir
-        embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
-        return Data(data_dir, None, os.getuid(), embedded)
 
     def _by_hand(self) -> str | None:
         if HELPER.exists() and self._home == HOME:
