@@ -1,10 +1,12 @@
 """One life of a serving appliance: it opens its port, says that it is ready, reads settings again, and drains."""
 
 import asyncio
+import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
@@ -15,6 +17,7 @@ from appliance.server import Listener
 from appliance.settings import Settings
 
 ACCEPTS_WITHIN_SECS: Final = 10.0
+LOOK_SECS: Final = 1.0
 AGAIN_SECS: Final = 5.0  # the longest that whoever connects waits for a download to end before it is cut off
 
 log = structlog.get_logger("appliance")
@@ -27,6 +30,14 @@ class Callbacks:
     ready: Callable[[str], None]
     reload: Callable[[], Awaitable[None]]
     drain: Callable[[], Awaitable[None]]
+
+
+async def await_order(file: Path, again: Callable[[], None]) -> None:
+    """Call ``again`` once a move was ordered: once ``file``, which anybody may write, can be read."""
+    while not os.access(file, os.R_OK):  # noqa: ASYNC110 - there is nobody to tell
+        await asyncio.sleep(LOOK_SECS)
+    log.info("move.ordered")
+    again()
 
 
 class Caller(NamedTuple):

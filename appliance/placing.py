@@ -19,6 +19,7 @@ from appliance.storage.control.tables import OrganisationRow
 from appliance.storage.control.vault import Vault
 
 CONTROL_FILE: Final = "control.sqlite3"
+ORDERED: Final = "move.ordered"  # while it is there, whoever serves receives, and moves
 ELSEWHERE: Final = "control.elsewhere"  # in a data directory whose control plane is in a database: which one
 _SHARE: Final = 4  # of the connections this part is the control plane's, the rest is for rows
 

@@ -25,7 +25,6 @@ from appliance.placing import ELSEWHERE, place_of
 from appliance.settings import Settings
 from appliance.settings.chosen import choose_database, choose_embedded
 
-LOOK_SECS: Final = 1.0
 TELL_SECS: Final = 0.5
 
 log = structlog.get_logger("appliance")
@@ -37,14 +36,6 @@ class Withdrawn(Exception):
 
 class Interrupted(Exception):
     """The process is to end; the next start goes on."""
-
-
-async def await_order(data_dir: Path, again: Callable[[], None]) -> None:
-    """Call ``again`` once a move was ordered."""
-    while not ordered.is_ordered(data_dir):  # noqa: ASYNC110 - a file, which anybody may write
-        await asyncio.sleep(LOOK_SECS)
-    log.info("move.ordered")
-    again()
 
 
 def under_way(settings: Settings) -> tuple[Settings, "Relocation | None"]:

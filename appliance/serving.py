@@ -19,7 +19,7 @@ from appliance.engine.shares import Shares
 from appliance.errors import TransientError
 from appliance.knowing import keep_doors
 from appliance.licensing import start_watching
-from appliance.life import Callbacks, Life
+from appliance.life import Callbacks, Life, await_order
 from appliance.looking import onlooker_of, start_looking
 from appliance.membership import Membership
 from appliance.observe.drift_metrics import DriftMetrics
@@ -30,8 +30,7 @@ from appliance.observe.node_metrics import NodeMetrics
 from appliance.observe.replay_metrics import ReplayMetrics
 from appliance.observe.replica_metrics import ReplicaMetrics
 from appliance.observe.service_manager import ServiceManager
-from appliance.placing import access_of
-from appliance.relocating import await_order
+from appliance.placing import ORDERED, access_of
 from appliance.rooms import Shown, open_rooms
 from appliance.server import bracketed, url_of
 from appliance.services.drift import recurring_saving
@@ -98,7 +97,9 @@ async def run(
             stack.callback(asyncio.create_task(it.database.run(), name="database").cancel)
             await keep_doors(it, stack)
         stack.callback(asyncio.create_task(keep_trimming(), name="allocator").cancel)
-        stack.callback(asyncio.create_task(await_order(server.data_dir, life.start_again), name="move").cancel)
+        stack.callback(
+            asyncio.create_task(await_order(server.data_dir / ORDERED, life.start_again), name="move").cancel
+        )
         await life.live(
             start.listener(root),
             url_of(server),

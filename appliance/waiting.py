@@ -28,7 +28,7 @@ from appliance.errors import DashError, TransientError
 from appliance.knowing import known_of
 from appliance.life import ACCEPTS_WITHIN_SECS
 from appliance.observe.service_manager import ServiceManager
-from appliance.relocating import Relocation, under_way
+from appliance.placing import ORDERED
 from appliance.rooms import import_rooms
 from appliance.server import App, Entrance, Listener, url_of
 from appliance.settings import Settings
@@ -37,6 +37,7 @@ from appliance.storage.control.last_known import LastKnown
 if TYPE_CHECKING:
     from appliance.compose import Appliance
     from appliance.moving import Order
+    from appliance.relocating import Relocation
 
 AGAIN_SECS: Final = 1.0
 
@@ -65,7 +66,7 @@ class Means(Generic[L]):
     outward: Callable[[L, Partition], BronzeLog]
     disk: Callable[[], DiskGuard]
     source_of: Callable[[Pipeline], PushSource | PullSource]
-    order: Callable[[Relocation, L], "Order"]
+    order: "Callable[[Relocation, L], Order]"
 
 
 class Start(Generic[L]):
@@ -105,7 +106,7 @@ class Start(Generic[L]):
 
         ``stack`` is given what is to be closed. Raises as ``Means.opened``; TransientError only where nothing is known.
         """
-        self._settings, move = await asyncio.to_thread(under_way, self._settings)
+        move = await self._move_under_way()
         if move is None:
             try:
                 return await stack.enter_async_context(self._means.opened(self._settings, None))
@@ -126,6 +127,15 @@ class Start(Generic[L]):
                 self._settings = await move.run(self._means.order(move, own), stopping)
             return await self._wait(stopping, early, lambda: self._opened(stack, own))
 
+    async def _move_under_way(self) -> "Relocation | None":
+        """Return the move that was ordered and has not ended; what moves is imported for that alone, for its memory."""
+        if not (self._settings.server.data_dir / ORDERED).exists():
+            return None
+        from appliance.relocating import under_way
+
+        self._settings, move = await asyncio.to_thread(under_way, self._settings)
+        return move
+
     async def _opened(self, stack: AsyncExitStack, own: L) -> "Appliance":
         return await stack.enter_async_context(self._means.opened(self._settings, own))
 
@@ -143,7 +153,7 @@ class Start(Generic[L]):
             "else begins when the database answers"
         )
 
-    async def _known_at(self, move: Relocation, own: L) -> tuple[LastKnown, Relocation | None]:
+    async def _known_at(self, move: "Relocation", own: L) -> "tuple[LastKnown, Relocation | None]":
         """Return what there is where the appliance is, and the move; None: that waits until its database answers."""
         try:
             async with self._means.opened(move.source, own) as it:
@@ -159,7 +169,7 @@ class Start(Generic[L]):
             raise
 
     async def _receive(
-        self, known: LastKnown, events: BronzeLog, waiting: AsyncExitStack, move: Relocation | None
+        self, known: LastKnown, events: BronzeLog, waiting: AsyncExitStack, move: "Relocation | None"
     ) -> Early:
         """Open the port, and the doors of the pipelines whose log goes on from where it was."""
         disk = self._means.disk()

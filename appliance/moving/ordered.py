@@ -15,9 +15,10 @@ import structlog
 from appliance.components.durable import exchange, sync_directory
 from appliance.moving.order import Moved
 from appliance.moving.progress import Step
+from appliance.placing import ORDERED
 from appliance.storage.control.vault import Vault
 
-FILE: Final = "move.ordered"  # while it is there, whoever serves receives, and moves
+FILE: Final = ORDERED
 TOLD: Final = "move.told"
 
 log = structlog.get_logger("appliance")
