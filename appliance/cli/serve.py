@@ -24,7 +24,7 @@ from appliance.settings.environment import HANDED_OVER, handed_over, handing_ove
 if TYPE_CHECKING:
     from appliance.observe.service_manager import ServiceManager
 
-SETTLED_SECS: Final = 8.0  # after ready: what starting needed is over, and everything that recurs has run once
+SETTLED_SECS: Final = 2.0  # after ready: what starting needed is over
 
 
 @click.command("serve", short_help="Run Dash.")
