@@ -132,7 +132,7 @@ async def opened(
         elsewhere = elsewhere_of(settings, bronze)
         here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
         events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
-        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
+        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow], settings.egress.ca_file)
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
