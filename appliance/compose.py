@@ -165,6 +165,7 @@ async def opened(
                 stager=Staging(settings),
                 node_id=node_id,
                 exporter=export_as,
+                outbound=outbound,
                 amender=Amender(engine, mapper),
                 replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
@@ -192,9 +193,7 @@ def _shown(settings: Settings) -> dict[str, str]:
 
 def _disk(settings: Settings) -> DiskGuard:
     disk = settings.disk
-    marks = Marks(
-        warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free
-    )  # fmt: skip
+    marks = Marks(warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free)
     return DiskGuard(settings.server.data_dir, marks, disk.reserve)
 
 

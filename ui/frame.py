@@ -42,6 +42,7 @@ SECTIONS = (
     ("nodes", "/nodes", "Nodes", "host"),
     ("operations", "/operations", "Operations", "pulse"),
     ("tokens", "/tokens", "API tokens", "key"),
+    ("sign-in", "/sign-in/providers", "Sign-in", "lock"),
     ("license", "/license", "Licence", "seal"),
 )
 

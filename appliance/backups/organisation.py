@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.clock import utc_now
 from appliance.storage.control import audit
 from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.provider_tables import IdentityRow, ProviderRow
 from appliance.storage.control.tables import (
     AuditHeadRow,
     AuditRow,
@@ -34,7 +35,9 @@ from appliance.storage.control.tables import (
 )
 
 # What has an organisation: of the others it goes, in this order. What is about all of them at once goes altogether.
-_OWNED: tuple[Any, ...] = (TokenRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow)
+_OWNED: tuple[Any, ...] = (
+    TokenRow, IdentityRow, ProviderRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow,
+)  # fmt: skip
 _SHARED = (SessionRow, IdempotencyRow, JobNeedRow, JobRow, LeaseRow, NoticeRow, UsageRow)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
     from appliance.services.previews import Previews
+    from appliance.services.provider_sign_in import ProviderSignIn
     from appliance.services.queries import Queries
     from appliance.services.records import Records
     from appliance.services.replays import Replays
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
+    from appliance.services.sign_in_providers import SignInProviders
     from appliance.services.storage import Storage
     from appliance.services.suggestions import Suggestions
     from appliance.services.support import Support
@@ -52,6 +54,8 @@ class Services:
     databases: "Databases"
     sessions: "Sessions"
     users: "Users"
+    providers: "SignInProviders"
+    provider_sign_in: "ProviderSignIn"
     tokens: "Tokens"
     organisations: "Organisations"
     pipelines: "Pipelines"
