@@ -14,7 +14,7 @@ from license.keys import KeyRing
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 RING = KeyRing([KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)])
-FEATURES = tuple(sorted(one.value for one in Feature))
+EVERY_FEATURE = tuple(sorted(Feature))
 UNLIMITED = Limits(organisations=None, users=None, pipelines=None, events_per_day=None, nodes=None)
 
 

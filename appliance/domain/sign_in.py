@@ -96,11 +96,6 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     verified: bool
     groups: frozenset[str] | None
 
-    @property
-    def told(self) -> str:
-        """Return how to name them in an audit trail."""
-        return self.email or self.subject
-
 
 class Account(msgspec.Struct, frozen=True):
     user_id: str
@@ -169,13 +164,14 @@ class Refused(Forbidden):
 def person_of(document: ProviderDocument, claims: Mapping[str, Any]) -> Person:
     """Return what ``claims``, which were proved, say of a person."""
     email = claim(claims, document.email_claim)
+    email = email.strip() if isinstance(email, str) and email.isprintable() else ""
     said = claims.get("email_verified")
     if isinstance(said, str):  # some write it as text
         said = {"true": True, "false": False}.get(said.lower())
     verified = said is True or (said is None and document.trust_email)
     return Person(
         subject=str(claims["sub"]),
-        email=email.strip() if isinstance(email, str) and email.strip() else None,
+        email=email or None,
         verified=verified,
         groups=_groups(claim(claims, document.groups_claim)),
     )

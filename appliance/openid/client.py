@@ -59,6 +59,7 @@ class OpenId:
 
     def __init__(self, outbound: Outbound, now: Callable[[], float] = time.monotonic) -> None:
         self._outbound, self._now = outbound, now
+        self.timeout_secs = TIMEOUT_SECS
         self._metadata: dict[str, tuple[float, Metadata]] = {}
         self._keys: dict[str, tuple[float, list[Key]]] = {}
 
@@ -167,7 +168,7 @@ class OpenId:
 
     async def _ask(self, request: OutboundRequest) -> OutboundResponse:
         answer = await self._outbound.send(
-            msgspec.structs.replace(request, timeout_secs=TIMEOUT_SECS, max_bytes=MOST_BYTES)
+            msgspec.structs.replace(request, timeout_secs=self.timeout_secs, max_bytes=MOST_BYTES)
         )
         if answer.status >= 500 or answer.status == 429:
             raise TransientError(f"{request.url.partition('?')[0]} answered {answer.status}")

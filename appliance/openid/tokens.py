@@ -95,8 +95,8 @@ def claims_of(
         raise Untrusted(f"the ID token is not accepted: {_told(error)}") from error
     except (ValueError, TypeError, RecursionError) as error:  # of claims that are no text, no number, no end
         raise Untrusted("the ID token is not accepted: it is malformed") from error
-    if not 0 < len(claims["sub"]) <= MOST_SUBJECT:
-        raise Untrusted("the ID token is not accepted: 'sub' is empty or too long")
+    if not 0 < len(claims["sub"]) <= MOST_SUBJECT or not claims["sub"].isprintable():
+        raise Untrusted("the ID token is not accepted: 'sub' is empty, too long, or has a letter that cannot be seen")
     return dict(claims)
 
 

@@ -88,7 +88,7 @@ class Arrival:
 
     def _note(self, action: str, user: UserRow, **detail: Any) -> None:
         deed = Deed(
-            organisation_id=self._row.organisation_id, who=self._person.told, action=action, target=user.id,
+            organisation_id=self._row.organisation_id, who=user.email, action=action, target=user.id,
             detail={"provider": self._row.name} | detail,
         )  # fmt: skip
         record(self._tx, deed, self._now)

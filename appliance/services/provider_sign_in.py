@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from appliance.openid.client import Attempt, Client
 
 WITHIN: Final = timedelta(minutes=10)  # from being sent to the provider to coming back
+NOBODY: Final = "nobody"  # in the audit trail: an address that somebody claims is no name
 _MOST_NEXT: Final = 1000
 _MOST_REMEMBERED: Final = 10_000
 _GROUPS_ELSEWHERE: Final = "_claim_names"  # where a provider says what it has left out for being too long
@@ -115,7 +116,7 @@ class ProviderSignIn:
             next=next_path if len(next_path) <= _MOST_NEXT else "/", at=self._clock().timestamp(),
         )  # fmt: skip
         try:
-            openid = self._reception.speaks()
+            openid = await self._reception.openid()
             url = await openid.address(_client(document), _attempt(ticket), document.scopes)
         except DashError as error:
             raise await self._refused(row, visitor, _why(error)) from error
@@ -141,7 +142,7 @@ class ProviderSignIn:
         try:
             user_id = await self._plane.write(lambda tx: self._settled(tx, row, document, person))
         except Refused as error:
-            raise await self._refused(row, visitor, error, person.told) from error
+            raise await self._refused(row, visitor, error, person) from error
         self._plane.forget(SESSION)
         came = Came(provider_id=row.id, name=row.name, id_token=self._reception.vault.seal(id_token))
         return Arrived(await self._sessions.open(user_id, visitor.remote, came), read.next)
@@ -158,7 +159,8 @@ class ProviderSignIn:
                 return None
             back = f"{self._reception.base_url or visitor.origin}/sign-in"
             token = self._reception.vault.unseal(came.id_token)
-            return await self._reception.speaks().farewell(_client(document), token, back)
+            openid = await self._reception.openid()
+            return await openid.farewell(_client(document), token, back)
         except DashError as error:  # it is gone, or does not answer: here the person is signed out already
             log.warning("signing out at a provider", provider=came.provider_id, error=str(error))
             return None
@@ -194,7 +196,8 @@ class ProviderSignIn:
 
     async def _asked(self, document: ProviderDocument, ticket: Ticket, answer: Answer) -> tuple[Person, str]:
         """Return whom the provider proves for the code, and by which ID token."""
-        client, openid = _client(document), self._reception.speaks()
+        openid = await self._reception.openid()
+        client = _client(document)
         await openid.check_sender(client, answer.iss)
         if answer.error is not None or not answer.code:
             raise Refused(Why.DENIED, f"the provider answered {(answer.error or 'no code')[:100]!r}")
@@ -212,12 +215,15 @@ class ProviderSignIn:
         arrival = Arrival(tx, found, person, self._clock())
         return arrival.settle(document, self._reception.allowance).id
 
-    async def _refused(self, row: ProviderRow, visitor: Visitor, refused: Refused, who: str = "nobody") -> Refused:
-        """Count it, tell the audit trail why, and return what to raise."""
+    async def _refused(
+        self, row: ProviderRow, visitor: Visitor, refused: Refused, person: Person | None = None
+    ) -> Refused:  # fmt: skip
+        """Count it, tell the audit trail why, and return what to raise. ``person``: whom the provider has proved."""
         self._limit.failed(None, visitor.remote)
         detail = {"provider": row.name, "why": refused.why.value, "reason": refused.reason, "remote": visitor.remote}
+        detail |= {"subject": person.subject, "email": person.email} if person is not None else {}
         deed = Deed(
-            organisation_id=row.organisation_id, who=who, action="session.refuse", target=row.id, detail=detail
+            organisation_id=row.organisation_id, who=NOBODY, action="session.refuse", target=row.id, detail=detail
         )  # fmt: skip
         log.warning(
             "a sign-in by a provider was refused", provider=row.id, why=refused.why.value, reason=refused.reason

@@ -170,6 +170,8 @@ class Sessions:
         user_id, now = who.user_id, self._clock()
         await self._check_barred(user_id)
         stored = await self._plane.read(lambda tx: tx.scalar(select(UserRow.password_hash).filter_by(id=user_id)))
+        if stored == NONE:
+            raise Forbidden("this account has no password to change: it signs in with a provider")
         self._limit.check(user_id, None)
         if not await self._passwords.match(stored, old):
             self._limit.failed(user_id, None)

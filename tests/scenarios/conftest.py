@@ -26,7 +26,7 @@ from appliance.settings import Backup, Settings
 from appliance.settings.sections import Database, Server
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import OrganisationRow
-from tests.licensed import FEATURES, RING, issued
+from tests.licensed import EVERY_FEATURE, RING, issued
 
 ORIGIN = "http://dash.test"
 ADMIN = "ada@example.org"
@@ -112,7 +112,7 @@ class Scene:
 
     async def provider(self, **changes: Any) -> str:
         """Set up an OpenID provider that nobody asks anything, with a licence for it, and return its id."""
-        await self.it.services.licenses.install(self.admin, issued(features=FEATURES))
+        await self.it.services.licenses.install(self.admin, issued(features=EVERY_FEATURE))
         document = {"name": "Example Works", "issuer": "https://login.example.org", "client_id": "dash"} | changes
         return (await self.it.services.providers.create(self.admin, document)).id
 
@@ -199,7 +199,7 @@ async def world(scene: Scene, api: httpx.AsyncClient, provider: Any) -> AsyncIte
     from tests.provider_world import World
 
     await scene.it.outbound.allow([parse_allowed("127.0.0.1/32")])
-    await scene.it.services.licenses.install(scene.admin, issued(features=FEATURES))
+    await scene.it.services.licenses.install(scene.admin, issued(features=EVERY_FEATURE))
     made = World(scene, provider, api)
     await made.set_up()
     yield made

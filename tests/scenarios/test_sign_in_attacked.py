@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from tests.fakes.http_server import Answer, HttpServer
 from tests.fakes.openid_provider import CLIENT_SECRET, FIRST, Provider, keys_json
 from tests.provider_world import World
 
@@ -49,6 +49,7 @@ LIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "no nonce": lambda it: {name: value for name, value in it.items() if name != "nonce"},
     "no subject": lambda it: {name: value for name, value in it.items() if name != "sub"},
     "a subject that is a number": lambda it: it | {"sub": 7},
+    "a subject that no database holds": lambda it: it | {"sub": "u\0"},
     "an empty subject": lambda it: it | {"sub": ""},
     "times that are words": lambda it: it | {"exp": "tomorrow"},
     "another access token's hash": lambda it: it | {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
@@ -154,11 +155,11 @@ async def test_a_provider_that_fails_is_told_and_locks_nobody_out(world: World, 
         assert (await client.post("/api/v1/session", json=mine)).status_code == 201
 
 
-async def test_slowness_ends(world: World, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("appliance.openid.client.TIMEOUT_SECS", 0.2)
-    world.scene.it.services.providers._reception.speaks()._metadata.clear()
-    async with await asyncio.start_server(lambda *_: asyncio.sleep(5), "127.0.0.1", 0) as silent:
-        issuer = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
-        await world.set_up(issuer=issuer)
+async def test_slowness_ends(world: World) -> None:
+    world.scene.it.services.providers._reception.speaks().timeout_secs = 0.2
+    async with HttpServer() as silent:
+        silent.routes["/.well-known/openid-configuration"] = lambda _: Answer(hold=asyncio.Event().wait())
+        await world.set_up(issuer=silent.url("").rstrip("/"))
         there = await world.browser.get(f"/sign-in/with/{world.id}")
         assert there.headers["location"] == "/sign-in?refused=unavailable"
+    assert "took longer than 0.2 s" in await world.reason()

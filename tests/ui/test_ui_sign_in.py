@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider
-from tests.licensed import FEATURES, issued
+from tests.licensed import EVERY_FEATURE, issued
 from tests.running import RunningAppliance
 from tests.ui.browsing import NARROW, WIDE, Opens, Watch, shoot, sign_in
 
@@ -49,7 +49,7 @@ def test_a_provider_is_set_up_and_people_come_and_go_by_it(
     expect(page.get_by_role("button", name="New provider")).to_be_disabled()
     shoot(page, "sign-in-locked-light-1440")
     with entitled.client() as client:
-        client.put("/api/v1/license", json={"document": issued(features=FEATURES)}).raise_for_status()
+        client.put("/api/v1/license", json={"document": issued(features=EVERY_FEATURE)}).raise_for_status()
     page.reload()
     page.wait_for_selector("html[data-ready] #main h1")
     page.get_by_role("button", name="New provider").click()
