@@ -37,6 +37,7 @@ def test_licences_of_everything_inside(program: Path) -> None:
     told = subprocess.run(command, capture_output=True, text=True, check=True, env={}).stdout
     for line in ("cpython 3.11", "duckdb ", "openssl " if "\nopenssl " in told else "libssl3 ", "    vue "):
         assert line in told
+    assert {"authlib", "joserfc"} <= {line.split()[0].lower() for line in told.splitlines() if line.strip()}
     assert "PYTHON SOFTWARE FOUNDATION LICENSE" in told
     assert "readline" not in {path.name.split(".")[0] for path in (program / "lib").rglob("*.so*")}
 
