@@ -39,6 +39,7 @@ def by_secret(claims: dict[str, Any]) -> str:
 LIES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "another issuer": lambda it: it | {"iss": "https://evil.example"},
     "another audience": lambda it: it | {"aud": "somebody-else"},
+    "another audience, by our party": lambda it: it | {"aud": "somebody-else", "azp": "dash"},
     "one of several audiences, and no azp": lambda it: it | {"aud": ["dash", "other"]},
     "for another party": lambda it: it | {"azp": "other"},
     "expired": lambda it: it | {"exp": int(time.time()) - 120, "iat": int(time.time()) - 600},
