@@ -25,6 +25,7 @@ SCREENS = {
     "erasures": "/erasures",
     "versions": "/pipelines/{host}/versions",
     "tokens": "/tokens",
+    "sign-in": "/sign-in/providers",
     "license": "/license",
     "account": "/account",
     "not-found": "/nothing/here",
