@@ -85,6 +85,7 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,
@@ -111,6 +112,7 @@ def _add_pages(screens: "Screens") -> None:
 
     pages = (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.domain import handbook
 from appliance.errors import DashError, Forbidden, NotFound, TransientError
+from ui.brand import support
 from ui.frame import Place, bare, frame
 from ui.session import COOKIE, OpenPages, Visit, sign_in_url
 from ui.toast import sentence
@@ -57,7 +58,7 @@ class Screens:
                     return RedirectResponse("/" if before_setup else "/setup", 303)
                 if await self._known(request):
                     return RedirectResponse("/", 303)
-                with bare(self.assets, title, self.services.maintenance.told()):
+                with bare(self.assets, title, self.services):
                     await build(request)
                 return None
 
@@ -100,6 +101,7 @@ class Screens:
                 main.clear()
                 with main:
                     visit.client.status_code = _tell(error, request)
+                    support(self.services.branding.now())
         return None
 
 

@@ -1,11 +1,10 @@
 """Design tokens: the one palette (light and dark) and the one type scale, as CSS custom properties."""
 
+from appliance.domain.accent import SURFACES
+
 # name: (light, dark). Text on its surface has a contrast of at least 4.5 : 1 in both (tests/ui/test_ui_theme.py).
 COLOURS: dict[str, tuple[str, str]] = {
-    "bg": ("#f6f6f4", "#0e0f12"),
-    "surface": ("#ffffff", "#15171b"),
-    "sunken": ("#f0f0ed", "#1b1e23"),
-    "raised": ("#ffffff", "#1e2127"),
+    **SURFACES,
     "line": ("#e5e5e0", "#262a31"),
     "line-strong": ("#c9c9c2", "#3b414b"),
     "text": ("#17191e", "#eceef2"),

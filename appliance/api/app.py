@@ -10,6 +10,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.backups import BackupController
+from appliance.api.controllers.branding import BrandingController
 from appliance.api.controllers.chunks import ChunkController
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.drift import DriftController
@@ -70,6 +71,7 @@ CONTROLLERS: Final = (
     OperationsController,
     UpgradeController,
     MaintenanceController,
+    BrandingController,
 )
 
 

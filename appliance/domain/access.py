@@ -29,6 +29,7 @@ class Action(Enum):
     NODE_MANAGE = "node.manage"
     LICENSE_READ = "license.read"
     LICENSE_MANAGE = "license.manage"
+    BRANDING_MANAGE = "branding.manage"
     OPERATIONS_READ = "operations.read"
     OPERATIONS_MANAGE = "operations.manage"
 

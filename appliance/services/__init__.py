@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.backups import Backups
+    from appliance.services.branding import Branding
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -82,3 +83,4 @@ class Services:
     maintenance: "Maintenances"
     support: "Support"
     upgrades: "Upgrades"
+    branding: "Branding"

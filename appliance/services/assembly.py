@@ -16,6 +16,7 @@ from appliance.services import Services
 from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
 from appliance.services.backups import Backups
+from appliance.services.branding import Branding
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -143,5 +144,6 @@ def assemble(parts: Parts) -> Services:
         upgrades=Upgrades(plane, engine.workers, parts.stager, clock),
         resources=Resources(plane, storage, clock),
         maintenance=maintenance,
+        branding=Branding(plane, parts.allowance, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

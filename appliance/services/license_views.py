@@ -103,7 +103,7 @@ def view(
         next_step=allowed.outlook.next_step,
         features=sorted(allowed.entitlements.features),
         limits=limits,
-        deeds=[DeedView(name=one.name, allowed=standing not in one.stops) for one in DEEDS],
+        deeds=[DeedView(name=one.name, allowed=one.allowed(standing, allowed.entitlements)) for one in DEEDS],
         warnings=[*warned(held, allowed, clock_set_back=clock_set_back), *_over(limits)],
         installation=given.code,
         installed_at=given.installed_at,

@@ -7,6 +7,8 @@ import pytest
 
 from appliance.api.openapi import routes_of
 from appliance.errors import NotFound
+from license.document import Feature
+from tests.licensed import issued
 
 # The least role that may use a route; "anybody" needs none.
 EXPECTED = {
@@ -113,6 +115,12 @@ EXPECTED = {
     "POST /api/v1/license/preview": "admin",
     "PUT /api/v1/license": "admin",
     "PUT /api/v1/license/revocations": "admin",
+    "GET /api/v1/branding": "anybody",
+    "PUT /api/v1/branding": "admin",
+    "DELETE /api/v1/branding": "admin",
+    "GET /api/v1/branding/{kind}": "anybody",
+    "PUT /api/v1/branding/{kind}": "admin",
+    "DELETE /api/v1/branding/{kind}": "admin",
     "GET /api/v1/upgrade": "admin",
     "PUT /api/v1/upgrade/bundle": "admin",
     "PUT /api/v1/upgrade/signature": "admin",
@@ -161,7 +169,14 @@ NOT_THERE = {
     "seq": "1",
     "number": "1",
     "name": "nothing.js",
+    "kind": "favicon",
 }
+
+
+@pytest.fixture(autouse=True)
+async def every_feature(scene: Any) -> None:
+    """What a licence has to name is named: here only roles are asked for."""
+    await scene.it.services.licenses.install(scene.admin, issued(features=tuple(sorted(Feature))))
 
 
 def test_every_route_has_an_expectation(scene: Any) -> None:

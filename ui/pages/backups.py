@@ -290,7 +290,7 @@ def _how_to_restore(view: BackupsView) -> None:
     source = (view.place or "/mnt/backup").removeprefix("file://")
     sealed = " --passphrase-file FILE" if view.encrypted else ""
     with card("How one is brought back"), node("div", css="stack tight"):
-        node("p", "On any machine, with the same or a newer version of Dash, into an empty directory:")
+        node("p", "On any machine, with the same or a newer version, into an empty directory:")
         code_block(
             f"install -m 700 -d DIR\ninstall -m 600 YOUR-COPY-OF/secret.key DIR/\n"
             f"dash-appliance restore {source}{sealed} --data-dir DIR --dry-run\n"
