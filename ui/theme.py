@@ -1,6 +1,6 @@
 """Design tokens: the one palette (light and dark) and the one type scale, as CSS custom properties."""
 
-from appliance.domain.accent import SURFACES
+from appliance.domain.accent import OWN, SURFACES
 
 # name: (light, dark). Text on its surface has a contrast of at least 4.5 : 1 in both (tests/ui/test_ui_theme.py).
 COLOURS: dict[str, tuple[str, str]] = {
@@ -10,8 +10,8 @@ COLOURS: dict[str, tuple[str, str]] = {
     "text": ("#17191e", "#eceef2"),
     "text-2": ("#4d525d", "#b0b6c2"),
     "text-3": ("#656a76", "#8f96a4"),
-    "accent": ("#2f4fd0", "#9db0ff"),
-    "accent-fill": ("#2f4fd0", "#4a63e0"),
+    "accent": (OWN, "#9db0ff"),
+    "accent-fill": (OWN, "#4a63e0"),
     "accent-hover": ("#2743b5", "#5a72ea"),
     "accent-soft": ("#ebeffd", "#1d2340"),
     "on-accent": ("#ffffff", "#ffffff"),

@@ -4,6 +4,7 @@ No single colour is: on white, 4.5 : 1 asks for at most 0.18 of luminance, and o
 0.25. So the colour that was chosen is the light theme's, and the dark theme's is the same hue, lighter.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from appliance.domain.colour import READABLE, contrast, darkened, lightened, mixed, worst
@@ -15,6 +16,7 @@ SURFACES: Final[dict[str, tuple[str, str]]] = {
     "sunken": ("#f0f0ed", "#1b1e23"),
     "raised": ("#ffffff", "#1e2127"),
 }
+OWN: Final = "#2f4fd0"  # the accent that Dash has
 WHITE: Final = "#ffffff"
 BLACK: Final = "#000000"
 # Where text is read with the most trouble: the darkest of the light surfaces, the lightest of the dark ones.
@@ -55,8 +57,10 @@ def tokens(colour: str) -> Tokens:
     }
 
 
-def rules(made: Tokens) -> str:
-    """Return the tokens as CSS, to come after those that they replace."""
+@lru_cache(maxsize=4)
+def style(colour: str) -> str:
+    """Return the tokens of ``colour`` as CSS, to come after those that they replace."""
+    made = tokens(colour)
     light, dark = ("".join(f"--{name}:{pair[theme]};" for name, pair in made.items()) for theme in (0, 1))
     return f":root{{{light}}}:root[data-theme=dark]{{{dark}}}"
 

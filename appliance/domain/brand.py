@@ -1,8 +1,9 @@
 """What the appliance is called and looks like: Dash, or what an administrator made of it. Pure."""
 
 from enum import StrEnum
+from html import escape
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -76,6 +77,24 @@ class Brand(msgspec.Struct, frozen=True):
         """Return where the picture is read, in a form that changes with it; None: there is none."""
         found = self.pictures.get(kind)
         return None if found is None else f"/api/v1/branding/{kind.value}?v={found.digest}"
+
+    def tab(self) -> str | None:
+        """Return the address of what the browser's tab shows: what was uploaded for it, else the logo, else the first
+        letter of the name; None: Dash's own mark."""
+        kind = Kind.FAVICON if Kind.FAVICON in self.pictures else self.logo(dark=False)
+        if kind is not None:
+            return self.address(kind)
+        return None if self.words.name is None else f"data:image/svg+xml,{quote(self.monogram())}"
+
+    def monogram(self) -> str:
+        """Return the first letter of the name on the accent, as SVG: the mark of who has uploaded none."""
+        letter = next((one for one in self.name if one.isalnum()), "•").upper()[:1]
+        return (
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" aria-hidden="true">'
+            f'<rect width="24" height="24" rx="6" fill="{self.words.accent or accent.OWN}"/><text x="12" y="17" '
+            f'fill="#fff" font-size="14" font-weight="700" font-family="system-ui,sans-serif" text-anchor="middle">'
+            f"{escape(letter)}</text></svg>"
+        )
 
 
 def tidied(words: Words) -> Words:

@@ -8,7 +8,7 @@ import pytest
 from appliance.compose import opened
 from appliance.domain.clock import utc_now
 from tests.licensed import RING, issued, today
-from tests.unit.domain.test_domain_picture import FINE, png
+from tests.pictures import FINE, png
 
 HERE = "/api/v1/branding"
 WORDS = {

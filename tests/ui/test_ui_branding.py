@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.licensed import issued
+from tests.pictures import SVG
 from tests.running import RunningAppliance
 from tests.ui.browsing import NARROW, Opens, shoot, sign_in
-from tests.unit.domain.test_domain_picture import SVG, png
 
 HOSTILE = "<script>window.hurt=1</script>שלום"
 LOGO = SVG.format('<rect width="9" height="9" rx="2" fill="{}"/>')
@@ -102,9 +102,8 @@ def test_everybody_sees_it_before_signing_in(opened: Opens, labelled: RunningApp
     shoot(page, f"branded-sign-in-{theme}-390")
     page.goto(labelled.url + "/docs/")
     expect(page.locator(".top .brand")).to_have_text("Example Insight handbook")
-    assert colour(page, ".pages [aria-current=page]", "color") == (
-        "rgb(11, 110, 79)" if theme == "light" else colour(page, "article a", "color")
-    )
+    accent = {"light": "rgb(11, 110, 79)", "dark": "rgb(19, 194, 139)"}[theme]
+    assert colour(page, ".pages [aria-current=page]", "color") == accent
     shoot(page, f"branded-handbook-{theme}-390")
 
 
