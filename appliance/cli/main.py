@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "config": "appliance.cli.config",
     "database": "appliance.cli.database",
     "license": "appliance.cli.license",
+    "branding": "appliance.cli.branding",
     "maintenance": "appliance.cli.maintenance",
     "monitoring": "appliance.cli.monitoring",
     "support-bundle": "appliance.cli.support_bundle",

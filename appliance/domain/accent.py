@@ -1,7 +1,7 @@
 """One accent colour becomes the tokens of both themes, each readable where it is used. Pure.
 
 No single colour is: on white, 4.5 : 1 asks for at most 0.18 of luminance, and on the dark theme's surfaces for at least
-0.25. So the colour that was chosen is the light theme's, and the dark theme's is the same hue, lighter.
+0.24. So the colour that was chosen is the light theme's, and the dark theme's is the same hue, lighter.
 """
 
 from functools import lru_cache

@@ -119,13 +119,17 @@ def test_a_page_in_the_dark_and_one_that_is_not_there(opened: Opens, labelled: R
 
 
 def test_hostile_names_are_only_text_and_without_a_licence_it_is_locked(
-    opened: Opens, labelled: RunningAppliance
+    opened: Opens, labelled: RunningAppliance, tmp_path: Path
 ) -> None:
-    with labelled.client() as client:
-        client.delete("/api/v1/branding").raise_for_status()
-        words = {"name": HOSTILE + "W" * 20, "support": {"text": HOSTILE, "link": "https://example.org/'\"><b>"}}
-        client.put("/api/v1/branding", json=words | {"powered_by": False}).raise_for_status()
+    (tmp_path / "token").write_text(labelled.token)
+    there = ("--url", labelled.url, "--token-file", str(tmp_path / "token"))
+    words = ("--name", HOSTILE + "W" * 20, "--support", HOSTILE, "--support-link", "https://example.org/'\"><b>")
+    assert labelled.run("branding", "reset", *there).returncode == 0
+    told = labelled.run("branding", "set", *words, "--no-powered-by", *there)
+    assert HOSTILE in told.stdout, told.stderr
     license_(labelled)
+    refused = labelled.run("branding", "set", "--accent", "#000000", *there)
+    assert (refused.returncode, "install a licence that names white_label" in refused.stderr) == (1, True)
     page = opened(labelled.url, "/sign-in", viewport=NARROW)
     expect(page.locator(".bare-mark")).to_contain_text(HOSTILE)
     expect(page.locator(".bare-foot")).not_to_contain_text("Powered")

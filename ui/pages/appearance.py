@@ -67,7 +67,8 @@ class Editor:
                 self._form()
                 with card("Pictures"), node("div", css="stack"):
                     self._pictures = node("div", css="stack")
-                    _upload_foot(self._visit.act(self._uploaded))
+                    if not locked:
+                        _upload_foot(self._visit.act(self._uploaded))
             with node("div", css="stack sticky"):
                 with card("How it looks"):
                     self._looks = node("div")
