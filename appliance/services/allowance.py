@@ -124,7 +124,7 @@ class Allowance:
             return None
         named = feature.value.replace("_", " ")
         return (
-            f"{entitlements.by} has no {named}: what was set stays in force and may be taken away, and to change it, "
+            f"{entitlements.by} has no {named}: what was set stays and may be taken away; to set or change it, "
             f"install a licence that names {feature.value} {_WHERE}"
         )
 

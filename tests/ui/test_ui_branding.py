@@ -142,7 +142,7 @@ def test_hostile_names_are_only_text_and_without_a_licence_it_is_locked(
         expect(page.locator(".brand").first).to_contain_text(HOSTILE)
         assert fits(page), path
     page.goto(labelled.url + "/appearance")
-    expect(page.locator(".callout")).to_contain_text("what was set stays in force and may be taken away")
+    expect(page.locator(".callout")).to_contain_text("what was set stays and may be taken away")
     expect(page.get_by_label("Name", exact=True)).to_be_disabled()
     expect(page.get_by_role("button", name="Save")).to_be_disabled()
     expect(page.locator("[data-upload]")).to_have_count(0)
