@@ -26,6 +26,7 @@ SCREENS = {
     "versions": "/pipelines/{host}/versions",
     "tokens": "/tokens",
     "license": "/license",
+    "appearance": "/appearance",
     "account": "/account",
     "not-found": "/nothing/here",
     "gone": "/pipelines/pl_gone",
