@@ -97,7 +97,9 @@ async def test_without_the_feature_editing_is_refused_and_taking_away_is_not(sce
     ]
     for one in refused:
         assert (one.status_code, one.json()["code"]) == (403, "E_UNLICENSED")
-        assert one.json()["detail"].startswith("the licence has no white label: what was set stays and may be taken away")
+        assert one.json()["detail"].startswith(
+            "the licence has no white label: what was set stays and may be taken away"
+        )
         assert "install a licence that names white_label on the page Licence" in one.json()["detail"]
     assert scene.it.allowance.refused["white_label"] == 4
     assert (await labelled.get(HERE)).json() == before

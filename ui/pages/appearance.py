@@ -201,6 +201,7 @@ class Editor:
             )  # fmt: skip
 
     async def _uploaded(self, _: Principal) -> None:
+        await self._visit.services.branding.look()  # another node may have taken it
         self._shown("Everybody sees it from now on")
 
     async def _drop(self, kind: Kind, who: Principal) -> None:

@@ -8,12 +8,15 @@ from datetime import datetime
 from typing import Final
 
 import msgspec
+import structlog
 from sqlalchemy.orm import Session
 
 from appliance.domain.brand import Brand, Kind, Picture, Words
 from appliance.storage.control.keeping import forget, remember, remembered
 
 KEY: Final = "branding"
+
+log = structlog.get_logger("branding")
 
 
 class _Listed(msgspec.Struct, frozen=True):
@@ -69,8 +72,15 @@ def forget_all(tx: Session) -> bool:
 
 
 def _kept(tx: Session) -> _Kept:
-    found = remembered(tx, KEY)
-    return _Kept() if found is None else msgspec.convert(found, _Kept)
+    """Return what this version understands of it: a newer one, which was left again, may have kept more."""
+    found = remembered(tx, KEY) or {}
+    words = {name: value for name, value in found.get("words", {}).items() if name in Words.__struct_fields__}
+    pictures = {kind: listed for kind, listed in found.get("pictures", {}).items() if kind in list(Kind)}
+    try:
+        return msgspec.convert({"words": words, "pictures": pictures}, _Kept)
+    except msgspec.ValidationError as error:
+        log.warning("branding.not_understood", error=str(error))
+        return _Kept()
 
 
 def _keep(tx: Session, kept: _Kept, now: datetime) -> None:
