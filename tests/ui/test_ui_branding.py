@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.licensed import issued
 from tests.pictures import SVG
@@ -116,6 +116,27 @@ def test_a_page_in_the_dark_and_one_that_is_not_there(opened: Opens, labelled: R
     page.goto(labelled.url + "/nothing/here")
     expect(page.get_by_role("link", name="Help desk, extension 4711")).to_be_visible()
     shoot(page, "branded-not-found-dark-390")
+
+
+EVIL = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>
+document.documentElement.setAttribute("hurt", "1"); fetch("/livez");</script></svg>"""
+
+
+def test_a_drawing_that_got_through_all_checks_does_nothing(browser: Browser, labelled: RunningAppliance) -> None:
+    """The answer's own headers, with another body; and, as a control, that body without them."""
+    context = browser.new_context()
+    page, address, asked = context.new_page(), "/api/v1/branding/logo", list[str]()
+    context.on("request", lambda request: asked.append(request.url.removeprefix(labelled.url)))
+    try:
+        page.route(f"**{address}", lambda route: route.fulfill(response=route.fetch(), body=EVIL))
+        page.route(f"**{address}?", lambda route: route.fulfill(content_type="image/svg+xml", body=EVIL))
+        for path, hurt in ((address, None), (f"{address}?", "1")):
+            asked.clear()
+            page.goto(labelled.url + path)
+            assert page.evaluate("document.documentElement.getAttribute('hurt')") == hurt
+            assert ("/livez" in asked) is (hurt is not None)
+    finally:
+        context.close()
 
 
 def test_hostile_names_are_only_text_and_without_a_licence_it_is_locked(
