@@ -7,8 +7,7 @@ import pytest
 
 from appliance.api.openapi import routes_of
 from appliance.errors import NotFound
-from license.document import Feature
-from tests.licensed import issued
+from tests.licensed import EVERY_FEATURE, issued
 
 # The least role that may use a route; "anybody" needs none.
 EXPECTED = {
@@ -176,7 +175,7 @@ NOT_THERE = {
 @pytest.fixture(autouse=True)
 async def every_feature(scene: Any) -> None:
     """What a licence has to name is named: here only roles are asked for."""
-    await scene.it.services.licenses.install(scene.admin, issued(features=tuple(sorted(Feature))))
+    await scene.it.services.licenses.install(scene.admin, issued(features=EVERY_FEATURE))
 
 
 def test_every_route_has_an_expectation(scene: Any) -> None:
