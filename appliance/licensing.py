@@ -54,9 +54,11 @@ async def licenses_offline(settings: Settings, ring: KeyRing) -> AsyncIterator[t
     """Give the licence of a stopped appliance to a command, and in whose name; the caller owns the data directory."""
     plane, _ = await asyncio.to_thread(open_control, settings, asyncio.to_thread)
     try:
-        first = select(OrganisationRow.id).order_by(OrganisationRow.id).limit(1)
-        organisation = await plane.read(lambda tx: tx.scalar(first))
-        who = Principal(organisation_id=OrganisationId(organisation or ""), role=Role.ADMIN, name=AT_THE_MACHINE)
+        first = select(OrganisationRow.id).where(OrganisationRow.operates)
+        organisation = await plane.read(lambda tx: tx.scalar(first) or "")
+        who = Principal(
+            organisation_id=OrganisationId(organisation), role=Role.ADMIN, name=AT_THE_MACHINE, operates=True
+        )
         yield Licenses(plane, await asyncio.to_thread(licensed, plane, ring)), who
     finally:
         plane.close()
@@ -111,7 +113,7 @@ def _told(found: LicenseView) -> Iterator[Examined]:
 
 async def start_watching(it: "Appliance", metrics: Metrics, stack: AsyncExitStack) -> None:
     """Have this node see to the licence until ``stack`` is closed."""
-    watch = LicenseWatch(it.plane, it.allowance, partial(_received, it))
+    watch = LicenseWatch(it.plane, it.allowance, partial(_received, it), partial(_owners, it))
     metrics.add(LicenseMetrics(partial(_numbers, it.allowance)))
     await watch.look()
     stack.push_async_callback(_last_look, it, watch)
@@ -127,6 +129,10 @@ async def _last_look(it: "Appliance", watch: LicenseWatch) -> None:
 def _received(it: "Appliance") -> dict[PipelineId, int]:
     """Return what this node itself has taken; a node that keeps no events has taken none."""
     return {} if it.engine.looks else {run.pipeline.id: run.stats().ledger.received for run in it.engine.runs()}
+
+
+def _owners(it: "Appliance") -> dict[PipelineId, OrganisationId]:
+    return {run.pipeline.id: run.pipeline.organisation_id for run in it.engine.runs()}
 
 
 def _numbers(allowance: Allowance) -> LicenseNumbers:

@@ -63,6 +63,10 @@ class Client:
         """Send ``body`` as JSON, to be there from now on, and return the answer. Raises as ``post``."""
         return self._ask("PUT", path, msgspec.json.encode(body))
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON, to be changed there, and return the answer. Raises as ``post``."""
+        return self._ask("PATCH", path, msgspec.json.encode(body))
+
     def delete(self, path: str) -> None:
         """Have what is at ``path`` removed. Raises as ``post``."""
         self._ask("DELETE", path, None)

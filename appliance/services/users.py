@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Action, Principal, Role, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import UserId, new_id
-from appliance.errors import Conflict, Invalid, NotFound, Problem
+from appliance.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from appliance.services.allowance import Allowance
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.passwords import Passwords, password_problems
@@ -48,8 +48,7 @@ class Users:
         hashed, now = await self._passwords.hash(new.password), self._clock()
 
         def work(tx: Session) -> UserView:
-            if tx.scalar(select(UserRow.id).where(UserRow.email_key == email_key(new.email))) is not None:
-                raise Conflict(f"the address {new.email!r} belongs to a user already: choose another")
+            check_address(tx, new.email)
             self._allowance.check(tx, Thing.USERS)
             row = user_row(who.organisation_id, new.email, hashed, new.role, now)
             tx.add(row)
@@ -69,6 +68,45 @@ class Users:
                 _not_last_admin(tx, row)
             row.role = role.value
             record(tx, _deed(who, "user.role", row), now)
+            return _view(row)
+
+        return await self._changed(work)
+
+    async def enable(self, who: Principal, user_id: UserId) -> UserView:
+        """Let somebody who was shut out sign in again. Raises NotFound, Unlicensed."""
+        require(who, Action.USER_MANAGE)
+        now = self._clock()
+
+        def work(tx: Session) -> UserView:
+            row = _own(tx, who, user_id)
+            if row.disabled_at is not None:
+                self._allowance.check(tx, Thing.USERS)
+                row.disabled_at = None
+                record(tx, _deed(who, "user.enable", row), now)
+            return _view(row)
+
+        return await self._changed(work)
+
+    async def set_password(self, who: Principal, user_id: UserId, password: str) -> UserView:
+        """Give somebody else a new password; their sessions end.
+
+        Raises:
+            NotFound: there is no such user.
+            Forbidden: it is one's own, which is changed by whoever knows the old one.
+            Invalid: the password will not do.
+        """
+        require(who, Action.USER_MANAGE)
+        if user_id == who.user_id:
+            raise Forbidden("your own password is changed on the page Account, where the present one is asked for")
+        if problems := password_problems(password, "/password"):
+            raise Invalid(problems)
+        hashed, now = await self._passwords.hash(password), self._clock()
+
+        def work(tx: Session) -> UserView:
+            row = _own(tx, who, user_id)
+            row.password_hash = hashed
+            end_sessions(tx, row.id)
+            record(tx, _deed(who, "user.reset_password", row), now)
             return _view(row)
 
         return await self._changed(work)
@@ -112,6 +150,12 @@ def email_problems(email: str, pointer: str) -> list[Problem]:
     if _EMAIL.fullmatch(email.strip()):
         return []
     return [Problem(pointer, f"expected an e-mail address such as ada@example.org, got {email[:254]!r}")]
+
+
+def check_address(tx: Session, email: str) -> None:
+    """Return if nobody, of whatever organisation, signs in with ``email``. Raises Conflict: somebody does."""
+    if tx.scalar(select(UserRow.id).where(UserRow.email_key == email_key(email))) is not None:
+        raise Conflict(f"the address {email!r} belongs to a user already: choose another")
 
 
 def user_row(organisation_id: str, email: str, hashed: str, role: Role, now: datetime) -> UserRow:

@@ -119,6 +119,14 @@ def end(cursor: Cursor) -> None:
     cursor.execute(_END)
 
 
+def drop(cursor: Cursor, schema: str) -> None:
+    """Drop the schema, if nothing of anybody else's is in it; inside a transaction."""
+    oid = "(SELECT oid FROM pg_namespace WHERE nspname = %(name)s)"
+    found = cursor.execute(f"SELECT count(*) FROM pg_class WHERE relnamespace = {oid}", {"name": schema}).fetchall()  # noqa: S608
+    if found[0][0] == 0:
+        cursor.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)}")
+
+
 def _has_tables(cursor: Cursor, schema: str) -> bool:
     """Return whether the last of the tables is there; making those that are would need rights nobody has to give."""
     name = f"{quoted(schema)}._polled"
