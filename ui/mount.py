@@ -97,6 +97,8 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,
@@ -125,6 +127,8 @@ def _add_pages(screens: "Screens") -> None:
     more = (
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,

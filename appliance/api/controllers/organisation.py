@@ -51,7 +51,9 @@ class OrganisationController(Controller):
                 access=Action.ORGANISATION_MANAGE,
                 body=NewOrganisation,
                 example={
-                    "name": "Daughter Works", "admin_email": "frank@example.net", "admin_password": "a long pass phrase",
+                    "name": "Daughter Works",
+                    "admin_email": "frank@example.net",
+                    "admin_password": "a long pass phrase",
                 },
                 answer=OrganisationView,
                 status=201,
