@@ -83,7 +83,7 @@ class OrganisationsPage:
                 node("td", told, "num", data_label=label)
             with node("td", data_label="Since"):
                 moment(one.created_at, "date")
-            with node("td", css="num full"):
+            with node("td", css="num full"), node("div", css="row end"):
                 rename = button("Rename", "small")
                 on(rename, "click", lambda _: self._renaming.open(_renamed(one), partial(self._rename, one)))
                 if not one.operates:

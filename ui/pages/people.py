@@ -91,7 +91,7 @@ class PeoplePage:
             node("td", ROLE_WORDS[one.role.value], data_label="Role")
             with node("td", data_label="Since"):
                 moment(one.created_at, "date")
-            with node("td", css="num full"):
+            with node("td", css="num full"), node("div", css="row end"):
                 self._actions(one, own=own)
 
     def _actions(self, one: UserView, *, own: bool) -> None:

@@ -40,7 +40,7 @@ class FormDialog:
         with dialog(title) as self._box, node("form") as form:
             with node("div", css="dialog-body"):
                 self._error = node("div", "", "form-error", role="alert")
-                self._lead = node("p", "", "muted")
+                self._lead = node("p", "", "muted", hidden=True)
                 self._body = node("div", css="form")
             with node("div", css="dialog-foot"):
                 button("Cancel", data_close="")
@@ -52,6 +52,7 @@ class FormDialog:
         self._deed, self._values = deed, {one.name: one.value for one in fields}
         set_text(self._error, "")
         set_text(self._lead, lead)
+        self._lead.props["hidden"] = not lead
         self._body.clear()
         with self._body:
             self._fields = {one.name: _drawn(one, f"{one.name}-{self._box.id}") for one in fields}
