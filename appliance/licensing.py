@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from appliance.services.allowance import Allowance, counted
 from appliance.services.license_views import COMMUNITY, LicenseView, view
 from appliance.services.license_watch import LicenseWatch
 from appliance.services.licenses import Licenses
+from appliance.services.users import AT_THE_MACHINE
 from appliance.settings import Settings
 from appliance.storage.control import installation
 from appliance.storage.control.plane import ControlPlane
@@ -33,8 +34,6 @@ from license.standing import Standing
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
-
-AT_THE_MACHINE: Final = "command line"  # in the audit trail: whoever may read the data directory
 
 
 def licensed(plane: ControlPlane, ring: KeyRing, joins: NodeId | None = None) -> Allowance:

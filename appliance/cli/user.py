@@ -1,15 +1,21 @@
 """``dash-appliance user``: who may sign in to an organisation."""
 
-from typing import Any, Final
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.answer import say_json
+from appliance.cli.answer import located_settings, say_json
 from appliance.cli.asking import asked, day, one_of, password_in, said
 from appliance.cli.client import Client, quoted, reaching
+from appliance.cli.data_dir import existing, owned
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.cli.table import table
+
+if TYPE_CHECKING:
+    from appliance.services.views import UserView
+    from appliance.settings import Settings
 
 ROLES: Final = ("viewer", "editor", "admin")
 
@@ -95,6 +101,32 @@ def password(user: str, password_file: str, **options: Any) -> int:
     with asked(options) as client:
         answer = client.put(f"/users/{_id(client, user)}/password", given)
     return said(answer, options, f"{answer['email']}: has the new password")
+
+
+@command.command("recover", short_help="Give a password at the machine, when nobody can sign in.")
+@click.argument("email")
+@click.option("--password-file", metavar="FILE", required=True, help="Its first line; '-': standard input.")
+@located
+def recover(email: str, password_file: str, **options: Any) -> int:
+    """Give whoever signs in with EMAIL a new password, in a stopped appliance whose data directory you may read.
+
+    For the day on which no administrator of an organisation can sign in any more. The audit trail tells of it.
+    """
+    given = password_in(password_file)
+    settings = located_settings(options["data_dir"], options["config"]).settings
+    from appliance.observe import logs
+
+    logs.configure("warning", settings.log.format.value)
+    with owned(existing(settings.server.data_dir)):
+        answer = asyncio.run(_recovered(settings, email, given))
+    return said({"id": answer.id, "email": answer.email}, options, f"{answer.email}: has the new password")
+
+
+async def _recovered(settings: "Settings", email: str, given: str) -> "UserView":
+    from appliance import compose
+
+    async with compose.open_offline(settings) as services:
+        return await services.users.recover(email, given)
 
 
 def _id(client: Client, wanted: str) -> str:

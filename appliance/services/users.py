@@ -22,6 +22,7 @@ from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import UserRow
 from license.entitlements import Thing
 
+AT_THE_MACHINE: Final = "command line"  # in the audit trail: whoever may read the data directory
 _PART: Final = r"[^@\s<>\x00-\x1f\x7f]"
 _EMAIL: Final = re.compile(rf"{_PART}{{1,64}}@{_PART}{{1,189}}")  # whether it is one shows only when a message arrives
 
@@ -123,6 +124,40 @@ class Users:
                 row.disabled_at = now
                 end_sessions(tx, row.id)
                 record(tx, _deed(who, "user.disable", row), now)
+            return _view(row)
+
+        return await self._changed(work)
+
+    async def recover(self, email: str, password: str) -> UserView:
+        """Give a new password to whoever signs in with ``email``, of whatever organisation; their sessions end.
+
+        For whoever may read the data directory of a stopped appliance, when nobody is left who could by signing in.
+
+        Raises:
+            NotFound: nobody does.
+            Conflict: they are shut out.
+            Invalid: the password will not do.
+        """
+        if problems := password_problems(password, "/password"):
+            raise Invalid(problems)
+        hashed, now = await self._passwords.hash(password), self._clock()
+
+        def work(tx: Session) -> UserView:
+            row = tx.scalar(select(UserRow).where(UserRow.email_key == email_key(email)))
+            if row is None:
+                raise NotFound(f"nobody signs in with {email!r}")
+            if row.disabled_at is not None:
+                raise Conflict(
+                    f"{row.email!r} is shut out: recover an administrator of the organisation, who lets them in"
+                )
+            row.password_hash = hashed
+            end_sessions(tx, row.id)
+            detail = {"email": row.email, "role": row.role}
+            deed = Deed(
+                organisation_id=row.organisation_id, who=AT_THE_MACHINE, action="user.recover", target=row.id,
+                detail=detail,
+            )  # fmt: skip
+            record(tx, deed, now)
             return _view(row)
 
         return await self._changed(work)

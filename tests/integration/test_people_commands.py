@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.running import RunningAppliance
+from tests.running import EMAIL, RunningAppliance
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +79,15 @@ def test_a_token_is_printed_once_and_revoked(one: RunningAppliance) -> None:
     assert "the token is not known" in ask(one, "jobs", "list", token=token).stderr
     assert "grafana" not in ask(one, "token", "list").stdout
     assert "--expires-in" in ask(one, "token", "create", "x", "--expires-in", "soon").stderr
+
+
+def test_a_password_is_given_at_the_machine_when_nobody_can_sign_in(one: RunningAppliance) -> None:
+    recover = ("user", "recover", EMAIL, "--password-file", str(one.folder / "other"))
+    (one.folder / "other").write_text("another pass phrase")
+    busy = one.run(*recover)
+    assert (busy.returncode, str(one.pid) in busy.stderr) == (75, True)
+    one.stop()
+    assert one.run(*recover).stdout == f"{EMAIL}: has the new password\n"
+    assert "nobody signs in with 'x@y.z'" in one.run("user", "recover", "x@y.z", *recover[3:]).stderr
+    one.start()
+    assert signs_in(one, EMAIL, "another pass phrase")
