@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from appliance.errors import Unauthenticated
 from appliance.services.maintenance import MaintenanceRequest
 from tests.licensed import listed
 from tests.scenarios.conftest import BOILERS
@@ -31,6 +32,7 @@ async def _own(api: httpx.AsyncClient) -> Any:
 
 async def test_it_is_made_renamed_and_deleted(scene: Any, api: Any, rival: Any) -> None:
     own = await _own(rival)
+    eve = (await scene.it.services.sessions.sign_in(RIVAL["admin_email"], RIVAL["admin_password"], None)).principal
     (listed,) = [one for one in (await api.get(HOUSE)).json()["items"] if one["id"] == own]
     assert listed["figures"] == {"people": 1, "pipelines": 0, "events_today": 0, "row_bytes": 0}
     (seen,) = (await rival.get(HOUSE)).json()["items"]
@@ -50,6 +52,8 @@ async def test_it_is_made_renamed_and_deleted(scene: Any, api: Any, rival: Any) 
     assert file.exists()
     assert (await api.delete(f"{HOUSE}/{own}", params={"name": "Rivals"})).status_code == 204
     assert not file.exists()
+    with pytest.raises(Unauthenticated):  # of a request that was under way meanwhile
+        await scene.it.services.pipelines.create(eve, BOILERS)
     assert (await rival.get("/api/v1/session")).status_code == 401
     async with scene.client(token) as by_token:
         assert (await by_token.get("/api/v1/pipelines")).status_code == 401
