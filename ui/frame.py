@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 from nicegui.element import Element
 
+from appliance.domain.access import Action
 from appliance.domain.brand import Brand
 from ui import brand as branding
 from ui.markup import node
@@ -36,17 +37,19 @@ PRELOADS = (
     "forms.js",
     "shell.js",
 )
-SECTIONS = (
-    ("dashboards", "/dashboards", "Dashboards", "gauge"),
-    ("pipelines", "/pipelines", "Pipelines", "flow"),
-    ("storage", "/storage", "Storage", "disk"),
-    ("backups", "/backups", "Backups", "download"),
-    ("jobs", "/jobs", "Jobs", "clock"),
-    ("nodes", "/nodes", "Nodes", "host"),
-    ("operations", "/operations", "Operations", "pulse"),
-    ("tokens", "/tokens", "API tokens", "key"),
-    ("license", "/license", "Licence", "seal"),
-    ("appearance", "/appearance", "Appearance", "palette"),
+SECTIONS = (  # with what somebody must be allowed to do to be led there; None: whoever is signed in
+    ("dashboards", "/dashboards", "Dashboards", "gauge", None),
+    ("pipelines", "/pipelines", "Pipelines", "flow", None),
+    ("storage", "/storage", "Storage", "disk", None),
+    ("backups", "/backups", "Backups", "download", Action.BACKUP_READ),
+    ("jobs", "/jobs", "Jobs", "clock", Action.JOB_READ),
+    ("nodes", "/nodes", "Nodes", "host", Action.NODE_READ),
+    ("operations", "/operations", "Operations", "pulse", Action.OPERATIONS_READ),
+    ("organisations", "/organisations", "Organisations", "house", Action.ORGANISATION_MANAGE),
+    ("people", "/people", "People", "people", Action.USER_MANAGE),
+    ("tokens", "/tokens", "API tokens", "key", Action.TOKEN_MANAGE),
+    ("license", "/license", "Licence", "seal", Action.LICENSE_READ),
+    ("appearance", "/appearance", "Appearance", "palette", Action.BRANDING_MANAGE),
 )
 
 
@@ -100,7 +103,7 @@ def _banner(visit: "Visit", place: Place) -> None:
 
 
 def _navigation(visit: "Visit", place: Place) -> str:
-    links = "".join(_link(place, *section) for section in SECTIONS)
+    links = "".join(_link(place, *section) for *section, needed in SECTIONS if needed is None or visit.may(needed))
     name, organisation = escape(visit.who.name), escape(visit.organisation)
     brand = visit.services.branding.now()
     return f"""

@@ -98,6 +98,8 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,
@@ -127,6 +129,8 @@ def _add_pages(screens: "Screens") -> None:
     more = (
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,

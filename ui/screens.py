@@ -113,7 +113,7 @@ def _tell(error: Exception, request: Request) -> int:
             notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 404
         case Forbidden():
-            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
+            notice("lock", "This is not open to you", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 403
         case TransientError():
             notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)

@@ -24,7 +24,7 @@ from appliance.api.controllers.maintenance import MaintenanceController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
 from appliance.api.controllers.operations import OperationsController
-from appliance.api.controllers.organisation import OrganisationController
+from appliance.api.controllers.organisation import HouseController, OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
 from appliance.api.controllers.pipelines import PipelineController, SecretController
 from appliance.api.controllers.records import RecordController
@@ -49,6 +49,7 @@ CONTROLLERS: Final = (
     UserController,
     TokenController,
     OrganisationController,
+    HouseController,
     PipelineController,
     SecretController,
     VersionController,

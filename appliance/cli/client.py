@@ -68,6 +68,10 @@ class Client:
         """Send ``data`` as it is, to be there from now on, and return the answer. Raises as ``post``."""
         return self._ask("PUT", path, data, "application/octet-stream")
 
+    def patch(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON, to be changed there, and return the answer. Raises as ``post``."""
+        return self._ask("PATCH", path, msgspec.json.encode(body))
+
     def delete(self, path: str) -> None:
         """Have what is at ``path`` removed. Raises as ``post``."""
         self._ask("DELETE", path, None)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
+    from appliance.services.organisation_changes import OrganisationChanges
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
@@ -55,6 +56,7 @@ class Services:
     users: "Users"
     tokens: "Tokens"
     organisations: "Organisations"
+    organisation_changes: "OrganisationChanges"
     pipelines: "Pipelines"
     chunks: "PipelineChunks"
     versions: "Versions"

@@ -24,6 +24,8 @@ SCREENS = {
     "storage": "/storage",
     "erasures": "/erasures",
     "versions": "/pipelines/{host}/versions",
+    "organisations": "/organisations",
+    "people": "/people",
     "tokens": "/tokens",
     "license": "/license",
     "appearance": "/appearance",

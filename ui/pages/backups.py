@@ -45,7 +45,11 @@ def register(screens: Screens) -> None:
         with page_head("Backups", _LEAD) as actions:
             pass
         if not visit.may(Action.BACKUP_READ):
-            notice("lock", "For administrators", "Backups are of the whole installation: an administrator sees them.")
+            notice(
+                "lock",
+                "For administrators",
+                "Backups are of the whole appliance: administrators of the organisation that operates it see them.",
+            )
             return
         board = Board(visit, actions)
         await board.draw()
