@@ -156,6 +156,32 @@ async def test_a_provider_that_fails_is_told_and_locks_nobody_out(world: World, 
         assert (await client.post("/api/v1/session", json=mine)).status_code == 201
 
 
+async def test_the_provider_of_another_organisation_opens_nothing_of_this_one(world: World, provider: Provider) -> None:
+    rival = {"name": "Mallory Works", "admin_email": "mallory@example.net", "admin_password": "a long pass phrase"}
+    made = (await world.api.post("/api/v1/organisations", json=rival)).raise_for_status().json()
+    await world.come()
+    grace = await world.whoami()
+    own = world.id
+    async with world.scene.client() as theirs:
+        mine = {"email": rival["admin_email"], "password": rival["admin_password"]}
+        (await theirs.post("/api/v1/session", json=mine)).raise_for_status()
+        assert (await theirs.get(f"/api/v1/sign-in/providers/{own}")).status_code == 404
+        world.api, world.id, api = theirs, "", world.api
+        await world.set_up(link_users=True)  # the same issuer, and everything allowed
+    assert await world.come() == "/sign-in?refused=taken"  # grace, who is known to the first organisation
+    provider.person |= {"sub": "u-7", "email": "ada@example.org"}
+    assert await world.come() == "/sign-in?refused=taken"
+    provider.person |= {"sub": "u-1", "email": "new@example.net"}  # the subject that grace has
+    assert await world.come() == "/storage"
+    who = await world.whoami()
+    assert (who["name"], who["organisation_id"]) == ("new@example.net", made["id"])
+    assert who["organisation_id"] != grace["organisation_id"]
+    gone = await api.delete(f"/api/v1/organisations/{made['id']}", params={"name": rival["name"]})
+    assert gone.status_code == 204, gone.text
+    assert await world.whoami() == {}
+    assert (await world.browser.get(f"/sign-in/with/{world.id}")).headers["location"] == "/sign-in?refused=gone"
+
+
 async def test_slowness_ends(world: World) -> None:
     world.scene.it.services.providers._reception.speaks().timeout_secs = 0.2
     async with HttpServer() as silent:
