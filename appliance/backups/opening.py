@@ -37,7 +37,7 @@ def store_of(settings: Settings, place: str | None = None) -> ArchiveStore:
     """Return the folder or bucket; nothing is asked of it yet. Raises ConfigError."""
     from appliance.storage.archive.opening import open_store
 
-    return open_store(url_of(settings, place), access_to(settings.backup))
+    return open_store(url_of(settings, place), access_to(settings.backup, "backup"))
 
 
 def url_of(settings: Settings, place: str | None = None) -> str:
