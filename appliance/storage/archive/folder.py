@@ -113,6 +113,8 @@ class _Speaking:
     def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason += f"; let uid {os.geteuid()} read and write what is in that folder"
             raise TransientError(f"{self._doing}: {reason}", _RETRY_SECS) from error
 
 
