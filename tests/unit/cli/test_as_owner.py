@@ -7,7 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+
+from appliance.cli.main import Readable
+from appliance.settings.load import AS_ROOT
+
 
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 NOBODY = 65534
@@ -55,3 +60,13 @@ def test_a_link_that_the_service_left_does_not_lead_root(data_dir: Path) -> None
     assert done.returncode != 0
     assert "give uid 65534 write permission" in done.stderr
     assert victim.read_text() == "of root's"
+
+
+def test_who_may_not_read_the_settings_is_told_who_may(data_dir: Path) -> None:
+    os.setresuid(12345, 12345, 0)
+    try:
+        with pytest.raises(click.BadParameter, match=AS_ROOT):
+            Readable().convert(str(data_dir), None, None)
+    finally:
+        os.setresuid(0, 0, 0)
+    assert Readable().convert(str(data_dir), None, None) == str(data_dir)
