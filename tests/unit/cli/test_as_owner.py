@@ -13,7 +13,6 @@ import pytest
 from appliance.cli.main import Readable
 from appliance.settings.load import AS_ROOT
 
-
 pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
 NOBODY = 65534
 ACTS = """
