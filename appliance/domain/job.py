@@ -30,7 +30,7 @@ ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
 # What comes by the clock, all day: of interest when it fails.
-ROUTINE = frozenset({"drift.save", "storage.sample", "control.tidy", "retention.round"})
+ROUTINE = frozenset({"drift.save", "storage.sample", "control.tidy", "retention.round", "replay.forget"})
 
 
 class JobProgress(msgspec.Struct, frozen=True):
