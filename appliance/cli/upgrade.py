@@ -1,5 +1,6 @@
 """``dash-appliance upgrade``: to a signed release, and back by itself where that is not well."""
 
+import os
 import shutil
 from datetime import date
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from appliance.settings import Settings
     from appliance.upgrading.course import Course, Data
     from appliance.upgrading.releases import Releases
+    from appliance.upgrading.taking import Taken
 
 
 @click.command("upgrade", short_help="Go over to a signed release; back by itself where it is not well.")
@@ -41,39 +43,55 @@ def command(bundle: str | None, **options: Any) -> int:
     settings = located_settings(options["data_dir"], options["config"]).settings
     if options["resume"]:
         return _resumed(course_of(settings, options)[0], as_json=options["as_json"])
-    releases = releases_of(options)
     if options["ordered"]:
-        return _ordered(settings, releases, options)
+        return _ordered(settings, options)
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
-    return _upgraded(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+    return _named(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
 
 
-def _ordered(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+def _ordered(settings: "Settings", options: dict[str, Any]) -> int:
     """Take the release that waits, and let whoever asked for it see why it was not taken."""
     from appliance.domain.upgrade import Outcome
-    from appliance.upgrading import staging
+    from appliance.upgrading import taking
 
-    incoming = releases.home / "incoming"
+    releases = releases_of(options)
+    incoming = releases.home / taking.INCOMING
     try:
-        bundle, signature = staging.taken(settings.server.data_dir, incoming)
-        return _upgraded(settings, bundle, signature, options)
-    except DashError as error:
+        found = taking.taken(settings.server.data_dir, incoming)
+        return _upgraded(settings, found, options)
+    except (DashError, OSError) as error:
         releases.keep(Outcome(releases.current, "", str(error)))
         raise
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
 
 
-def _upgraded(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
+def _named(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
+    """Go over to a release that lies where somebody says; by a copy, for others may write there."""
+    from appliance.upgrading import taking
+
+    incoming = releases_of(options).home / taking.INCOMING
+    if options["dry_run"] or not os.access(incoming.parent, os.W_OK):  # the examination tells of rights
+        return _upgraded(settings, taking.Taken(bundle, signature), options)
+    try:
+        return _upgraded(settings, taking.kept_from(bundle, signature, incoming), options)
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _upgraded(settings: "Settings", found: "Taken", options: dict[str, Any]) -> int:
     from appliance.release import pinned
     from appliance.upgrading.preflight import Wanted, examine
 
     if releases_of(options).noted(dict) is not None:
         raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
     course, releases, data = course_of(settings, options)
-    wanted = Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
+    bundle, signature, version = found
+    wanted = Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"], version)
     plan = examine(wanted, releases, data)
+    if options["ordered"] and not plan.go:
+        raise Conflict("; ".join(one.message for one in plan.findings if one.state == "bad"))
     if options["dry_run"] or not plan.go or plan.manifest is None:
         say_findings(plan.findings, as_json=options["as_json"])
         return Exit.FINE if plan.go else Exit.FAILED

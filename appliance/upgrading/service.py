@@ -147,9 +147,10 @@ class Process:
 
 def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
     """Run ``command`` as ``user`` (where this process may) to its end."""
-    done = subprocess.run(  # noqa: S603 - commands of a release
-        command, capture_output=True, text=True, check=False, env=environment, cwd="/", **_as_user(user)
-    )
+    done = subprocess.run(  # noqa: S603 - commands of a release; root's terminal is none of theirs
+        command, capture_output=True, text=True, check=False, env=environment, cwd="/", stdin=subprocess.DEVNULL,
+        start_new_session=True, **_as_user(user),
+    )  # fmt: skip
     return Done(done.returncode, done.stdout.strip(), done.stderr.strip())
 
 

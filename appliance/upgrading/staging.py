@@ -8,7 +8,6 @@ What looks into releases is imported when somebody looks: a service seldom does,
 
 import os
 import shutil
-import stat
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -34,7 +33,13 @@ WANTED: Final = "wanted.json"
 MOST_BYTES: Final = {BUNDLE: 400 << 20, SIGNATURE: 1 << 16}
 HOME: Final = Path("/opt/dash-appliance")
 HELPER: Final = Path("/etc/systemd/system/dash-appliance-upgrade.path")
-_STEP: Final = 1 << 20
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What ``wanted.json`` holds."""
+
+    at: datetime
+    version: str | None = None
 
 
 class Staging:
@@ -96,7 +101,7 @@ class Staging:
         if (by_hand := self._by_hand()) is not None:
             raise Conflict(by_hand)
         draft = self._folder / f"{WANTED}.part"
-        draft.write_bytes(msgspec.json.encode({"at": datetime.now(UTC), "version": staged.version}))
+        draft.write_bytes(msgspec.json.encode(Wish(datetime.now(UTC), staged.version)))
         draft.replace(self._folder / WANTED)
         sync_directory(self._folder)
         return staged
@@ -142,40 +147,6 @@ class Staging:
             return datetime.fromtimestamp((self._folder / WANTED).stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
-
-
-def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
-    """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
-    write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed.
-
-    Raises:
-        NotFound: nothing waits.
-        Conflict: what waits is no file, or too large.
-    """
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(mode=0o700)
-    folder = data_dir / FOLDER
-    (folder / WANTED).unlink(missing_ok=True)
-    for name in (BUNDLE, SIGNATURE):
-        _copied(folder / name, into / name, MOST_BYTES[name])
-    return into / BUNDLE, into / SIGNATURE
-
-
-def _copied(source: Path, target: Path, most: int) -> None:
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise NotFound(f"taking {source}: {error.strerror}; upload the release and its signature again") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Conflict(f"taking {source}: it is no file")
-    with os.fdopen(descriptor, "rb") as reading, target.open("wb") as copy:
-        left = most
-        while chunk := reading.read(_STEP):
-            left -= len(chunk)
-            if left < 0:
-                raise Conflict(f"taking {source}: it is larger than any release")
-            copy.write(chunk)
 
 
 def _home() -> Path:
