@@ -2,22 +2,25 @@
 
 import shutil
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from appliance.cli.answer import located_settings
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
-from appliance.cli.upgrade_parts import course_of, releases_of, told, where
+from appliance.cli.upgrade_parts import alone, course_of, kept, releases_of, told, where
 from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.settings import Settings
     from appliance.upgrading.course import Course, Data
+    from appliance.upgrading.preflight import Plan, Wanted
     from appliance.upgrading.releases import Releases
 
 
@@ -38,55 +41,84 @@ def command(bundle: str | None, **options: Any) -> int:
     go back by themselves; events that came in meanwhile are kept. Answers 1 if something stands in the way, or it went
     back.
     """
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    if options["resume"]:
-        return _resumed(course_of(settings, options)[0], as_json=options["as_json"])
     releases = releases_of(options)
     if options["ordered"]:
-        return _ordered(settings, releases, options)
+        return _ordered(releases, options)
+    settings = located_settings(options["data_dir"], options["config"]).settings
+    if options["resume"]:
+        return _resumed(settings, releases, options)
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
-    return _upgraded(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+    wanted = _wanted(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+    if options["dry_run"]:
+        course, _, data = course_of(settings, options)
+        plan = _looked_at(wanted, releases, data, course)
+        say_findings(plan.findings, as_json=options["as_json"])
+        return Exit.FINE if plan.go else Exit.FAILED
+    with alone(releases.home):
+        return _upgraded(settings, wanted, options)
 
 
-def _ordered(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+def _ordered(releases: "Releases", options: dict[str, Any]) -> int:
     """Take the release that waits, and let whoever asked for it see why it was not taken."""
     from appliance.domain.upgrade import Outcome
     from appliance.upgrading import staging
 
     incoming = releases.home / "incoming"
     try:
-        bundle, signature = staging.taken(settings.server.data_dir, incoming)
-        return _upgraded(settings, bundle, signature, options)
-    except DashError as error:
+        if options["data_dir"]:
+            # Before anything can fail: a wish that stays is heard again at once, and without end.
+            staging.hear(Path(options["data_dir"]))
+        settings = located_settings(options["data_dir"], options["config"]).settings
+        with alone(releases.home):
+            wanted = _wanted(settings, *staging.taken(settings.server.data_dir, incoming), options)
+            code = _upgraded(settings, wanted, options)
+    except (DashError, OSError) as error:
         releases.keep(Outcome(releases.current, "", str(error)))
         raise
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
+    if code == Exit.FINE:
+        staging.forget(settings.server.data_dir)
+    return code
 
 
-def _upgraded(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
-    from appliance.release import pinned
-    from appliance.upgrading.preflight import Wanted, examine
+def _upgraded(settings: "Settings", wanted: "Wanted", options: dict[str, Any]) -> int:
+    from appliance.upgrading.staging import in_the_way
 
     if releases_of(options).noted(dict) is not None:
         raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
     course, releases, data = course_of(settings, options)
-    wanted = Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
-    plan = examine(wanted, releases, data)
-    if options["dry_run"] or not plan.go or plan.manifest is None:
+    plan = _looked_at(wanted, releases, data, course)
+    if not plan.go or plan.manifest is None or not options["as_json"]:
         say_findings(plan.findings, as_json=options["as_json"])
-        return Exit.FINE if plan.go else Exit.FAILED
+    if not plan.go or plan.manifest is None:
+        if options["ordered"]:
+            raise Conflict(in_the_way(plan.findings))
+        return Exit.FAILED
     if not options["as_json"]:
-        say_findings(plan.findings, as_json=False)
         click.echo(f"unpack    {plan.manifest.version}")
-    releases.add(bundle, plan.manifest)
+    releases.add(wanted.bundle, plan.manifest)
     _smoke(releases, plan.manifest.version, data)
-    outcome = course.run(plan.manifest.version)
-    releases.keep(outcome)
+    outcome = kept(releases, plan.manifest.version, partial(course.run, plan.manifest.version))
     if outcome.trouble is None:
         releases.tidy([outcome.before, outcome.after])
     return told(outcome, as_json=options["as_json"])
+
+
+def _wanted(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> "Wanted":
+    from appliance.release import pinned
+    from appliance.upgrading.preflight import Wanted
+
+    return Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
+
+
+def _looked_at(wanted: "Wanted", releases: "Releases", data: "Data", course: "Course") -> "Plan":
+    """Look at the release, and at the one that runs: where that is not well, neither way would end well."""
+    from appliance.upgrading.preflight import examine
+
+    plan = examine(wanted, releases, data)
+    return msgspec.structs.replace(plan, findings=[*plan.findings, course.at_present()])
 
 
 def _smoke(releases: "Releases", version: str, data: "Data") -> None:
@@ -108,9 +140,10 @@ def _maintained_to(settings: "Settings") -> date | None:
     return found.maintenance_to if found is not None else None
 
 
-def _resumed(course: "Course", *, as_json: bool) -> int:
-    outcome = course.take_up()
-    if outcome is None:
-        click.echo("{}" if as_json else "no upgrade was cut short")
-        return Exit.FINE
-    return told(outcome, as_json=as_json)
+def _resumed(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+    with alone(releases.home):
+        if releases.noted(dict) is None:
+            click.echo("{}" if options["as_json"] else "no upgrade was cut short")
+            return Exit.FINE
+        outcome = kept(releases, "", course_of(settings, options)[0].take_up)
+    return told(outcome, as_json=options["as_json"])

@@ -87,11 +87,13 @@ def unpack(bundle: Path, manifest: Manifest, into: Path) -> None:
         OSError: ``into`` is there already, cannot be written, or is full.
     """
     wanted = {entry.path: entry for entry in manifest.files}
-    into.mkdir(mode=0o755)
+    into.mkdir()
     try:
         with tarfile.open(bundle, "r|xz") as archive:
             for member in archive:
                 _place(archive, member, wanted, into)
+        for folder in (into, *(path for path in into.rglob("*") if path.is_dir() and not path.is_symlink())):
+            folder.chmod(0o755)  # whatever the umask of whoever unpacks: others run it
     except (EOFError, ValueError, tarfile.TarError, lzma.LZMAError) as error:
         raise _refused(bundle, str(error), _AGAIN) from error
     if wanted:
@@ -106,12 +108,13 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: dict[str, 
     if path == FILE and member.isreg():
         content = archive.extractfile(member)
         (into / FILE).write_bytes(content.read(_MOST_MANIFEST) if content is not None else b"")
+        (into / FILE).chmod(0o644)
         return
     entry = wanted.pop(path, None)
     if entry is None or (bool(entry.link), entry.link) != (member.issym(), member.linkname):
         raise ValueError(f"it holds {member.name!r}, which its manifest does not name so")
     target = into / path
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if target.parent.resolve() != into.resolve() / Path(path).parent:
         raise ValueError(f"{member.name!r} would lie behind a link")
     if entry.link:

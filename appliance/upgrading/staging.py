@@ -10,8 +10,9 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ import msgspec
 
 from appliance import __version__
 from appliance.components.durable import sync_directory
+from appliance.domain.finding import Examined
 from appliance.domain.upgrade import Staged, Upgrade
 from appliance.errors import Conflict, DashError, NotFound, TooLarge
 from appliance.placing import ELSEWHERE
@@ -38,10 +40,16 @@ _STEP: Final = 1 << 20
 
 
 class Staging:
-    """Blocking but for ``receive``, which belongs to the event loop. ``home``: where releases lie; None: found out."""
+    """Blocking but for ``receive``, which belongs to the event loop.
 
-    def __init__(self, settings: Settings, home: Path | None = None) -> None:
-        self._settings = settings
+    ``maintained_to``: the last day whose releases the licence covers; None: every one. ``home``: where releases lie;
+    None: found out.
+    """
+
+    def __init__(
+        self, settings: Settings, maintained_to: Callable[[], date | None] = lambda: None, home: Path | None = None
+    ) -> None:
+        self._settings, self._maintained_to = settings, maintained_to
         self._folder = settings.server.data_dir / FOLDER
         self._home = home or _home()
 
@@ -91,8 +99,8 @@ class Staging:
         if staged is None:
             raise NotFound("no release was uploaded: send the bundle and its signature first")
         if not staged.go:
-            bad = "; ".join(one.message for one in staged.findings if one.state == "bad")
-            raise Conflict(f"this release cannot be taken: {staged.trouble or bad}")
+            trouble = staged.trouble and f"this release cannot be taken: {staged.trouble}"
+            raise Conflict(trouble or in_the_way(staged.findings))
         if (by_hand := self._by_hand()) is not None:
             raise Conflict(by_hand)
         draft = self._folder / f"{WANTED}.part"
@@ -124,7 +132,7 @@ class Staging:
         embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
         data = Data(data_dir, None, os.getuid(), embedded)
         try:
-            plan = examine(Wanted(bundle, signature, pinned()), releases, data)
+            plan = examine(Wanted(bundle, signature, pinned(), self._maintained_to()), releases, data)
         except (DashError, OSError) as error:
             return Staged(trouble=str(error))
         findings = [one for one in plan.findings if one.about != "rights"]  # the helper has them
@@ -144,6 +152,31 @@ class Staging:
             return None
 
 
+def hear(data_dir: Path) -> None:
+    """Take the wish away, so that it is heard once."""
+    (data_dir / FOLDER / WANTED).unlink(missing_ok=True)
+
+
+def forget(data_dir: Path) -> None:
+    """Remove the release that was taken from where it waited. The folder is the service's, this process perhaps root:
+    no link is followed."""
+    try:
+        folder = os.open(data_dir / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return
+    try:
+        for name in (BUNDLE, SIGNATURE):
+            with suppress(OSError):
+                os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def in_the_way(findings: Sequence[Examined]) -> str:
+    """Return one sentence of all that stands in the way of a release."""
+    return "this release cannot be taken: " + "; ".join(one.message for one in findings if one.state == "bad")
+
+
 def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
     """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
     write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed.
@@ -154,8 +187,8 @@ def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
     """
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(mode=0o700)
+    hear(data_dir)
     folder = data_dir / FOLDER
-    (folder / WANTED).unlink(missing_ok=True)
     for name in (BUNDLE, SIGNATURE):
         _copied(folder / name, into / name, MOST_BYTES[name])
     return into / BUNDLE, into / SIGNATURE

@@ -116,7 +116,7 @@ def test_uninstalling_keeps_data_and_purging_does_not(first: Path, root: Path) -
         (["--purge"], 2, "--purge belongs to uninstall"),
         (["--prefix", "/x"], 2, "there is no option '--prefix'"),
         (["--bundle"], 2, "--bundle needs a path"),
-        (["install", "uninstall"], 2, "one of install and uninstall at a time"),
+        (["install", "uninstall"], 2, "one of install, refresh and uninstall at a time"),
         (["--bundle", "/nowhere"], 1, "there is no program in /nowhere; say where it is: --bundle PATH"),
     ],
 )
