@@ -54,7 +54,6 @@ def release(at: Path, key: Path, when: int, version: str | None = None) -> str:
     at.mkdir()
     sources = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", str(at)], input=sources, check=True)
-    (at / ".venv").symlink_to((ROOT / ".venv").resolve())
     (at / "build").mkdir()
     with (at / "appliance/release/signers").open("a") as signers:
         signers.write(f'releases namespaces="dash-release" {key.with_suffix(".pub").read_text()}')
@@ -64,7 +63,8 @@ def release(at: Path, key: Path, when: int, version: str | None = None) -> str:
         _migrated(at)
     environment = {**os.environ, "SOURCE_DATE_EPOCH": str(when), "DASH_RELEASE_KEY": str(key)}
     for step in ("build.py", "package.py"):
-        command = [".venv/bin/python", f"packaging/{step}"]
+        # By its own path: what is packed is looked up below the environment that it came from.
+        command = [str((ROOT / ".venv").resolve() / "bin/python"), f"packaging/{step}"]
         subprocess.run(command, cwd=at, check=True, env=environment, stdout=sys.stderr)
     told = subprocess.run([at / "dist/dash-appliance/dash-appliance", "version"], capture_output=True, check=True)
     return told.stdout.decode().split()[-1]
