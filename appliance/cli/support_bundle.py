@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
+from appliance.cli.answer import located_settings, plain, say_json
 from appliance.cli.client import connected, reaching
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import CannotCreate, Exit
@@ -82,7 +82,7 @@ def _preview(files: dict[str, str], *, as_json: bool) -> int:
         say_json(files)
         return Exit.FINE
     for name, text in files.items():
-        click.echo(f"== {name} ({len(text):,} characters)\n{text}")
+        click.echo(f"== {name} ({len(text):,} characters)\n{plain(text)}")
     return Exit.FINE
 
 

@@ -1,6 +1,6 @@
 """``dash-appliance upgrade``: to a signed release, and back by itself where that is not well."""
 
-import shutil
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,13 +15,14 @@ from appliance.cli.findings import say_findings
 from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
 from appliance.cli.upgrade_parts import alone, course_of, kept, releases_of, told, where
-from appliance.errors import ConfigError, Conflict, DashError, Problem
+from appliance.errors import ConfigError, Conflict, DashError, NotFound, Problem
 
 if TYPE_CHECKING:
     from appliance.settings import Settings
     from appliance.upgrading.course import Course, Data
     from appliance.upgrading.preflight import Plan, Wanted
     from appliance.upgrading.releases import Releases
+    from appliance.upgrading.taking import Taken
 
 
 @click.command("upgrade", short_help="Go over to a signed release; back by itself where it is not well.")
@@ -49,71 +50,74 @@ def command(bundle: str | None, **options: Any) -> int:
         return _resumed(settings, releases, options)
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
-    wanted = _wanted(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+    named = Path(bundle), Path(options["signature"] or f"{bundle}.sig")
     if options["dry_run"]:
-        course, _, data = course_of(settings, options)
-        plan = _looked_at(wanted, releases, data, course)
-        say_findings(plan.findings, as_json=options["as_json"])
-        return Exit.FINE if plan.go else Exit.FAILED
-    with alone(releases.home):
-        return _upgraded(settings, wanted, options)
+        return _looked_at_only(settings, named, options)
+    from appliance.upgrading import taking
+
+    # By a copy: what is named may lie where others write.
+    with alone(releases.home), taking.into(releases.home) as incoming:
+        return _upgraded(settings, taking.kept_from(*named, incoming), options)
+
+
+def _looked_at_only(settings: "Settings", named: tuple[Path, Path], options: dict[str, Any]) -> int:
+    from appliance.upgrading.taking import Taken
+
+    plan = _plan(_wanted(settings, Taken(*named), options), *course_of(settings, options))
+    say_findings(plan.findings, as_json=options["as_json"])
+    return Exit.FINE if plan.go else Exit.FAILED
 
 
 def _ordered(releases: "Releases", options: dict[str, Any]) -> int:
     """Take the release that waits, and let whoever asked for it see why it was not taken."""
     from appliance.domain.upgrade import Outcome
-    from appliance.upgrading import staging
+    from appliance.upgrading import taking
 
-    incoming = releases.home / "incoming"
     try:
-        if options["data_dir"]:
-            # Before anything can fail: a wish that stays is heard again at once, and without end.
-            staging.hear(Path(options["data_dir"]))
         settings = located_settings(options["data_dir"], options["config"]).settings
-        with alone(releases.home):
-            wanted = _wanted(settings, *staging.taken(settings.server.data_dir, incoming), options)
-            code = _upgraded(settings, wanted, options)
+        with alone(releases.home), taking.into(releases.home) as incoming:
+            code = _upgraded(settings, taking.taken(settings.server.data_dir, incoming), options)
     except (DashError, OSError) as error:
+        if options["data_dir"]:
+            with suppress(NotFound):
+                taking.unasked(Path(options["data_dir"]))
         releases.keep(Outcome(releases.current, "", str(error)))
         raise
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
     if code == Exit.FINE:
-        staging.forget(settings.server.data_dir)
+        taking.forgotten(settings.server.data_dir)
     return code
 
 
-def _upgraded(settings: "Settings", wanted: "Wanted", options: dict[str, Any]) -> int:
-    from appliance.upgrading.staging import in_the_way
-
+def _upgraded(settings: "Settings", found: "Taken", options: dict[str, Any]) -> int:
     if releases_of(options).noted(dict) is not None:
-        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
+        raise Conflict("an upgrade was cut short: 'sudo dash-appliance upgrade --resume' undoes it first")
     course, releases, data = course_of(settings, options)
-    plan = _looked_at(wanted, releases, data, course)
+    plan = _plan(_wanted(settings, found, options), course, releases, data)
     if not plan.go or plan.manifest is None or not options["as_json"]:
         say_findings(plan.findings, as_json=options["as_json"])
     if not plan.go or plan.manifest is None:
         if options["ordered"]:
-            raise Conflict(in_the_way(plan.findings))
+            raise Conflict(plan.in_the_way)
         return Exit.FAILED
     if not options["as_json"]:
         click.echo(f"unpack    {plan.manifest.version}")
-    releases.add(wanted.bundle, plan.manifest)
+    releases.add(found.bundle, plan.manifest)
     _smoke(releases, plan.manifest.version, data)
     outcome = kept(releases, plan.manifest.version, partial(course.run, plan.manifest.version))
     if outcome.trouble is None:
-        releases.tidy([outcome.before, outcome.after])
+        course.tidy(releases.tidy([outcome.before, outcome.after]))
     return told(outcome, as_json=options["as_json"])
 
 
-def _wanted(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> "Wanted":
+def _wanted(settings: "Settings", found: "Taken", options: dict[str, Any]) -> "Wanted":
     from appliance.release import pinned
     from appliance.upgrading.preflight import Wanted
 
-    return Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
+    bundle, signature, version = found
+    return Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"], version)
 
 
-def _looked_at(wanted: "Wanted", releases: "Releases", data: "Data", course: "Course") -> "Plan":
+def _plan(wanted: "Wanted", course: "Course", releases: "Releases", data: "Data") -> "Plan":
     """Look at the release, and at the one that runs: where that is not well, neither way would end well."""
     from appliance.upgrading.preflight import examine
 

@@ -12,7 +12,7 @@ import msgspec
 from appliance.cli.answer import say_json
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Exit
-from appliance.errors import ConfigError, DashError, Problem
+from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.domain.upgrade import Outcome
@@ -105,6 +105,12 @@ def _service(settings: "Settings", releases: "Releases", *, may_stand: bool) -> 
     if not pid:
         told = f"no appliance runs on {settings.server.data_dir}"
         raise ConfigError([Problem("--data-dir", told, "start it: whether a release is well shows only while it runs")])
+    if os.stat(f"/proc/{pid}").st_uid != settings.server.data_dir.stat().st_uid:
+        # Whoever owns the data says in them which process it is: that must not lead to one of somebody else's.
+        raise Conflict(
+            f"process {pid}, which says that it owns {settings.server.data_dir}, runs as another user than that "
+            "directory belongs to: start it as the owner of its data"
+        )
     return Process(pid, releases.home / "current" / "dash-appliance", releases.home / "upgrade.log")
 
 

@@ -3,7 +3,7 @@
 A crash between two steps leaves ``upgrade.json``: ``take_up`` undoes what it tells of.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from appliance.domain.finding import Examined
 from appliance.domain.upgrade import Outcome
-from appliance.errors import DashError, FatalError, NotFound
+from appliance.errors import DashError, FatalError, NotFound, TransientError
 from appliance.upgrading.health import Gate
 from appliance.upgrading.releases import Releases
 from appliance.upgrading.service import Done, Service, run_as
@@ -57,6 +57,7 @@ class Data(msgspec.Struct, frozen=True):
         return ["--data-dir", str(self.data_dir), *(["--config", str(self.config)] if self.config else [])]
 
 
+WHY: Final = "before "  # what snapshots of upgrades are for, and the release that comes
 Said = Callable[[Step, str], None]
 
 
@@ -133,6 +134,18 @@ class Course:
             self._back(noted, "it was cut short")
         return Outcome(noted.before, noted.after, "it was cut short", noted.snapshot)
 
+    def tidy(self, gone: Sequence[str]) -> None:
+        """Remove snapshots that upgrades took and nobody goes back to: of releases that are ``gone``, and all but the
+        newest of each other one. What cannot be removed stays, which is no failure of an upgrade."""
+        with suppress(DashError, OSError):
+            current = self._releases.current
+            listed = msgspec.json.decode(self._command(current, "backup", "snapshot", "list", "--json").said)["items"]
+            taken = [one for one in listed if one["why"].startswith(WHY)]
+            newest = {one["version"]: one["id"] for one in taken if one["version"] not in gone}  # the last one stays
+            for one in taken:
+                if one["id"] != newest.get(one["version"]):
+                    self._command(current, "backup", "snapshot", "drop", one["id"])
+
     def _back(self, noted: Noted, why: str) -> None:
         """Stop, put back, switch, start: whatever of it was done before is done again, which changes nothing."""
         self._take(replace(noted, step=Step.BACK), f"to {noted.before}: {why}")
@@ -169,7 +182,7 @@ class Course:
             self._said(step, about)
 
     def _snapshot(self, noted: Noted) -> str:
-        done = self._command(noted.before, "backup", "snapshot", "take", "--json", "--why", f"before {noted.after}")
+        done = self._command(noted.before, "backup", "snapshot", "take", "--json", "--why", f"{WHY}{noted.after}")
         found: str = msgspec.json.decode(done.said)["id"]
         return found
 
@@ -177,11 +190,5 @@ class Course:
         """Run a command of a release as the user of the service. Raises DashError: it failed."""
         done = run_as(self._data.user, [str(self._releases.program(version)), *words, *self._data.located])
         if done.code:
-            raise CommandFailed(f"'{' '.join(words)}' of {version}: {done.last_words}")
+            raise TransientError(f"'{' '.join(words)}' of {version}: {done.last_words}")
         return done
-
-
-class CommandFailed(DashError):
-    """A command of a release ended otherwise than well."""
-
-    code: Final = "E_COMMAND"  # type: ignore[misc]

@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import shown_size
+from appliance.domain.upgrade import in_the_way
 from appliance.release import Manifest, verify
 from appliance.storage.control import schema
 from appliance.upgrading.course import Data
@@ -24,13 +25,15 @@ _ROWS: Final = ("control.sqlite3", "control.sqlite3-wal")
 
 class Wanted(msgspec.Struct, frozen=True):
     """``keys``: whose signatures count, (32,) bytes each. ``maintained_to``: the last day whose releases the licence
-    covers; None: every one. ``data_copied``: somebody has made a copy of the database."""
+    covers; None: every one. ``data_copied``: somebody has made a copy of the database. ``version``: the one that was
+    asked for; None: whichever the bundle holds."""
 
     bundle: Path
     signature: Path
     keys: Sequence[bytes]
     maintained_to: date | None = None
     data_copied: bool = False
+    version: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -43,6 +46,11 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def go(self) -> bool:
         return self.manifest is not None and not any(one.state == "bad" for one in self.findings)
+
+    @property
+    def in_the_way(self) -> str:
+        """Return one sentence of what does."""
+        return in_the_way(self.findings)
 
 
 def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
@@ -59,6 +67,7 @@ def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
         Examined("bundle", "fine", told),
         *_machine(manifest),
         *_package(releases),
+        *_asked_for(manifest, wanted.version),
         *_path(before, manifest),
         *_schema(manifest, data, copied=wanted.data_copied),
         *_licence(manifest, wanted.maintained_to),
@@ -86,6 +95,13 @@ def _package(releases: Releases) -> Iterator[Examined]:
     if DPKG_LIST.exists() and str(releases.home) in DPKG_LIST.read_text("utf-8"):
         told = f"the program in {releases.home} belongs to the package dash-appliance"
         yield Examined("package", "bad", told, "upgrade the package: apt install ./dash-appliance_….deb")
+
+
+def _asked_for(manifest: Manifest, version: str | None) -> Iterator[Examined]:
+    """Between asking and taking somebody may have put another release there."""
+    if version not in (None, manifest.version):
+        told = f"{version} was asked for, and {manifest.version} lies there"
+        yield Examined("version", "bad", told, "look at what was uploaded, and ask again")
 
 
 def _path(before: str, manifest: Manifest) -> Iterator[Examined]:

@@ -176,9 +176,9 @@ def said_in(line: str) -> str:
 def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
     """Run ``command`` as ``user`` (where this process may) to its end."""
     done = subprocess.run(  # noqa: S603 - commands of a release
-        # In a session of its own: Ctrl-C at the terminal is for the upgrade to hear, not for what it has begun.
-        command, capture_output=True, text=True, check=False, env=environment, cwd="/", start_new_session=True,
-        **_as_user(user),
+        # Root's terminal is none of theirs, and Ctrl-C at it is for the upgrade to hear.
+        command, capture_output=True, text=True, check=False, env=environment, cwd="/", stdin=subprocess.DEVNULL,
+        start_new_session=True, **_as_user(user),
     )  # fmt: skip
     return Done(done.returncode, done.stdout.strip(), done.stderr.strip())
 

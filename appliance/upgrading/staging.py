@@ -8,10 +8,8 @@ What looks into releases is imported when somebody looks: a service seldom does,
 
 import os
 import shutil
-import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -20,8 +18,7 @@ import msgspec
 
 from appliance import __version__
 from appliance.components.durable import sync_directory
-from appliance.domain.finding import Examined
-from appliance.domain.upgrade import Staged, Upgrade
+from appliance.domain.upgrade import Staged, Upgrade, in_the_way
 from appliance.errors import Conflict, DashError, NotFound, TooLarge
 from appliance.placing import ELSEWHERE
 from appliance.settings import Settings
@@ -36,7 +33,13 @@ WANTED: Final = "wanted.json"
 MOST_BYTES: Final = {BUNDLE: 400 << 20, SIGNATURE: 1 << 16}
 HOME: Final = Path("/opt/dash-appliance")
 HELPER: Final = Path("/etc/systemd/system/dash-appliance-upgrade.path")
-_STEP: Final = 1 << 20
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What ``wanted.json`` holds."""
+
+    at: datetime
+    version: str | None = None
 
 
 class Staging:
@@ -104,7 +107,7 @@ class Staging:
         if (by_hand := self._by_hand()) is not None:
             raise Conflict(by_hand)
         draft = self._folder / f"{WANTED}.part"
-        draft.write_bytes(msgspec.json.encode({"at": datetime.now(UTC), "version": staged.version}))
+        draft.write_bytes(msgspec.json.encode(Wish(datetime.now(UTC), staged.version)))
         draft.replace(self._folder / WANTED)
         sync_directory(self._folder)
         return staged
@@ -150,65 +153,6 @@ class Staging:
             return datetime.fromtimestamp((self._folder / WANTED).stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
-
-
-def hear(data_dir: Path) -> None:
-    """Take the wish away, so that it is heard once."""
-    (data_dir / FOLDER / WANTED).unlink(missing_ok=True)
-
-
-def forget(data_dir: Path) -> None:
-    """Remove the release that was taken from where it waited. The folder is the service's, this process perhaps root:
-    no link is followed."""
-    try:
-        folder = os.open(data_dir / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return
-    try:
-        for name in (BUNDLE, SIGNATURE):
-            with suppress(OSError):
-                os.unlink(name, dir_fd=folder)
-    finally:
-        os.close(folder)
-
-
-def in_the_way(findings: Sequence[Examined]) -> str:
-    """Return one sentence of all that stands in the way of a release."""
-    return "this release cannot be taken: " + "; ".join(one.message for one in findings if one.state == "bad")
-
-
-def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
-    """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
-    write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed.
-
-    Raises:
-        NotFound: nothing waits.
-        Conflict: what waits is no file, or too large.
-    """
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(mode=0o700)
-    hear(data_dir)
-    folder = data_dir / FOLDER
-    for name in (BUNDLE, SIGNATURE):
-        _copied(folder / name, into / name, MOST_BYTES[name])
-    return into / BUNDLE, into / SIGNATURE
-
-
-def _copied(source: Path, target: Path, most: int) -> None:
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise NotFound(f"taking {source}: {error.strerror}; upload the release and its signature again") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Conflict(f"taking {source}: it is no file")
-    with os.fdopen(descriptor, "rb") as reading, target.open("wb") as copy:
-        left = most
-        while chunk := reading.read(_STEP):
-            left -= len(chunk)
-            if left < 0:
-                raise Conflict(f"taking {source}: it is larger than any release")
-            copy.write(chunk)
 
 
 def _home() -> Path:

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from appliance.cli.findings import say_findings
 from appliance.components.jobs import NewJob
 from appliance.domain.clock import utc_now
 from appliance.domain.incident import Condition, Severity
@@ -109,6 +110,28 @@ def test_a_bundle_that_was_changed_is_refused(tmp_path) -> None:  # type: ignore
     path.write_bytes(b"no zip")
     with pytest.raises(Invalid, match="cannot be read"):
         read(path)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"readiness.json": "[]"},
+        {"readiness.json": '{"disk": true}'},
+        {"incidents.json": '[{"closed_at": null}]'},
+        {"failures.json": '{"count": 1}'},
+        {"doctor.json": '[{"about": "disk", "state": "odd", "message": ""}]'},
+        {"about.json": "[" * 100_000},
+    ],
+)
+def test_a_bundle_that_somebody_made_up_is_refused_in_a_sentence(files: dict[str, str]) -> None:
+    with pytest.raises(Invalid, match="not as Dash writes it"):
+        list(stands_out(files))
+
+
+def test_a_bundle_does_not_steer_the_terminal_of_whoever_reads_it(capsys: pytest.CaptureFixture[str]) -> None:
+    say_findings(list(stands_out({"readiness.json": '{"\\u001b[2J": [false, "\\u009b31m gone"]}'})), as_json=False)
+    shown = capsys.readouterr().out
+    assert ("\x1b" in shown, "\x9b" in shown, "\\x1b[2J" in shown) == (False, False, True)
 
 
 async def test_resources_tell_what_is_used_of_what_may_be(scene: Scene) -> None:

@@ -1,6 +1,9 @@
 """Backups that somebody made to do harm: refused before the first byte is written."""
 
 import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -33,11 +36,22 @@ BAD = (
 )  # fmt: skip
 
 
-def made(repository: Repository, paths: list[str], **said: object) -> Backup:
-    """Store a backup that lists ``paths``, each with its own name as content."""
+def control_plane(version: str) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", [version])
+        connection.commit()
+        return connection.serialize()
+
+
+CONTROL = control_plane("0001")
+
+
+def made(repository: Repository, paths: list[str], control: bytes = CONTROL, **said: object) -> Backup:
+    """Store a backup that lists ``paths``, each with its own name as content; a control plane is one."""
     files = []
     for path in paths:
-        content = path.encode()
+        content = control if path == "control.sqlite3" else path.encode()
         piece = Piece(sha256(content).hexdigest(), len(content))
         repository.put(piece, content)
         files.append(FileEntry(path, (piece,)))
@@ -76,8 +90,8 @@ def restoration(repository: Repository, target: Path, **wanted: object) -> Resto
 def test_every_name_that_a_backup_has_is_restored_and_durable(repository: Repository, target: Path) -> None:
     made(repository, list(GOOD))
     plan = restoration(repository, target).run()
-    found = {str(path.relative_to(target)): path.read_text() for path in target.rglob("*") if path.is_file()}
-    assert found == {path: path for path in GOOD}
+    found = {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    assert found == {path: path.encode() for path in GOOD} | {"control.sqlite3": CONTROL}
     assert (plan.files, "is in no backup" in (plan.key or "")) == (8, True)
     assert (target / "control.sqlite3").stat().st_mode & 0o777 == 0o600
 
@@ -162,7 +176,7 @@ def test_nothing_that_is_there_is_overwritten(repository: Repository, target: Pa
     plan = restoration(repository, target, aside=True).run()
     assert plan.aside == ".before-restore-20260301T120000Z"
     assert (target / plan.aside / "control.sqlite3").read_text() == "ours"
-    assert (target / "control.sqlite3").read_text() == "control.sqlite3"
+    assert (target / "control.sqlite3").read_bytes() == CONTROL
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = tmp_path / "other"
@@ -171,6 +185,42 @@ def test_nothing_that_is_there_is_overwritten(repository: Repository, target: Pa
     with pytest.raises(Conflict):
         restoration(repository, other)
     assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    ("control", "error", "told"),
+    [
+        (control_plane("0099"), ConfigError, "schema '0099' of a newer version"),
+        (b"no database at all", FatalError, "no control plane of Dash"),
+        (b"", FatalError, "no such table"),
+    ],
+)
+def test_a_manifest_that_lies_about_the_schema_changes_nothing(
+    repository: Repository, target: Path, control: bytes, error: type[DashError], told: str
+) -> None:
+    made(repository, list(GOOD), control)
+    target.mkdir()
+    (target / "control.sqlite3").write_text("ours")
+    with pytest.raises(error, match=told):
+        restoration(repository, target, aside=True).run()
+    assert [(path.name, path.read_text()) for path in target.iterdir()] == [("control.sqlite3", "ours")]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_in_the_place_of_an_object_is_not_waited_for(
+    repository: Repository, target: Path, make: Callable[[Path], None]
+) -> None:
+    backup = made(repository, ["node.id"])
+    (entry,) = repository.catalog(backup)
+    path = Path(repository.place.removeprefix("file://")) / "objects" / entry.pieces[0].sha256[:2]
+    (path / entry.pieces[0].sha256).unlink()
+    make(path / entry.pieces[0].sha256)
+    (path / "gone").symlink_to("nowhere")  # what lies there besides is passed over
+    with pytest.raises(FatalError, match="missing or cut short"):
+        restoration(repository, target)
+    with pytest.raises(FatalError, match="not there any more"):
+        b"".join(repository.read(entry.pieces[0]))
+    assert not target.exists()
 
 
 class ReadOnly(FolderArchive):
