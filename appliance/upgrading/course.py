@@ -57,6 +57,18 @@ class Data(msgspec.Struct, frozen=True):
         return ["--data-dir", str(self.data_dir), *(["--config", str(self.config)] if self.config else [])]
 
 
+class _Kept(msgspec.Struct, frozen=True):
+    """A snapshot, as the command that lists them tells of it."""
+
+    id: str
+    version: str
+    why: str
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    items: list[_Kept]
+
+
 WHY: Final = "before "  # what snapshots of upgrades are for, and the release that comes
 Said = Callable[[Step, str], None]
 
@@ -137,14 +149,14 @@ class Course:
     def tidy(self, gone: Sequence[str]) -> None:
         """Remove snapshots that upgrades took and nobody goes back to: of releases that are ``gone``, and all but the
         newest of each other one. What cannot be removed stays, which is no failure of an upgrade."""
-        with suppress(DashError, OSError):
+        with suppress(DashError, OSError, msgspec.DecodeError):
             current = self._releases.current
-            listed = msgspec.json.decode(self._command(current, "backup", "snapshot", "list", "--json").said)["items"]
-            taken = [one for one in listed if one["why"].startswith(WHY)]
-            newest = {one["version"]: one["id"] for one in taken if one["version"] not in gone}  # the last one stays
+            told = self._command(current, "backup", "snapshot", "list", "--json").said
+            taken = [one for one in msgspec.json.decode(told, type=_Listed).items if one.why.startswith(WHY)]
+            newest = {one.version: one.id for one in taken if one.version not in gone}  # the last one stays
             for one in taken:
-                if one["id"] != newest.get(one["version"]):
-                    self._command(current, "backup", "snapshot", "drop", one["id"])
+                if one.id != newest.get(one.version):
+                    self._command(current, "backup", "snapshot", "drop", one.id)
 
     def _back(self, noted: Noted, why: str) -> None:
         """Stop, put back, switch, start: whatever of it was done before is done again, which changes nothing."""
