@@ -10,10 +10,12 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -176,8 +178,11 @@ def installed(it: Trial) -> None:
     until(it.well, 60)
     seen["secs_to_ready"] = round(time.monotonic() - began, 1)
     (it.srv / "password").write_text("correct horse battery staple\n")
+    it.machine.run("systemctl", "stop", "dash-appliance")
     setup = ("setup", "--admin-email", "ada@example.org", "--admin-password-file", "/srv/password", "--print-token")
     done = it.dash(*setup)
+    it.machine.run("systemctl", "start", "dash-appliance")
+    until(it.well, 60)
     seen["setup"] = {"code": done.returncode, "err": done.stderr}
     it.token = done.stdout.strip()
     document = {"name": "numbers", "source": {"type": "webhook"}, "mapping": MAPPING}
@@ -268,16 +273,41 @@ def by_upload(it: Trial, bundle: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.CompletedProcess([], int(told) if fired else 99, f"{staged}\n{log}", "")
 
 
+def broken_one(it: Trial) -> "subprocess.CompletedProcess[str]":
+    """Count what is acknowledged while the broken release runs."""
+    begun = it.machine.begin("sudo", "dash-appliance", "upgrade", "/srv/broken.tar.xz", "--health-timeout", "60")
+    if begun.stdout is None:
+        raise RuntimeError("it has no output")
+    lines, started = [], 0.0
+    for line in begun.stdout:
+        lines.append(line)
+        if line.startswith("health"):
+            started = time.monotonic()
+        if line.startswith("back"):
+            seen["taken_by_the_broken_one"] = it.sending.between(started, time.monotonic())
+    said = "".join(lines)
+    return subprocess.CompletedProcess([], begun.wait(), said, said)
+
+
+def schema(it: Trial) -> str:
+    """Return the revision of the control plane, as the file says it."""
+    with closing(sqlite3.connect(it.machine.tree / "var/lib/dash-appliance/control.sqlite3")) as control:
+        (found,) = control.execute("SELECT version_num FROM alembic_version").fetchone()
+    return str(found)
+
+
 def there_and_back(it: Trial) -> None:
-    seen["broken"] = it.told(lambda: it.dash("upgrade", "/srv/broken.tar.xz", "--health-timeout", "60"))
+    seen["broken"] = it.told(lambda: broken_one(it))
     seen["broken_last"] = it.api("/upgrade")["last"]
     seen["broken_rebooted"] = it.rebooted()
     seen["good"] = it.told(lambda: it.dash("upgrade", "/srv/after.tar.xz"))
+    seen["good_schema"] = schema(it)
     seen["good_rebooted"] = it.rebooted()
     seen["no_snapshot"] = plain(it.dash("rollback", "--yes"))
     snapshot = it.api("/upgrade")["last"]["snapshot"]
     seen["back"] = it.told(lambda: it.dash("rollback", "--yes", "--snapshot", snapshot))
     seen["back_last"] = it.api("/upgrade")["last"]
+    seen["back_schema"] = schema(it)
     seen["back_rebooted"] = it.rebooted()
 
 
@@ -321,12 +351,15 @@ def ended(it: Trial) -> None:
     it.sending.rest()
     it.machine.run("systemctl", "stop", "dash-appliance")
     seen["verified"] = plain(it.machine.run("sudo", "-u", "dash-appliance", "dash-appliance", "verify"))
+    found = it.machine.run("find", "/var/lib/dash-appliance", "-printf", "%u\\n").stdout.split()
+    seen["owners"] = sorted(set(found))
     seen["acknowledged"] = len(it.sending.acknowledged)
     it.sending.end()
 
 
 def main() -> None:
     it, began = Trial(), time.monotonic()
+    seen["versions"] = {"before": BEFORE, "after": AFTER}
     try:
         for step in (installed, refused, there_and_back, from_the_screen, cut_short, ended):
             at = time.monotonic()
