@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import pwd
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,11 @@ _SIGNED_WITHIN_SECS: Final = 1.0  # a new owner locks first and writes its pid t
 @contextmanager
 def owned(data_dir: Path) -> Iterator[Path]:
     """Make ``data_dir`` if it is not there, and own it until the end. The lock goes with the process, however it ends.
-    Root becomes the user whose data these are.
 
     Raises:
         CannotCreate: it cannot be made or written.
         TransientError: another process owns it; the message names its pid.
     """
-    _as_owner_of(data_dir)
     descriptor = _open(data_dir)
     try:
         _lock(descriptor, data_dir)
@@ -50,23 +47,6 @@ def owner(data_dir: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
-
-
-def _as_owner_of(data_dir: Path) -> None:
-    """For good: files of root's among the others could not be opened by the service any more."""
-    try:
-        found = data_dir.stat()
-    except OSError:
-        return
-    user, group = found.st_uid, found.st_gid
-    if os.geteuid() != 0 or user == 0:
-        return
-    try:
-        os.initgroups(pwd.getpwuid(user).pw_name, group)
-    except KeyError:  # a user of a container that no file names
-        os.setgroups([])
-    os.setgid(group)
-    os.setuid(user)
 
 
 def _open(data_dir: Path) -> int:

@@ -4,7 +4,6 @@ import fcntl
 import os
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,17 +21,6 @@ def test_made_for_its_owner_only(tmp_path: Path) -> None:
     with owned(tmp_path / "a" / "b") as data_dir:
         assert data_dir.stat().st_mode & 0o777 == 0o700
         assert (data_dir / "lock").read_text() == f"{os.getpid()}\n"
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="needs root, who would otherwise leave files of his own")
-def test_root_works_as_the_user_whose_data_these_are() -> None:
-    with tempfile.TemporaryDirectory() as made:  # not below tmp_path, where only root may go
-        data_dir = Path(made)
-        os.chown(data_dir, 4711, 4712)  # as in a container: no file names them
-        done = subprocess.run([sys.executable, "-c", HOLD, made], stdin=subprocess.DEVNULL, capture_output=True)
-        assert (done.returncode, done.stdout) == (0, b"held\n"), done.stderr
-        lock = (data_dir / "lock").stat()
-        assert (lock.st_uid, lock.st_gid, lock.st_mode & 0o777) == (4711, 4712, 0o600)
 
 
 def test_a_second_process_is_refused_with_the_owners_pid(tmp_path: Path) -> None:
