@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 TOKEN: Final = "DASH_TOKEN"  # noqa: S105 - the name of a variable
+_LIBRARIES: Final = "LD_LIBRARY_PATH"
 HANDED_OVER: Final = 3  # the descriptor of a socket that this process was started with; see sd_listen_fds(3)
 
 
@@ -46,3 +47,16 @@ def handing_over() -> dict[str, str]:
 def credentials(env: Mapping[str, str]) -> Path | None:
     """Return the directory of this service's credentials; see ``LoadCredential`` in systemd.exec(5)."""
     return Path(told) if (told := env.get("CREDENTIALS_DIRECTORY", "")) else None
+
+
+def of_others(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment (this process's, or ``env`` of one) for programs that are none of this release's.
+
+    What starts the bundle has its own libraries found first; other programs of the system would take them for theirs,
+    and not start. Source: PyInstaller's manual, LD_LIBRARY_PATH and ``_PYI_…``.
+    """
+    cleaned = {key: value for key, value in (os.environ if env is None else env).items() if not key.startswith("_PYI_")}
+    before = cleaned.pop(f"{_LIBRARIES}_ORIG", None)
+    if cleaned.pop(_LIBRARIES, None) is not None and before:
+        cleaned[_LIBRARIES] = before
+    return cleaned

@@ -5,13 +5,14 @@ import pwd
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from appliance.errors import TransientError
+from appliance.settings.environment import of_others
 
 STOPS_WITHIN_SECS: Final = 120.0
 UNIT: Final = "dash-appliance"
@@ -72,21 +73,19 @@ class Systemd:
     def last_words(self) -> str:
         # By the field, not by -u: what systemd says of a unit that has ended comes last there.
         chosen = ["-b", f"_SYSTEMD_UNIT={self._unit}.service", "-n", "1", "-o", "cat"]
-        done = subprocess.run(["journalctl", *chosen, "--no-pager"], capture_output=True, text=True, check=False)  # noqa: S603, S607
-        return said_in(done.stdout.strip())
+        return said_in(_asked("journalctl", *chosen, "--no-pager").stdout.strip())
 
     def _ask(self, *deed: str) -> None:
-        done = subprocess.run(["systemctl", *deed, self._unit], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        done = _asked("systemctl", *deed, self._unit)
         if done.returncode:
             raise TransientError(f"systemctl {' '.join(deed)} {self._unit}: {done.stderr.strip() or 'it failed'}")
 
     def _told(self, asked: str) -> str:
-        return subprocess.run(  # noqa: S603
-            ["systemctl", asked, self._unit],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
+        return _asked("systemctl", asked, self._unit).stdout.strip()
+
+
+def _asked(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=of_others())  # noqa: S603
 
 
 class Standing:
@@ -122,7 +121,7 @@ class Process:
         arguments = _words(pid, "cmdline")
         self._command = [str(program), *_after_program(arguments)]
         self.port = _port(arguments)
-        self._environment = dict(one.split("=", 1) for one in _words(pid, "environ") if "=" in one)
+        self._environment = of_others(dict(one.split("=", 1) for one in _words(pid, "environ") if "=" in one))
         self._folder = os.readlink(f"/proc/{pid}/cwd")
         self._user = os.stat(f"/proc/{pid}").st_uid
         self._child: subprocess.Popen[bytes] | None = None
@@ -173,11 +172,11 @@ def said_in(line: str) -> str:
     return ": ".join(said)[:MOST_CHARACTERS] or line[:MOST_CHARACTERS]
 
 
-def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
+def run_as(user: int, command: Sequence[str]) -> "Done":
     """Run ``command`` as ``user`` (where this process may) to its end."""
     done = subprocess.run(  # noqa: S603 - commands of a release
         # Root's terminal is none of theirs, and Ctrl-C at it is for the upgrade to hear.
-        command, capture_output=True, text=True, check=False, env=environment, cwd="/", stdin=subprocess.DEVNULL,
+        command, capture_output=True, text=True, check=False, env=of_others(), cwd="/", stdin=subprocess.DEVNULL,
         start_new_session=True, **_as_user(user),
     )  # fmt: skip
     return Done(done.returncode, done.stdout.strip(), done.stderr.strip())
