@@ -64,6 +64,8 @@ class Machine:
         (units / "default.target").unlink(missing_ok=True)
         (units / "default.target").symlink_to("/lib/systemd/system/multi-user.target")
         (tree / "etc/machine-id").write_text("")
+        (tree / "etc/hostname").write_text("machine\n")
+        (tree / "etc/hosts").write_text("127.0.0.1 localhost machine\n")
         journal = tree / "etc/systemd/journald.conf.d"
         journal.mkdir(parents=True, exist_ok=True)
         # As on a server: the log of before a restart is there afterwards.
