@@ -161,7 +161,7 @@ async def opened(
                 allowance=allowance,
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
-                stager=Staging(settings),
+                stager=Staging(settings, allowance.maintained_to),
                 forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
