@@ -13,6 +13,7 @@ from appliance.cli.exits import Exit, report
 COMMANDS: Final = {
     "serve": "appliance.cli.serve",
     "setup": "appliance.cli.setup",
+    "recover": "appliance.cli.recover",
     "check": "appliance.cli.check",
     "doctor": "appliance.cli.doctor",
     "verify": "appliance.cli.verify",

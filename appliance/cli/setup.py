@@ -35,7 +35,7 @@ def command(
     settings = located_settings(options["data_dir"], options["config"]).settings
     request = {
         "admin_email": admin_email,
-        "admin_password": _password(admin_password_file),
+        "admin_password": first_line(admin_password_file),
         "organisation": org,
         "sample": sample,
         "token": print_token,
@@ -65,7 +65,8 @@ async def _set_up(settings: Settings, request: dict[str, object]) -> str | None:
         return (await services.setup.run(asked)).token
 
 
-def _password(file: str) -> str:
+def first_line(file: str) -> str:
+    """Return the password that ``file`` has in its first line; ``-``: standard input. Raises CannotCreate."""
     try:
         text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
