@@ -13,13 +13,24 @@ class Section(NamedTuple):
 START: Final = "index"
 REST: Final = "More"
 SECTIONS: Final = (
-    Section("Start", ("index", "start-here", "getting-started", "use-cases", "glossary")),
+    Section("Start", ("index", "start-here", "first-half-hour", "getting-started", "use-cases", "glossary")),
     Section("Tutorials", ("tutorial-dead-letters", "tutorial-replay", "tutorial-charts")),
     Section("Receive and shape", ("sources", "mapping", "versions", "replay", "dead-letters", "lineage")),
     Section("Read", ("api", "gold", "how-to")),
     Section(
         "Install and run",
-        ("install", "deployment", "activation", "licence", "license", "database", "timescale", "archive", "backup"),
+        (
+            "install",
+            "https",
+            "licence",
+            "backup",
+            "move",
+            "lost-password",
+            "deployment",
+            "database",
+            "timescale",
+            "archive",
+        ),
     ),
     Section("Upgrade", ("upgrade", "rollback")),
     Section("Several nodes", ("nodes", "front-door", "jobs")),
