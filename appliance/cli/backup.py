@@ -106,11 +106,11 @@ def verify(**options: Any) -> int:
     """Prove the newest backup, or the one named: every byte against its sum, the control plane by SQLite's own check,
     rows opened by DuckDB, each log's chain and ledger. Answers 1 if something is wrong.
     """
-    from appliance.backups.proving import prove
+    from appliance.backups.proving import prove, scratch_beside
 
     settings, repository = _settings(options), _repository(options)
     backups = repository.backups() if options["everyone"] else [repository.backup(options["backup_id"])]
-    scratch = settings.server.data_dir if settings.server.data_dir.is_dir() else Path.cwd()
+    scratch = scratch_beside(settings.server.data_dir)
     found = {}
     for one in backups:
         shown = Shown(f"verifying {one.id}", quiet=options["as_json"])
