@@ -31,7 +31,7 @@ _TITLES: Final = {
 def register(screens: Screens) -> None:
     """Register ``/license``."""
 
-    @screens.page("/license", Place("Licence", "license"))
+    @screens.page("/license", Place("Licence", "license", "licence"))
     async def license_page(visit: Visit) -> None:
         view = await visit.services.licenses.show(visit.who)
         with page_head("Licence", "What this installation may have. What runs is never stopped by it."):
