@@ -17,6 +17,7 @@ from appliance.domain.backup import Backup, Kind
 from appliance.domain.backup_keeping import Keeping
 from appliance.domain.backup_view import BackupView, view_of
 from appliance.domain.clock import utc_now
+from appliance.domain.quantity import counted
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -211,8 +212,9 @@ def _stopped(settings: Settings, options: dict[str, Any]) -> Backup:
 
 
 def _taken(backup: BackupView) -> list[str]:
+    held = f"{counted(backup.events, 'event')} of {counted(backup.pipelines, 'pipeline')}"
     told = [
-        f"{backup.id}: {backup.kind.value}, {backup.events:,} events of {backup.pipelines} pipelines, "
+        f"{backup.id}: {backup.kind.value}, {held}, "
         f"{mib(backup.bytes)}, of which {mib(backup.new_bytes)} were new; {backup.took_secs:.1f} s",
         "secret.key is not in it: keep a copy of that file elsewhere",
     ]

@@ -3,9 +3,10 @@
 import errno
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,8 @@ _SIGNED_WITHIN_SECS: Final = 1.0  # a new owner locks first and writes its pid t
 def owned(data_dir: Path) -> Iterator[Path]:
     """Make ``data_dir`` if it is not there, and own it until the end. The lock goes with the process, however it ends.
 
+    What root leaves there is handed over to whom the directory belongs: the service could not use it otherwise.
+
     Raises:
         CannotCreate: it cannot be made or written.
         TransientError: another process owns it; the message names its pid.
@@ -31,6 +34,7 @@ def owned(data_dir: Path) -> Iterator[Path]:
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield data_dir
     finally:
+        hand_over(data_dir)
         os.close(descriptor)  # the file stays: removing it would let two processes lock two files of that name
 
 
@@ -47,6 +51,23 @@ def owner(data_dir: Path) -> int | None:
     finally:
         os.close(descriptor)
     return None
+
+
+def hand_over(data_dir: Path) -> None:
+    """Give what root made to whom the directory belongs. What lies elsewhere, or may, is left alone."""
+    if os.geteuid() != 0 or not data_dir.is_dir() or (of := data_dir.stat()).st_uid == 0:
+        return
+    for folder, folders, files in os.walk(data_dir):
+        for name in (*folders, *files):
+            path = os.path.join(folder, name)
+            with suppress(FileNotFoundError):  # a running appliance removes files
+                if _is_roots_own(os.lstat(path)):
+                    os.lchown(path, of.st_uid, of.st_gid)
+
+
+def _is_roots_own(found: os.stat_result) -> bool:
+    kept_here = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
+    return kept_here and found.st_uid == 0
 
 
 def _open(data_dir: Path) -> int:

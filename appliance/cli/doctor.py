@@ -3,6 +3,7 @@
 import click
 
 from appliance.cli.answer import located_settings
+from appliance.cli.data_dir import hand_over
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.main import located
@@ -21,6 +22,7 @@ def command(airgap: bool, data_dir: str | None, config: str | None, as_json: boo
     from appliance.cli import examinations
 
     findings = outside.ways_out(settings) if airgap else examinations.everything(settings)
+    hand_over(settings.server.data_dir)
     bad = any(finding.state == "bad" for finding in findings)
     say_findings(findings, as_json=as_json)
     return Exit.FAILED if bad else Exit.FINE

@@ -9,6 +9,7 @@ from nicegui.element import Element
 from nicegui.events import ValueChangeEventArguments
 
 from appliance.domain.access import Action, Principal
+from appliance.domain.quantity import counted
 from appliance.errors import DashError, Invalid, Problem, Unauthenticated
 from appliance.services.stretches import Stretch
 from appliance.services.views import PipelineView
@@ -22,7 +23,6 @@ from ui.toast import sentence, toast
 from ui.widgets.card import card
 from ui.widgets.change_preview import ChangeDialog
 from ui.widgets.drift_card import drift_card
-from ui.widgets.figures import counted
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.mapping_form import MappingForm
 from ui.widgets.mapping_preview import draw_preview
