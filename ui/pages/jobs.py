@@ -58,7 +58,7 @@ def register(screens: Screens) -> None:
         chosen = chosen if chosen in FILTERS else ""
         with page_head("Jobs", "What Dash does in the background: by schedule, and because somebody asked for it"):
             pass
-        with node("nav", css="tabs", aria_label="Which jobs"):
+        with node("nav", css="tabs", data_live="tabs", aria_label="Which jobs"):
             for name, (label, _) in FILTERS.items():
                 href = f"/jobs?show={name}" if name else "/jobs"
                 node("a", label, href=href, aria_current="page" if name == chosen else None)
