@@ -26,6 +26,7 @@ SECTIONS: Final = (
             "backup",
             "move",
             "lost-password",
+            "appearance",
             "deployment",
             "database",
             "timescale",
@@ -34,7 +35,9 @@ SECTIONS: Final = (
     ),
     Section("Upgrade", ("upgrade", "rollback")),
     Section("Several nodes", ("nodes", "front-door", "jobs")),
-    Section("Operate", ("operations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")),
+    Section(
+        "Operate", ("operations", "organisations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")
+    ),
     Section("How it works", ("architecture", "bronze", "silver", "storage", "ci")),
     Section(
         "Reference",

@@ -19,7 +19,7 @@ from ui.mapping_draft import MappingDraft
 from ui.markup import button, node, on
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import sentence, toast
+from ui.toast import meanwhile, sentence, toast
 from ui.widgets.card import card
 from ui.widgets.change_preview import ChangeDialog
 from ui.widgets.drift_card import drift_card
@@ -177,6 +177,10 @@ class MappingPage:
     async def _save(self, who: Principal) -> None:
         pipelines = self._visit.services.pipelines
         current = await pipelines.get(who, self._view.id)
+        if current.version != self._version:
+            self._on_top_of(current.version)
+            toast(self._visit.client, meanwhile(current.version), "bad")
+            return
         try:
             saved = await pipelines.replace(
                 who, self._view.id, {**document_of(current), "mapping": self._draft.document()}
@@ -185,7 +189,10 @@ class MappingPage:
             self._show_problems(error.problems)
             toast(self._visit.client, "Not saved: the mapping has problems", "bad")
             return
-        self._version = saved.version
-        label = next(child for child in self._save_button.descendants() if hasattr(child, "text"))
-        setattr(label, "text", f"Save as version {saved.version + 1}")  # noqa: B010 - markup.Text behind Element
+        self._on_top_of(saved.version)
         toast(self._visit.client, f"Version {saved.version} is running; it applies to events from now on")
+
+    def _on_top_of(self, version: int) -> None:
+        self._version = version
+        label = next(child for child in self._save_button.descendants() if hasattr(child, "text"))
+        setattr(label, "text", f"Save as version {version + 1}")  # noqa: B010 - markup.Text behind Element
