@@ -75,7 +75,6 @@ WRONG = {
     "not yet": (issued(**TOMORROW), "it is valid from", "install it on that day"),
     "no more": (issued(days=-1), "it was valid until", "ask for a new one"),
     "taken back": (issued(id="lic_back"), "was taken back", "the one that replaces it"),
-    "a list": (listed(2), "there is no licence in it", "copy it again"),
 }  # fmt: skip
 
 
@@ -90,6 +89,9 @@ async def test_what_is_not_accepted_says_why_and_what_to_do_and_changes_nothing(
             assert (answer.status_code, problem["pointer"]) == (422, "/document"), name
             assert told in problem["message"], name
             assert remedy in problem["hint"], name
+    assert (await api.post("/api/v1/license/preview", json={"document": listed(2)})).json()["changes"] == []
+    refused = await api.put("/api/v1/license", json={"document": listed(2)})
+    assert "there is no licence in it" in refused.json()["problems"][0]["message"]
     forged = issued().replace("A", "B", 1)
     assert (await api.put("/api/v1/license", json={"document": forged})).status_code == 422
     assert (await api.get("/api/v1/license")).json() == before
