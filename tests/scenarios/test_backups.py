@@ -150,6 +150,7 @@ async def test_one_is_asked_for_taken_noted_and_told(scene: Any) -> None:
             "/api/v1/backups/schedule", json={"full": "now", "timezone": "Mars", "keep": {"last": 0}}
         )
         assert wrong.status_code == 422
+        assert [one["pointer"] for one in wrong.json()["problems"]] == ["/keep/last", "/full", "/timezone"]
 
 
 async def test_beside_a_database_only_what_is_on_this_disk_is_taken_and_that_is_said(

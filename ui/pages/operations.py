@@ -54,7 +54,7 @@ def register(screens: Screens) -> None:
         chosen = chosen if chosen in TABS else ""
         with page_head("Operations", _LEAD):
             pass
-        with node("nav", css="tabs", aria_label="What to look at"):
+        with node("nav", css="tabs", data_live="tabs", aria_label="What to look at"):
             for name, label in TABS.items():
                 href = f"/operations?show={name}" if name else "/operations"
                 node("a", label, href=href, aria_current="page" if name == chosen else None)
