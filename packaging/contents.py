@@ -48,7 +48,11 @@ UNUSED_LIBRARIES = ("libarrow_flight", "libarrow_python_flight", "libarrow_s3", 
 UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
-UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+# And other ways to write styles than the one that ui/ uses, and what is for looking into libraries.
+UNUSED_STATIC = (
+    "immutable.es.js", "quasar.umd.js", "sass.dart.js", "sass.default.js", "tailwindcss.min.js", "unocss",
+    "vue.esm-browser.js",
+)  # fmt: skip
 
 
 def own_modules(submodules: Iterable[str]) -> list[str]:
