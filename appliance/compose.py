@@ -46,7 +46,7 @@ from appliance.licensing import licensed
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
-from appliance.measuring import usage
+from appliance.measuring import shown, usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
 from appliance.pinned import PINNED
@@ -56,8 +56,7 @@ from appliance.services.allowance import Allowance
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import NodeRole, Settings
-from appliance.settings.declared import declared
-from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
+from appliance.silvers import Silvers, files, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, given_up, identity, schema
@@ -162,12 +161,13 @@ async def opened(
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
                 stager=Staging(settings),
+                forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
                 amender=Amender(engine, mapper),
                 replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
-                settings=_shown(settings),
+                settings=shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )
         )
@@ -179,14 +179,6 @@ async def opened(
         )  # fmt: skip
         services.resources.measure = partial(usage, it)
         yield it
-
-
-def _shown(settings: Settings) -> dict[str, str]:
-    """Return the settings in force as people may see them."""
-    shown = {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
-    if settings.silver.memory_limit is None:
-        shown["silver.memory_limit"] += f" ({memory_of(settings) >> 20} MiB)"
-    return shown
 
 
 def _disk(settings: Settings) -> DiskGuard:

@@ -19,11 +19,24 @@ SECTIONS: Final = (
     Section("Read", ("api", "gold", "how-to")),
     Section(
         "Install and run",
-        ("install", "deployment", "activation", "licence", "license", "database", "timescale", "archive", "backup"),
+        (
+            "install",
+            "deployment",
+            "activation",
+            "licence",
+            "license",
+            "appearance",
+            "database",
+            "timescale",
+            "archive",
+            "backup",
+        ),
     ),
     Section("Upgrade", ("upgrade", "rollback")),
     Section("Several nodes", ("nodes", "front-door", "jobs")),
-    Section("Operate", ("operations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")),
+    Section(
+        "Operate", ("operations", "organisations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")
+    ),
     Section("How it works", ("architecture", "bronze", "silver", "storage", "ci")),
     Section(
         "Reference",

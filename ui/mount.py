@@ -85,6 +85,7 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,
@@ -97,6 +98,8 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,
@@ -111,6 +114,7 @@ def _add_pages(screens: "Screens") -> None:
 
     pages = (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,
@@ -125,6 +129,8 @@ def _add_pages(screens: "Screens") -> None:
     more = (
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,

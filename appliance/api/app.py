@@ -12,6 +12,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.backups import BackupController
+from appliance.api.controllers.branding import BrandingController
 from appliance.api.controllers.chunks import ChunkController
 from appliance.api.controllers.dashboards import DashboardController, QueryController
 from appliance.api.controllers.drift import DriftController
@@ -25,7 +26,7 @@ from appliance.api.controllers.maintenance import MaintenanceController
 from appliance.api.controllers.mappings import MappingController
 from appliance.api.controllers.nodes import NodeController
 from appliance.api.controllers.operations import OperationsController
-from appliance.api.controllers.organisation import OrganisationController
+from appliance.api.controllers.organisation import HouseController, OrganisationController
 from appliance.api.controllers.people import TokenController, UserController
 from appliance.api.controllers.pipelines import PipelineController, SecretController
 from appliance.api.controllers.records import RecordController
@@ -50,6 +51,7 @@ CONTROLLERS: Final = (
     UserController,
     TokenController,
     OrganisationController,
+    HouseController,
     PipelineController,
     SecretController,
     VersionController,
@@ -72,6 +74,7 @@ CONTROLLERS: Final = (
     OperationsController,
     UpgradeController,
     MaintenanceController,
+    BrandingController,
 )
 
 

@@ -20,6 +20,7 @@ from appliance.errors import (
     Invalid,
     NotFound,
     Problem,
+    TooLarge,
     TransientError,
     Unauthenticated,
     Unlicensed,
@@ -28,7 +29,7 @@ from appliance.settings import Settings
 from appliance.settings.environment import TOKEN, token
 
 TIMEOUT_SECS: Final = 60.0
-_ERRORS: Final[dict[int, type[DashError]]] = {403: Forbidden, 404: NotFound, 409: Conflict}
+_ERRORS: Final[dict[int, type[DashError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge}
 
 
 class Client:
@@ -63,6 +64,14 @@ class Client:
         """Send ``body`` as JSON, to be there from now on, and return the answer. Raises as ``post``."""
         return self._ask("PUT", path, msgspec.json.encode(body))
 
+    def upload(self, path: str, data: bytes) -> Any:
+        """Send ``data`` as it is, to be there from now on, and return the answer. Raises as ``post``."""
+        return self._ask("PUT", path, data, "application/octet-stream")
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON, to be changed there, and return the answer. Raises as ``post``."""
+        return self._ask("PATCH", path, msgspec.json.encode(body))
+
     def delete(self, path: str) -> None:
         """Have what is at ``path`` removed. Raises as ``post``."""
         self._ask("DELETE", path, None)
@@ -77,8 +86,8 @@ class Client:
             if cursor is None:
                 return
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
-        headers = self._headers | ({"content-type": "application/json"} if body is not None else {})
+    def _ask(self, method: str, path: str, body: bytes | None, media: str = "application/json") -> Any:
+        headers = self._headers | ({"content-type": media} if body is not None else {})
         try:
             answer, read = self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:

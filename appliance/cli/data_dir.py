@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from appliance.cli.exits import CannotCreate
-from appliance.errors import TransientError
+from appliance.errors import ConfigError, Problem, TransientError
 
 LOCK_FILE: Final = "lock"
 _SIGNED_WITHIN_SECS: Final = 1.0  # a new owner locks first and writes its pid then
@@ -32,6 +32,14 @@ def owned(data_dir: Path) -> Iterator[Path]:
         yield data_dir
     finally:
         os.close(descriptor)  # the file stays: removing it would let two processes lock two files of that name
+
+
+def existing(data_dir: Path) -> Path:
+    """Return ``data_dir``. Raises ConfigError: there is none, so that a mistyped one is not made."""
+    if not data_dir.is_dir():
+        told = f"there is no directory {str(data_dir)!r}"
+        raise ConfigError([Problem("server.data_dir", told, "say where the data is: --data-dir")])
+    return data_dir
 
 
 def owner(data_dir: Path) -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.backups import Backups
+    from appliance.services.branding import Branding
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
+    from appliance.services.organisation_changes import OrganisationChanges
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
@@ -54,6 +56,7 @@ class Services:
     users: "Users"
     tokens: "Tokens"
     organisations: "Organisations"
+    organisation_changes: "OrganisationChanges"
     pipelines: "Pipelines"
     chunks: "PipelineChunks"
     versions: "Versions"
@@ -82,3 +85,4 @@ class Services:
     maintenance: "Maintenances"
     support: "Support"
     upgrades: "Upgrades"
+    branding: "Branding"

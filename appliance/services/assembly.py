@@ -9,13 +9,14 @@ from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import NOWHERE, NodeId
+from appliance.domain.ids import NOWHERE, NodeId, OrganisationId
 from appliance.engine.bells import Bell
 from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
 from appliance.services.backups import Backups
+from appliance.services.branding import Branding
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -32,6 +33,7 @@ from appliance.services.lineage import Lineages
 from appliance.services.maintenance import Maintenances
 from appliance.services.nodes import Nodes
 from appliance.services.operations import Operations
+from appliance.services.organisation_changes import OrganisationChanges, Rows
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -83,6 +85,7 @@ class Parts:
     keeper: BackupKeeper
     incidents: IncidentWatch
     stager: Stager
+    forget_rows: Callable[[OrganisationId], None]
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -115,7 +118,10 @@ def assemble(parts: Parts) -> Services:
         sessions=sessions,
         users=Users(plane, parts.passwords, parts.allowance, clock),
         tokens=tokens,
-        organisations=Organisations(plane, parts.settings),
+        organisations=Organisations(plane, parts.settings, parts.watch, clock),
+        organisation_changes=OrganisationChanges(
+            plane, Rows(engine, parts.forget_rows), parts.allowance, parts.passwords, clock
+        ),
         pipelines=pipelines,
         chunks=PipelineChunks(plane, engine, pipelines, clock),
         versions=Versions(plane, definitions, pipelines, changes, engine),
@@ -143,5 +149,6 @@ def assemble(parts: Parts) -> Services:
         upgrades=Upgrades(plane, engine.workers, parts.stager, clock),
         resources=Resources(plane, storage, clock),
         maintenance=maintenance,
+        branding=Branding(plane, parts.allowance, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

@@ -12,7 +12,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.engine.bells import Bell
 from appliance.errors import Invalid, Problem, TransientError
 from appliance.services.allowance import Allowance, Held, counted, here, proved
-from appliance.services.license_views import LicenseView, PreviewView, Warned, at_a_glance, changes, view
+from appliance.services.license_views import LicenseView, PreviewView, Warned, at_a_glance, changes, seen_by, view
 from appliance.storage.control import installation as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.installation import Installation
@@ -46,18 +46,18 @@ class Licenses:
     async def show(self, who: Principal) -> LicenseView:
         """Return what is in force."""
         require(who, Action.LICENSE_READ)
-        return await self._plane.read(self._view)
+        return seen_by(who, await self._plane.read(self._view))
 
     async def request(self, who: Principal) -> RequestView:
         """Return the request code, which names this installation."""
-        require(who, Action.LICENSE_READ)
+        require(who, Action.LICENSE_REQUEST)
         return RequestView(self._allowance.held.installation.code)
 
     async def simulate(self, who: Principal, day: date) -> LicenseView:
         """Return what would be in force on ``day`` with what is installed and what there is now."""
         require(who, Action.LICENSE_READ)
         used = await self._plane.read(self._used)
-        return view(self._allowance.held, self._allowance.on(day), used, self._allowance.ring.names)
+        return seen_by(who, view(self._allowance.held, self._allowance.on(day), used, self._allowance.ring.names))
 
     async def preview(self, who: Principal, document: str) -> PreviewView:
         """Return what installing ``document`` would change. Raises Refused."""

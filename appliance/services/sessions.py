@@ -20,7 +20,7 @@ from appliance.services.sign_in_limit import SignInLimit
 from appliance.services.views import SignedIn
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import SessionRow, UserRow
+from appliance.storage.control.tables import OrganisationRow, SessionRow, UserRow
 
 COOKIE: Final = "dash_session"
 SESSION: Final = "session"  # what questions about one begin with
@@ -85,7 +85,8 @@ class Sessions:
                 )
             )
             record(tx, _opened(user, remote), now)
-            return SignedIn(cookie=cookie, principal=principal_of_user(user), expires_at=now + self.lifetime.at_most)
+            who = principal_of_user(user, operates=tx.get_one(OrganisationRow, user.organisation_id).operates)
+            return SignedIn(cookie=cookie, principal=who, expires_at=now + self.lifetime.at_most)
 
         return await self._plane.write(work)
 
@@ -98,11 +99,11 @@ class Sessions:
         found = await self._plane.recall(_asked(cookie), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
         if found is None or found[0].expires_at <= now:
             return None
-        session, user = found
+        session, user, operates = found
         if now - session.seen_at >= _NOTE_EVERY:
             with suppress(TransientError):  # the next use tells of itself
                 await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
-        return self.judge(principal_of_user(user))
+        return self.judge(principal_of_user(user, operates=operates))
 
     async def sign_out(self, cookie: str) -> None:
         """End the session; unknown: nothing happens."""
@@ -146,12 +147,13 @@ def email_key(email: str) -> str:
     return email.strip().casefold()
 
 
-def principal_of_user(user: UserRow) -> Principal:
+def principal_of_user(user: UserRow, *, operates: bool) -> Principal:
     return Principal(
         organisation_id=OrganisationId(user.organisation_id),
         role=Role(user.role),
         name=user.email,
         user_id=UserId(user.id),
+        operates=operates,
     )
 
 
@@ -178,11 +180,12 @@ def _digest(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()
 
 
-def _find(tx: Session, digest: str, now: datetime) -> tuple[SessionRow, UserRow] | None:
-    wanted = select(SessionRow, UserRow).join(UserRow, UserRow.id == SessionRow.user_id)
+def _find(tx: Session, digest: str, now: datetime) -> tuple[SessionRow, UserRow, bool] | None:
+    wanted = select(SessionRow, UserRow, OrganisationRow.operates).join(UserRow, UserRow.id == SessionRow.user_id)
+    wanted = wanted.join(OrganisationRow, OrganisationRow.id == UserRow.organisation_id)
     valid = wanted.where(SessionRow.id == digest, SessionRow.expires_at > now, UserRow.disabled_at.is_(None))
     found = tx.execute(valid).one_or_none()
-    return (found[0], found[1]) if found is not None else None
+    return (found[0], found[1], found[2]) if found is not None else None
 
 
 def _prolong(tx: Session, digest: str, now: datetime, lifetime: Lifetime) -> None:

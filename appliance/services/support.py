@@ -113,7 +113,7 @@ class Support:
         return found
 
     def _in_control(self, tx: Session, who: Principal) -> dict[str, str]:
-        jobs = job_book.page(tx, who.organisation_id, JobFilter(), JOBS)
+        jobs = job_book.page(tx, who.organisation_id, JobFilter(), JOBS, installation=True)
         return {
             "jobs.json": pretty([_job(one) for one in jobs]),
             "nodes.json": pretty(list(registry.all_nodes(tx, self._clock))),

@@ -81,4 +81,5 @@ def test_the_readme_begins_with_the_two_commands(root: Path) -> None:
 
 
 def test_ci_runs_the_tests(root: Path) -> None:
-    assert "\nmake test\n" in (root / ".ci/run").read_text()
+    assert "\nmake test-airgap " in (root / ".ci/run").read_text()
+    assert re.search(r"^test-airgap:.*\n\t.*exec \$\(MAKE\) test'$", (root / "Makefile").read_text(), re.MULTILINE)

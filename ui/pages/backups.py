@@ -45,7 +45,11 @@ def register(screens: Screens) -> None:
         with page_head("Backups", _LEAD) as actions:
             pass
         if not visit.may(Action.BACKUP_READ):
-            notice("lock", "For administrators", "Backups are of the whole installation: an administrator sees them.")
+            notice(
+                "lock",
+                "For administrators",
+                "Backups are of the whole appliance: administrators of the organisation that operates it see them.",
+            )
             return
         board = Board(visit, actions)
         await board.draw()
@@ -290,7 +294,7 @@ def _how_to_restore(view: BackupsView) -> None:
     source = (view.place or "/mnt/backup").removeprefix("file://")
     sealed = " --passphrase-file FILE" if view.encrypted else ""
     with card("How one is brought back"), node("div", css="stack tight"):
-        node("p", "On any machine, with the same or a newer version of Dash, into an empty directory:")
+        node("p", "On any machine, with the same or a newer version, into an empty directory:")
         code_block(
             f"install -m 700 -d DIR\ninstall -m 600 YOUR-COPY-OF/secret.key DIR/\n"
             f"dash-appliance restore {source}{sealed} --data-dir DIR --dry-run\n"

@@ -56,7 +56,7 @@ def register(screens: Screens) -> None:
     async def jobs(visit: Visit) -> None:
         chosen = visit.request.query_params.get("show", "")
         chosen = chosen if chosen in FILTERS else ""
-        with page_head("Jobs", "What Dash does in the background: by schedule, and because somebody asked for it"):
+        with page_head("Jobs", "What is done in the background: by schedule, and because somebody asked for it"):
             pass
         with node("nav", css="tabs", aria_label="Which jobs"):
             for name, (label, _) in FILTERS.items():

@@ -42,7 +42,7 @@ def register(screens: Screens) -> None:
                 with node("div", css="stack"):
                     if visit.may(Action.LICENSE_MANAGE):
                         Wizard(visit, view)
-                    else:
+                    elif visit.may(Action.LICENSE_REQUEST):
                         with card("Request code"):
                             request_code(view.installation)
                     with card("What it stops, and what it never stops"):

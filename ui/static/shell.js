@@ -90,7 +90,9 @@ document.addEventListener("change", (event) => {
   request.upload.onprogress = ({ loaded, total }) => (bar.value = loaded / total);
   request.onload = () => {
     bar.hidden = true;
-    if (request.status < 300) location.reload();
+    const then = document.getElementById(input.dataset.uploadThen);
+    input.value = "";
+    if (request.status < 300) then ? then.click() : location.reload();
     else told.textContent = JSON.parse(request.responseText || "{}").detail ?? `The appliance answered ${request.status}.`;
   };
   request.onerror = () => {

@@ -10,7 +10,7 @@ from msgspec import Meta
 from appliance.api.authentication import clear_cookie, cookie_of, headers_of, set_cookie
 from appliance.api.exchange import AnyRequest, answered, asked, nothing, read_body, services_of
 from appliance.api.operations import Open, Operation, does
-from appliance.domain.access import PERMITTED, Action, Principal
+from appliance.domain.access import Action, Principal, actions_of
 from appliance.errors import Invalid, RateLimited, Unauthenticated
 
 
@@ -43,7 +43,7 @@ class SessionController(Controller):
     @get("/", **does(Operation(summary="Who I am and what I may do", access=Open.SIGNED_IN, answer=WhoAmI)))
     async def show(self, request: AnyRequest) -> Response[bytes]:
         who = asked(request).who
-        return answered(WhoAmI(who, sorted(PERMITTED[who.role], key=lambda action: action.value)))
+        return answered(WhoAmI(who, actions_of(who)))
 
     @post(
         "/",

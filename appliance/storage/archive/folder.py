@@ -15,6 +15,7 @@ from appliance.errors import Conflict, NotFound, TransientError
 
 PIECE: Final = 8 << 20
 DRAFT: Final = ".draft"  # ends the name of a file that is not whole yet
+_STEP: Final = 1 << 20  # bytes that may wait for the disk: whoever syncs beside this waits behind no more
 _RETRY_SECS: Final = 10.0
 
 
@@ -128,9 +129,11 @@ def _copy(content: Path | bytes, draft: Path) -> None:
 
 
 def _write(fd: int, piece: bytes) -> None:
+    """Write in steps that are synced: a large file that is synced at its end holds up Bronze's own syncs for it."""
     rest = memoryview(piece)
     while rest:
-        rest = rest[os.write(fd, rest) :]
+        rest = rest[os.write(fd, rest[:_STEP]) :]
+        os.fdatasync(fd)
 
 
 _: type[ArchiveStore] = FolderArchive

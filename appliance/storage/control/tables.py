@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    false,
     func,
     select,
     true,
@@ -58,11 +59,14 @@ class Table(DeclarativeBase):
 
 
 class OrganisationRow(Table):
+    """``operates``: it runs the appliance for all; true of one, the first. Said, not reckoned: clocks go wrong."""
+
     __tablename__ = "organisation"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     created_at: Mapped[datetime]
+    operates: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class UserRow(Table):

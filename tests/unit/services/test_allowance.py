@@ -26,7 +26,7 @@ from tests.licensed import RING, issued, listed
 
 NOW = datetime.now(UTC)
 FEW = Limits(organisations=2, users=6, pipelines=12, events_per_day=1000, nodes=2)
-ADMIN = Principal(organisation_id=OrganisationId("org_1"), role=Role.ADMIN, name="ada@example.org")
+ADMIN = Principal(organisation_id=OrganisationId("org_1"), role=Role.ADMIN, name="ada@example.org", operates=True)
 
 
 class Clock:
@@ -175,10 +175,12 @@ async def test_more_events_than_are_allowed_keep_only_pipelines_above_community_
 ) -> None:
     await licenses.install(ADMIN, issued(limits=FEW))
     received = {PipelineId("pl_1"): 500}
-    watch = LicenseWatch(plane, allowance, lambda: received, clock)
+    owners = {PipelineId("pl_1"): OrganisationId("org_1")}
+    watch = LicenseWatch(plane, allowance, lambda: received, lambda: owners, clock)
     received[PipelineId("pl_1")] = 3000
     await watch.look()
     assert allowance.used[Thing.EVENTS_PER_DAY] == 2500  # what was there before it looked is not counted
+    assert plane.read_now(lambda tx: store.events_today(tx, NOW)) == {"org_1": 2500}
     received.clear()
     received[PipelineId("pl_1")] = 2900  # events were erased: nothing is counted twice or taken back
     await watch.look()
@@ -236,7 +238,7 @@ async def test_a_node_tells_once_a_day_and_marks_the_time(
 ) -> None:
     clock.now = NOW.replace(hour=0)
     await licenses.install(ADMIN, issued(days=6))
-    watch = LicenseWatch(plane, allowance, dict, clock)
+    watch = LicenseWatch(plane, allowance, dict, dict, clock)
     with structlog.testing.capture_logs() as logged:
         for hours in (0, 2, 23, 26):
             clock.now = NOW.replace(hour=0) + timedelta(hours=hours)
