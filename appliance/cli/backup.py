@@ -230,6 +230,6 @@ def _taken(backup: BackupView) -> list[str]:
 def _line(one: Backup, verdict: "Verdict | None") -> str:
     seen = "never verified"
     if verdict is not None:
-        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at.isoformat(timespec='minutes')}"
-    at = one.at.isoformat(timespec="seconds")
+        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at:%Y-%m-%d %H:%M} UTC"
+    at = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{one.id}  {at}  {one.kind.value:<11}  {mib(one.bytes):>13}  new {mib(one.new_bytes):>13}  {seen}"

@@ -145,7 +145,7 @@ def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Wa
     if held.license is not None and allowed.outlook.warns:
         yield _running_out(held.license, allowed)
     if clock_set_back and held.installation.seen_at is not None:
-        seen = held.installation.seen_at.isoformat(timespec="minutes")
+        seen = f"{held.installation.seen_at:%Y-%m-%d %H:%M} UTC"
         yield Warned(
             code="clock",
             message=f"the clock of this machine is behind {seen}, which it showed before; nothing is locked by that",

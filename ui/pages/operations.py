@@ -130,7 +130,7 @@ class Incidents:
             with node("td", css="num full"):
                 known = one.acknowledged_by is not None or one.muted
                 if one.open and not known and self._visit.may(Action.OPERATIONS_MANAGE):
-                    made = button("I know", "small", title="Others see that somebody looks after it")
+                    made = button("Acknowledge", "small", title="Others see that somebody looks after it")
                     on(made, "click", self._visit.act(partial(self._acknowledge, one=one), busy=made))
 
     async def _acknowledge(self, who: Principal, one: Incident) -> None:
