@@ -5,7 +5,7 @@ import fcntl
 import os
 import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,27 @@ def become_owner(data_dir: Path) -> None:
     os.setgroups(groups)
     os.setgid(found.st_gid)
     os.setuid(found.st_uid)
+
+
+def asked_as_owner(data_dir: Path, ask: Callable[[], str]) -> str:
+    """Return what ``ask`` answers as the user whom ``data_dir`` belongs to, empty if that fails; root stays root.
+
+    Databases that somebody else may have written are not read by root.
+    """
+    if os.geteuid() != 0 or data_dir.stat().st_uid == 0:
+        return ask()
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            become_owner(data_dir)
+            os.write(writing, ask().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from appliance.cli.data_dir import asked_as_owner
 from appliance.cli.main import Readable
 from appliance.settings.load import AS_ROOT
 
@@ -59,6 +60,12 @@ def test_a_link_that_the_service_left_does_not_lead_root(data_dir: Path) -> None
     assert done.returncode != 0
     assert "give uid 65534 write permission" in done.stderr
     assert victim.read_text() == "of root's"
+
+
+def test_root_asks_as_the_owner_and_stays_root(data_dir: Path) -> None:
+    assert asked_as_owner(data_dir, lambda: str(os.getuid())) == str(NOBODY)
+    assert (asked_as_owner(data_dir, lambda: str(1 // 0)), os.getuid()) == ("", 0)
+    assert asked_as_owner(Path("/root"), lambda: str(os.getuid())) == "0"
 
 
 def test_who_may_not_read_the_settings_is_told_who_may(data_dir: Path) -> None:
