@@ -101,7 +101,7 @@ async def test_one_organisation_comes_back_without_the_others(scene: Any, tmp_pa
     async with opened(settings) as it:
         await it.engine.start(await it.services.pipelines.stored())
         assert [one.id for one in (await it.services.pipelines.list(scene.admin)).items] == [own]
-        assert it.engine.stats(PipelineId(own)).ledger.stored == 2
+        await until(lambda: it.engine.stats(PipelineId(own)).ledger.stored == 2)
     report = await asyncio.to_thread(compose.verify, settings)
     assert report.findings == []
     with pytest.raises(NotFound, match="has no organisation"):
