@@ -115,7 +115,7 @@ class Vitals:
         """An archive that cannot be reached is no reason to send nothing here: what is received stays on this disk."""
         if not state.pending_events:
             return True, state.told
-        since = state.pending_since.isoformat(timespec="seconds") if state.pending_since else "a moment ago"
+        since = f"{state.pending_since:%Y-%m-%d %H:%M} UTC" if state.pending_since else "a moment ago"
         return True, f"{state.told}; not yet archived: {state.pending_events} events, the oldest received {since}"
 
     def _places(self) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from appliance import compose
+from appliance.backups.proving import scratch_beside
 from appliance.backups.restoring import Restoration, Told, Wanted
 from appliance.domain.clock import utc_now
 from appliance.domain.ids import PipelineId
@@ -50,7 +51,7 @@ def drill(
     if not key_file.exists():
         hint = "name the copy that you keep: --key-file"
         raise ConfigError([Problem(KEY_FILE, f"there is none at {str(key_file)!r}, and it is in no backup", hint=hint)])
-    scratch = settings.server.data_dir if settings.server.data_dir.is_dir() else None
+    scratch = scratch_beside(settings.server.data_dir)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".drill-") as folder:
         place, began = Path(folder), time.monotonic()
         _copied(key_file, place / KEY_FILE)

@@ -17,6 +17,7 @@ from appliance.domain.backup import Backup, Kind
 from appliance.domain.backup_keeping import Keeping
 from appliance.domain.backup_view import BackupView, view_of
 from appliance.domain.clock import utc_now
+from appliance.domain.quantity import counted
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,11 +107,11 @@ def verify(**options: Any) -> int:
     """Prove the newest backup, or the one named: every byte against its sum, the control plane by SQLite's own check,
     rows opened by DuckDB, each log's chain and ledger. Answers 1 if something is wrong.
     """
-    from appliance.backups.proving import prove
+    from appliance.backups.proving import prove, scratch_beside
 
     settings, repository = _settings(options), _repository(options)
     backups = repository.backups() if options["everyone"] else [repository.backup(options["backup_id"])]
-    scratch = settings.server.data_dir if settings.server.data_dir.is_dir() else Path.cwd()
+    scratch = scratch_beside(settings.server.data_dir)
     found = {}
     for one in backups:
         shown = Shown(f"verifying {one.id}", quiet=options["as_json"])
@@ -212,8 +213,9 @@ def _stopped(settings: Settings, options: dict[str, Any]) -> Backup:
 
 
 def _taken(backup: BackupView) -> list[str]:
+    held = f"{counted(backup.events, 'event')} of {counted(backup.pipelines, 'pipeline')}"
     told = [
-        f"{backup.id}: {backup.kind.value}, {backup.events:,} events of {backup.pipelines} pipelines, "
+        f"{backup.id}: {backup.kind.value}, {held}, "
         f"{mib(backup.bytes)}, of which {mib(backup.new_bytes)} were new; {backup.took_secs:.1f} s",
         "secret.key is not in it: keep a copy of that file elsewhere",
     ]
@@ -228,6 +230,6 @@ def _taken(backup: BackupView) -> list[str]:
 def _line(one: Backup, verdict: "Verdict | None") -> str:
     seen = "never verified"
     if verdict is not None:
-        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at.isoformat(timespec='minutes')}"
-    at = one.at.isoformat(timespec="seconds")
+        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at:%Y-%m-%d %H:%M} UTC"
+    at = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{one.id}  {at}  {one.kind.value:<11}  {mib(one.bytes):>13}  new {mib(one.new_bytes):>13}  {seen}"

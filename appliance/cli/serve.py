@@ -49,6 +49,10 @@ def command(**options: Any) -> int:
             _warn_of_left(loaded.passed_over)
         port = taken_port(settings)
         settings = with_port(settings, port)
+        from appliance.observe.memory import bound_arenas, choose_allocators
+
+        bound_arenas()
+        choose_allocators()
         from appliance import compose
         from appliance.life import Caller
         from appliance.observe.service_manager import ServiceManager

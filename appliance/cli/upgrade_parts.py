@@ -1,7 +1,8 @@
 """What the commands ``upgrade`` and ``rollback`` have in common: where they work, on what, and how they tell of it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,7 +12,7 @@ import msgspec
 from appliance.cli.answer import say_json
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Exit
-from appliance.errors import ConfigError, Conflict, Problem
+from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.domain.upgrade import Outcome
@@ -59,6 +60,32 @@ def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", 
     gate = Gate(msgspec.structs.replace(settings.server, port=port), options["health_timeout"])
     said = (lambda step, about: None) if options["as_json"] else _say
     return Course(releases, service, data, gate, said), releases, data
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Be the one that exchanges releases in ``home``. Raises Conflict: another one is at it."""
+    from appliance.upgrading.undisturbed import alone as held
+
+    if not os.access(home, os.W_OK):
+        told = f"uid {os.getuid()} may not exchange what is in {home}"
+        raise ConfigError([Problem("--program", told, "run it as root: sudo dash-appliance …")])
+    with held(home):
+        yield
+
+
+def kept(releases: "Releases", after: str, act: Callable[[], "Outcome"]) -> "Outcome":
+    """Do it, and let everybody see what it came to, whatever that is."""
+    from appliance.domain.upgrade import Outcome
+
+    before = releases.current
+    try:
+        outcome = act()
+    except DashError as error:
+        releases.keep(Outcome(before, after, str(error)))
+        raise
+    releases.keep(outcome)
+    return outcome
 
 
 def releases_of(options: dict[str, Any]) -> "Releases":

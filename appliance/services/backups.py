@@ -121,11 +121,9 @@ class Backups:
     async def set_plan(self, who: Principal, document: Any) -> BackupPlan:
         """Replace the schedule. Raises Invalid, with every problem."""
         require(who, Action.BACKUP_MANAGE)
-        if problems := lint(BackupPlan, document):
+        if problems := _problems(document):
             raise Invalid(problems)
         wanted = msgspec.convert(document, BackupPlan)
-        if wrong := wanted.problems():
-            raise Invalid([Problem(f"/{name}", told) for name, told in dict.fromkeys(wrong)])
 
         def save(tx: Session) -> None:
             now = self._clock()
@@ -160,3 +158,11 @@ class Backups:
 
 def _deed(who: Principal, action: str, target: str, detail: dict[str, Any]) -> Deed:
     return Deed(organisation_id=who.organisation_id, who=who.name, action=action, target=target, detail=detail)
+
+
+def _problems(document: Any) -> list[Problem]:
+    """Return all that is wrong with a schedule, the expressions too where something else is not of its type."""
+    said = document if isinstance(document, dict) else {}
+    texts = {name: said[name] for name in ("incremental", "full", "timezone") if isinstance(said.get(name), str)}
+    expressions = BackupPlan(**texts).problems()
+    return lint(BackupPlan, document) + [Problem(f"/{name}", told) for name, told in expressions]

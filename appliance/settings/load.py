@@ -18,7 +18,7 @@ from appliance.errors import ConfigError, Problem
 from appliance.settings.chosen import CHOSEN_FILE, is_left
 from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
-from appliance.settings.environment import TOKEN, credentials
+from appliance.settings.environment import TOKEN, credentials, service_links
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
@@ -177,7 +177,10 @@ def _from_env(
     known: Mapping[str, Declared], env: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[str, _Found]]:
     by_variable = {one.variable: one.key for one in known.values()}
+    links = service_links(env)
     for variable, value in sorted(env.items()):
+        if variable in links:
+            continue
         if variable in by_variable:
             yield by_variable[variable], _Found(value, variable)
         elif variable.startswith(ENV_PREFIX) and variable != TOKEN:

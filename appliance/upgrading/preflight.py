@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import shown_size
+from appliance.domain.upgrade import in_the_way
 from appliance.release import Manifest, verify
 from appliance.storage.control import schema
 from appliance.upgrading.course import Data
@@ -45,6 +46,11 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def go(self) -> bool:
         return self.manifest is not None and not any(one.state == "bad" for one in self.findings)
+
+    @property
+    def in_the_way(self) -> str:
+        """Return one sentence of what does."""
+        return in_the_way(self.findings)
 
 
 def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
@@ -108,12 +114,18 @@ def _path(before: str, manifest: Manifest) -> Iterator[Examined]:
     elif new < old:
         told = f"{manifest.version} is older than {before}, which is in use"
         yield Examined("version", "bad", told, "'dash-appliance rollback' goes back to the release before")
-    elif new[0] > old[0] + 1:
-        yield Examined(
-            "version", "bad", f"from {before} to {manifest.version}", "go by a release of each major version"
-        )
+    elif (between := _left_out(old, new)) is not None:
+        told = f"from {before} to {manifest.version} leaves out {between}, and a release goes back by one minor only"
+        yield Examined("version", "bad", told, f"go over to a release {between} first")
     else:
         yield Examined("version", "fine", f"from {before} to {manifest.version}")
+
+
+def _left_out(old: tuple[int, ...], new: tuple[int, ...]) -> str | None:
+    """Return the release that has to come before ``new``: the next minor one, or the first of the next major."""
+    if new[0] == old[0]:
+        return f"{old[0]}.{old[1] + 1}" if new[1] > old[1] + 1 else None
+    return f"{old[0] + 1}.0" if (new[0], new[1]) != (old[0] + 1, 0) else None
 
 
 def _schema(manifest: Manifest, data: Data, *, copied: bool) -> Iterator[Examined]:

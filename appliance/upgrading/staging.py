@@ -9,8 +9,8 @@ What looks into releases is imported when somebody looks: a service seldom does,
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -19,7 +19,7 @@ import msgspec
 
 from appliance import __version__
 from appliance.components.durable import sync_directory
-from appliance.domain.upgrade import Staged, Upgrade
+from appliance.domain.upgrade import Staged, Upgrade, in_the_way
 from appliance.errors import Conflict, DashError, NotFound, TooLarge, TransientError
 from appliance.placing import ELSEWHERE
 from appliance.settings import Settings
@@ -44,10 +44,16 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 class Staging:
-    """Blocking but for ``receive``, which belongs to the event loop. ``home``: where releases lie; None: found out."""
+    """Blocking but for ``receive``, which belongs to the event loop.
 
-    def __init__(self, settings: Settings, home: Path | None = None) -> None:
-        self._settings = settings
+    ``maintained_to``: the last day whose releases the licence covers; None: every one. ``home``: where releases lie;
+    None: found out.
+    """
+
+    def __init__(
+        self, settings: Settings, maintained_to: Callable[[], date | None] = lambda: None, home: Path | None = None
+    ) -> None:
+        self._settings, self._maintained_to = settings, maintained_to
         self._folder = settings.server.data_dir / FOLDER
         self._home = home or _home()
 
@@ -104,8 +110,8 @@ class Staging:
         if staged is None:
             raise NotFound("no release was uploaded: send the bundle and its signature first")
         if not staged.go:
-            bad = "; ".join(one.message for one in staged.findings if one.state == "bad")
-            raise Conflict(f"this release cannot be taken: {staged.trouble or bad}")
+            trouble = staged.trouble and f"this release cannot be taken: {staged.trouble}"
+            raise Conflict(trouble or in_the_way(staged.findings))
         if (by_hand := self._by_hand()) is not None:
             raise Conflict(by_hand)
         draft = self._folder / f"{WANTED}.part"
@@ -137,7 +143,7 @@ class Staging:
         embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
         data = Data(data_dir, None, os.getuid(), embedded)
         try:
-            plan = examine(Wanted(bundle, signature, pinned()), releases, data)
+            plan = examine(Wanted(bundle, signature, pinned(), self._maintained_to()), releases, data)
         except (DashError, OSError) as error:
             return Staged(trouble=str(error))
         findings = [one for one in plan.findings if one.about != "rights"]  # the helper has them

@@ -7,7 +7,8 @@ administrator names may lie where others write. So what is proved, and then unpa
 import os
 import shutil
 import stat
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +30,30 @@ class Taken(NamedTuple):
     version: str | None = None
 
 
+@contextmanager
+def into(home: Path) -> Iterator[Path]:
+    """Give a place beside the releases for what is taken, which is gone afterwards."""
+    incoming = home / INCOMING
+    try:
+        yield incoming
+    finally:
+        shutil.rmtree(incoming, ignore_errors=True)
+
+
+def unasked(data_dir: Path) -> None:
+    """Take the wish away without doing anything: one that stays is heard again at once, and without end."""
+    with _folder(data_dir) as folder:
+        _wished(folder)
+
+
+def forgotten(data_dir: Path) -> None:
+    """Remove the release that was taken from where it waited."""
+    with _folder(data_dir) as folder:
+        for name in (BUNDLE, SIGNATURE):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+
+
 def taken(data_dir: Path, into: Path) -> Taken:
     """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
     write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed, neither
@@ -39,16 +64,10 @@ def taken(data_dir: Path, into: Path) -> Taken:
         Conflict: what waits is no file, or too large.
     """
     _emptied(into)
-    try:
-        folder = os.open(data_dir / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise _nothing(data_dir / FOLDER, error) from error
-    try:
+    with _folder(data_dir) as folder:
         version = _wished(folder)
         for name in (BUNDLE, SIGNATURE):
             _copied(name, into / name, MOST_BYTES[name], folder)
-    finally:
-        os.close(folder)
     return Taken(into / BUNDLE, into / SIGNATURE, version)
 
 
@@ -64,6 +83,19 @@ def kept_from(bundle: Path, signature: Path, into: Path) -> Taken:
     _copied(bundle, copies.bundle, MOST_BYTES[BUNDLE])
     _copied(signature, copies.signature, MOST_BYTES[SIGNATURE])
     return copies
+
+
+@contextmanager
+def _folder(data_dir: Path) -> Iterator[int]:
+    """Open the folder of uploads, which is the service's: it may be anything. Raises NotFound: it is none."""
+    try:
+        folder = os.open(data_dir / FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise _nothing(data_dir / FOLDER, error) from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
 
 
 def _emptied(into: Path) -> None:

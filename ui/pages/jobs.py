@@ -62,7 +62,7 @@ def register(screens: Screens) -> None:
             switch = "Leave out routine" if routine else "Show routine too"
             title = "What comes by the clock all day is left out where it went well"
             link_button(switch, _href(chosen, not routine), "small", title=title)
-        with node("nav", css="tabs", aria_label="Which jobs"):
+        with node("nav", css="tabs", data_live="tabs", aria_label="Which jobs"):
             for name, (label, _) in FILTERS.items():
                 node("a", label, href=_href(name, routine), aria_current="page" if name == chosen else None)
         board = Board(visit, JobFilter(FILTERS[chosen][1], routine=routine))

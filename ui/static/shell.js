@@ -132,6 +132,7 @@ function toast(message, kind = "ok", more = null) {
   const box = h("div", { class: `toast ${kind}`, ...(kind === "bad" && { role: "alert" }) },
     h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message, more && " ", more && h("a", { href: more, target: "_blank" }, "What this means")),
     h("button", { class: "icon-btn", type: "button", "aria-label": "Close", onclick: close }, h("i", { class: "icon", "data-icon": "close" })));
+  if (kind === "ok") toasts.querySelector(".bad")?.remove(); // what was wrong has been put right
   toasts.append(box);
   if (kind === "ok") setTimeout(close, 4000);
 }

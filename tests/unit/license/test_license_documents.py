@@ -164,11 +164,11 @@ def test_a_signed_document_that_says_it_otherwise_is_none(content: bytes, told: 
 
 
 def test_a_list_is_no_licence_and_a_licence_no_list() -> None:
-    with pytest.raises(Damaged, match="no license in it"):
+    with pytest.raises(Damaged, match="no licence in it"):
         accept(listed(1), RING, HERE)
     with pytest.raises(Damaged, match="another document"):
         accept(listed(1).replace("REVOCATIONS", "LICENSE"), RING, HERE)
-    with pytest.raises(Damaged, match="no revocations in it"):
+    with pytest.raises(Damaged, match="no revocation list in it"):
         revocations(TEXT, RING)
 
 

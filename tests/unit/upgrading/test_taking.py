@@ -86,3 +86,19 @@ def test_a_release_that_is_named_is_copied_too(folder: Path, tmp_path: Path) -> 
     assert found.bundle.read_bytes() == b"release.tar.xz"
     with pytest.raises(NotFound, match=r"missing\.sig: No such file"):
         taking.kept_from(bundle, folder / "missing.sig", tmp_path / "incoming")
+
+
+def test_what_was_taken_does_not_wait_any_more(folder: Path) -> None:
+    with taking.into(folder.parents[1]) as incoming:
+        taking.taken(folder.parent, incoming)
+        assert len(os.listdir(incoming)) == 2
+    taking.forgotten(folder.parent)
+    taking.forgotten(folder.parent)
+    assert (os.listdir(folder), incoming.exists()) == ([], False)
+
+
+def test_a_wish_that_nobody_can_grant_is_heard_once(folder: Path) -> None:
+    taking.unasked(folder.parent)
+    assert sorted(os.listdir(folder)) == ["release.tar.xz", "release.tar.xz.sig"]
+    with pytest.raises(NotFound):
+        taking.unasked(folder)

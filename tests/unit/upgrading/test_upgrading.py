@@ -48,8 +48,9 @@ def releases(tmp_path: Path) -> Releases:
 @pytest.mark.parametrize(
     ("before", "after", "state"),
     [
-        ("1.0.0", "1.0.1", "fine"), ("1.0.0", "2.4.0", "fine"), ("1.9.0", "1.10.0", "fine"),
-        ("1.0.0", "3.0.0", "bad"), ("1.0.0", "1.0.0", "bad"), ("1.10.0", "1.9.9", "bad"), ("1.0.0", "0.9.0", "bad"),
+        ("1.0.0", "1.0.1", "fine"), ("1.0.0", "1.1.3", "fine"), ("1.9.0", "1.10.0", "fine"), ("1.4.0", "2.0.1", "fine"),
+        ("1.0.0", "1.2.0", "bad"), ("1.0.0", "2.4.0", "bad"), ("1.0.0", "3.0.0", "bad"),
+        ("1.0.0", "1.0.0", "bad"), ("1.10.0", "1.9.9", "bad"), ("1.0.0", "0.9.0", "bad"),
     ],
 )  # fmt: skip
 def test_the_way_from_version_to_version(before: str, after: str, state: str) -> None:
