@@ -30,6 +30,11 @@ async def test_somebody_comes_is_known_again_and_changes_with_their_groups(world
     assert await world.come() == "/sign-in?refused=domain"
     provider.person |= {"email": "grace@example.org", "email_verified": False}
     assert await world.come() == "/sign-in?refused=email"
+    provider.person.pop("email_verified")
+    provider.userinfo = provider.person | {"email_verified": True, "email": "other@example.org"}
+    assert await world.come() == "/sign-in?refused=email"  # of another address that was said
+    provider.userinfo |= {"email": "grace@example.org"}
+    assert await world.come() == "/storage"
     provider.person |= {"email_verified": True}
     await world.api.post(f"/api/v1/users/{who['user_id']}/disable")
     assert await world.come() == "/sign-in?refused=disabled"
