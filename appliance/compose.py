@@ -49,7 +49,6 @@ from appliance.mapping.search import PayloadSearch
 from appliance.measuring import shown, usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
-from appliance.observe.memory import bound_arenas, share_allocator
 from appliance.pinned import PINNED
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
@@ -161,7 +160,7 @@ async def opened(
                 allowance=allowance,
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
-                stager=Staging(settings),
+                stager=Staging(settings, allowance.maintained_to),
                 forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
@@ -244,8 +243,6 @@ def serve(settings: Settings, caller: "Caller", ring: KeyRing = PINNED) -> bool:
             it = await start.whole(stack)
             return it is not None and await run(it, caller.service, start, partial(_reload, it, caller.reread))
 
-    bound_arenas()
-    share_allocator()
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         again = runner.run(live())

@@ -73,10 +73,11 @@ class OpenPages:
         if not self._clients[cookie]:
             del self._clients[cookie]
 
-    def close(self, cookie: str) -> None:
-        """Send every page of an ended session to the sign-in page."""
+    def close(self, cookie: str, *, back: bool = False) -> None:
+        """Send every page of an ended session to the sign-in page; ``back``: which leads to the page again."""
+        leading = " + '?next=' + encodeURIComponent(location.pathname + location.search)" if back else ""
         for client in list(self._clients.get(cookie, ())):
-            client.run_javascript("location.assign('/sign-in')")
+            client.run_javascript(f"location.assign('/sign-in'{leading})")
 
     async def watch(self) -> None:
         """Close the pages of sessions that ended elsewhere (signed out by API, user disabled); runs until cancelled."""
@@ -89,7 +90,7 @@ class OpenPages:
                     _log.warning("looking for ended sessions: %s", error)
                     break
                 if ended:
-                    self.close(cookie)
+                    self.close(cookie, back=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,7 +145,7 @@ class Users:
         def work(tx: Session) -> UserView:
             row = tx.scalar(select(UserRow).where(UserRow.email_key == email_key(email)))
             if row is None:
-                raise NotFound(f"nobody signs in with {email!r}")
+                raise NotFound(f"nobody signs in with {email!r}: administrators are {_administrators(tx)}")
             if row.disabled_at is not None:
                 raise Conflict(
                     f"{row.email!r} is shut out: recover an administrator of the organisation, who lets them in"
@@ -204,6 +204,12 @@ def user_row(organisation_id: str, email: str, hashed: str, role: Role, now: dat
         role=role.value,
         created_at=now,
     )
+
+
+def _administrators(tx: Session) -> str:
+    """Return who might be meant by whoever forgot the address too."""
+    wanted = select(UserRow.email).where(UserRow.role == Role.ADMIN.value, UserRow.disabled_at.is_(None))
+    return ", ".join(tx.scalars(wanted.order_by(UserRow.id).limit(20)).all()) or "none"
 
 
 def _own(tx: Session, who: Principal, user_id: str) -> UserRow:
