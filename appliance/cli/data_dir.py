@@ -65,12 +65,12 @@ def hand_over(data_dir: Path) -> None:
     """Give what root made to whom the directory belongs. What lies elsewhere, or may, is left alone."""
     if os.geteuid() != 0 or not data_dir.is_dir() or (of := data_dir.stat()).st_uid == 0:
         return
-    for folder, folders, files in os.walk(data_dir):
+    # By descriptor: whoever may write the directory must not lead root to files elsewhere meanwhile.
+    for _, folders, files, at in os.fwalk(data_dir):
         for name in (*folders, *files):
-            path = os.path.join(folder, name)
             with suppress(FileNotFoundError):  # a running appliance removes files
-                if _is_roots_own(os.lstat(path)):
-                    os.lchown(path, of.st_uid, of.st_gid)
+                if _is_roots_own(os.stat(name, dir_fd=at, follow_symlinks=False)):
+                    os.chown(name, of.st_uid, of.st_gid, dir_fd=at, follow_symlinks=False)
 
 
 def _is_roots_own(found: os.stat_result) -> bool:
