@@ -47,6 +47,7 @@ class Vitals:
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
         self._node = node
         self.maintenance: Callable[[], str | None] = lambda: None
+        self.away: Callable[[], str | None] = lambda: None  # which ingestors are, for a node that only looks
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason. A node that only looks has not all of them."""
@@ -60,6 +61,8 @@ class Vitals:
             found["archive"] = self._archive(self._stores.archive())
         if self._node is not None:
             found["node"] = self._node()
+        if (told := self.away()) is not None:
+            found["ingestors"] = (True, told)  # pages are shown all the same, and rows that are stored
         if (told := self.maintenance()) is not None:
             found["maintenance"] = (True, told)  # no reason to send nothing here: receiving and reading go on
         if self._database is not None:

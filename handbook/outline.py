@@ -23,6 +23,7 @@ SECTIONS: Final = (
             "install",
             "https",
             "licence",
+            "sign-in",
             "backup",
             "move",
             "lost-password",

@@ -1,6 +1,7 @@
 """A rehearsal: a backup is really restored into a folder that goes again, opened, and proved, with times."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -53,7 +54,7 @@ def drill(
     scratch = scratch_beside(settings.server.data_dir)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".drill-") as folder:
         place, began = Path(folder), time.monotonic()
-        shutil.copy(key_file, place / KEY_FILE)
+        _copied(key_file, place / KEY_FILE)
         plan = Restoration(repository, place, Wanted(backup_id=backup_id), utc_now()).run(told)
         restored, backup = time.monotonic(), plan.backup
         if backup.database is None:
@@ -96,3 +97,13 @@ def _events(place: Path, pipelines: list[PipelineId]) -> tuple[str, list[Trouble
         return f"{len(pipelines)} logs; rows and control plane are in a database", found
     finally:
         asyncio.run(bronze.close())
+
+
+def _copied(key_file: Path, target: Path) -> None:
+    try:
+        shutil.copy(key_file, target)
+    except PermissionError as error:
+        told = f"{str(key_file)!r} cannot be read by uid {os.geteuid()}, as whom this works"
+        raise ConfigError(
+            [Problem(KEY_FILE, told, hint="let that user read the copy for the time of the drill")]
+        ) from error

@@ -10,7 +10,7 @@ from appliance.cli.answer import located_settings, say_json
 from appliance.cli.backup_progress import Shown, mib
 from appliance.cli.backup_snapshot import snapshot
 from appliance.cli.client import reaching
-from appliance.cli.data_dir import owned, owner
+from appliance.cli.data_dir import become_owner, owned, owner
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.domain.backup import Backup, Kind
@@ -195,6 +195,7 @@ def _repository(options: dict[str, Any], *, make: bool = False) -> "Repository":
     from appliance.observe import logs
 
     settings = _settings(options)
+    become_owner(settings.server.data_dir)
     logs.configure("warning", settings.log.format.value)
     file = Path(options["passphrase_file"]) if options["passphrase_file"] else None
     return repository_of(settings, options["place"], file, utc_now() if make else None)

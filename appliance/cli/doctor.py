@@ -3,7 +3,6 @@
 import click
 
 from appliance.cli.answer import located_settings
-from appliance.cli.data_dir import hand_over
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.main import located
@@ -20,9 +19,10 @@ def command(airgap: bool, data_dir: str | None, config: str | None, as_json: boo
     settings = located_settings(data_dir, config).settings
     from appliance.cli import airgap as outside
     from appliance.cli import examinations
+    from appliance.cli.data_dir import become_owner
 
+    become_owner(settings.server.data_dir)  # what the service may counts, and nothing is left that it could not write
     findings = outside.ways_out(settings) if airgap else examinations.everything(settings)
-    hand_over(settings.server.data_dir)
     bad = any(finding.state == "bad" for finding in findings)
     say_findings(findings, as_json=as_json)
     return Exit.FAILED if bad else Exit.FINE

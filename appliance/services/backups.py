@@ -19,7 +19,7 @@ from appliance.engine.bells import Bell
 from appliance.errors import ConfigError, DashError, Invalid, NotFound, Problem
 from appliance.services.backup_job import TAKE, VERIFY, BackupJob, taking
 from appliance.services.backup_views import BackupRequest, BackupsView
-from appliance.services.jobs import Jobs, JobView
+from appliance.services.jobs import JobFilter, Jobs, JobView
 from appliance.services.ports import Engine
 from appliance.services.views import Page
 from appliance.storage.control import backups as book
@@ -69,7 +69,9 @@ class Backups:
         """Return the jobs that wait or run. Cheap: the place is not asked."""
         require(who, Action.BACKUP_READ)
         open_jobs = (JobState.READY, JobState.RUNNING)
-        return [one for kind in (TAKE, VERIFY) for one in (await self._jobs.list(who, open_jobs, kind)).items]
+        return [
+            one for kind in (TAKE, VERIFY) for one in (await self._jobs.list(who, JobFilter(open_jobs, kind))).items
+        ]
 
     async def latest(self, who: Principal) -> BackupView:
         """Return the newest backup. Raises NotFound: there is none."""

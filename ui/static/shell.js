@@ -196,9 +196,10 @@ define("health", (el) => {
       const parts = Object.entries((await answer.json()).parts);
       tellEverybody("maintenance", parts.find(([name]) => name === "maintenance")?.[1].reason, "");
       tellEverybody("outage", parts.find(([name, part]) => name === "database" && !part.ready)?.[1].reason);
-      state = answer.ok ? "ok" : "warn";
-      words = answer.ok ? "All systems ready" : "Not ready";
-      why = parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
+      const away = parts.find(([name]) => name === "ingestors")?.[1].reason;
+      state = answer.ok && !away ? "ok" : "warn";
+      words = !answer.ok ? "Not ready" : away ? "Ingestors are away" : "All systems ready";
+      why = away ?? parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
     } catch {
       state = "bad";
     }

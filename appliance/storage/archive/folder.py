@@ -4,10 +4,11 @@ Not by obstore, whose folders do not wait for the disk: what is durable here is 
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from appliance.components.archive import ArchiveStore, Stored
 from appliance.components.durable import sync_directory
@@ -50,7 +51,7 @@ class FolderArchive:
     def read(self, key: str) -> Iterator[bytes]:
         with self._speaking("reading", key):
             try:
-                file = self._path(key).open("rb")
+                file = _opened(self._path(key))
             except (FileNotFoundError, NotADirectoryError):
                 self._present()
                 raise NotFound(f"reading {key} from {self.place}: there is no such object") from None
@@ -64,8 +65,9 @@ class FolderArchive:
             for folder, _, names in os.walk(self._path(prefix)):
                 for name in names:
                     path = Path(folder, name)
-                    if not name.endswith(DRAFT):
-                        yield Stored(str(path.relative_to(self._root)), path.stat().st_size)
+                    size = None if name.endswith(DRAFT) else _size(path)
+                    if size is not None:
+                        yield Stored(str(path.relative_to(self._root)), size)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -121,7 +123,27 @@ class _Speaking:
     def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason += f"; let uid {os.geteuid()} read and write what is in that folder"
             raise TransientError(f"{self._doing}: {reason}", _RETRY_SECS) from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, and nothing that never ends or never begins, such as a device or a pipe that nobody writes to."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(f"{path} is no file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _size(path: Path) -> int | None:
+    """Return the size of a file; None: it is none, or was removed meanwhile."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 def _copy(content: Path | bytes, draft: Path) -> None:
