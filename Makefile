@@ -13,7 +13,7 @@ RUNTIME := $(VENV)/.runtime-installed
 DEVELOP := $(VENV)/.develop-installed
 ARGS ?=
 
-.PHONY: help setup setup-dev tools tools-bench run test test-slow test-binary check format docs handbook bench binary \
+.PHONY: help setup setup-dev tools tools-bench run test test-airgap test-slow test-binary check format docs handbook bench binary \
 	binary-portable package lock clean
 
 help: ## print this list
@@ -34,6 +34,9 @@ run: $(RUNTIME) ## start Dash on the embedded default, http://127.0.0.1:8080
 
 test: $(DEVELOP) tools ## run the tests (ARGS="-k name" chooses)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not binary" $(ARGS)
+
+test-airgap: $(DEVELOP) tools ## run the tests where there is no network but the loopback, as root
+	unshare --net bash -c 'ip link set lo up && exec $(MAKE) test'
 
 test-slow: $(DEVELOP) tools ## run the long ones: 300 crash rounds, soak
 	$(BIN)/python -m pytest -m "slow" $(ARGS)

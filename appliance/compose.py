@@ -46,10 +46,9 @@ from appliance.licensing import licensed
 from appliance.looking import elsewhere_of
 from appliance.mapping import Mapper, check, compare, compile_mapping, suggest
 from appliance.mapping.search import PayloadSearch
-from appliance.measuring import usage
+from appliance.measuring import shown, usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
-from appliance.observe.memory import bound_arenas, share_allocator
 from appliance.pinned import PINNED
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
@@ -57,8 +56,7 @@ from appliance.services.allowance import Allowance
 from appliance.services.assembly import Parts, assemble
 from appliance.services.sessions import Lifetime
 from appliance.settings import NodeRole, Settings
-from appliance.settings.declared import declared
-from appliance.silvers import Silvers, files, memory_of, open_file, open_silvers
+from appliance.silvers import Silvers, files, open_file, open_silvers
 from appliance.storage.bronze import FileBronzeLog
 from appliance.storage.bronze_cluster import NoLog
 from appliance.storage.control import audit, given_up, identity, schema
@@ -132,7 +130,7 @@ async def opened(
         elsewhere = elsewhere_of(settings, bronze)
         here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
         events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
-        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
+        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow], settings.egress.ca_file)
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
@@ -162,13 +160,15 @@ async def opened(
                 allowance=allowance,
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
-                stager=Staging(settings),
+                stager=Staging(settings, allowance.maintained_to),
+                forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
+                outbound=outbound,
                 amender=Amender(engine, mapper),
                 replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
-                settings=_shown(settings),
+                settings=shown(settings),
                 lifetime=Lifetime(settings.auth.session_idle, settings.auth.session_max),
             )
         )
@@ -182,19 +182,9 @@ async def opened(
         yield it
 
 
-def _shown(settings: Settings) -> dict[str, str]:
-    """Return the settings in force as people may see them."""
-    shown = {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
-    if settings.silver.memory_limit is None:
-        shown["silver.memory_limit"] += f" ({memory_of(settings) >> 20} MiB)"
-    return shown
-
-
 def _disk(settings: Settings) -> DiskGuard:
     disk = settings.disk
-    marks = Marks(
-        warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free
-    )  # fmt: skip
+    marks = Marks(warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free)
     return DiskGuard(settings.server.data_dir, marks, disk.reserve)
 
 
@@ -253,8 +243,6 @@ def serve(settings: Settings, caller: "Caller", ring: KeyRing = PINNED) -> bool:
             it = await start.whole(stack)
             return it is not None and await run(it, caller.service, start, partial(_reload, it, caller.reread))
 
-    bound_arenas()
-    share_allocator()
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         again = runner.run(live())

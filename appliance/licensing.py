@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -23,6 +23,7 @@ from appliance.services.allowance import Allowance, counted
 from appliance.services.license_views import COMMUNITY, LicenseView, view
 from appliance.services.license_watch import LicenseWatch
 from appliance.services.licenses import Licenses
+from appliance.services.users import AT_THE_MACHINE
 from appliance.settings import Settings
 from appliance.storage.control import installation
 from appliance.storage.control.plane import ControlPlane
@@ -33,8 +34,6 @@ from license.standing import Standing
 
 if TYPE_CHECKING:
     from appliance.compose import Appliance
-
-AT_THE_MACHINE: Final = "command line"  # in the audit trail: whoever may read the data directory
 
 
 def licensed(plane: ControlPlane, ring: KeyRing, joins: NodeId | None = None) -> Allowance:
@@ -54,9 +53,11 @@ async def licenses_offline(settings: Settings, ring: KeyRing) -> AsyncIterator[t
     """Give the licence of a stopped appliance to a command, and in whose name; the caller owns the data directory."""
     plane, _ = await asyncio.to_thread(open_control, settings, asyncio.to_thread)
     try:
-        first = select(OrganisationRow.id).order_by(OrganisationRow.id).limit(1)
-        organisation = await plane.read(lambda tx: tx.scalar(first))
-        who = Principal(organisation_id=OrganisationId(organisation or ""), role=Role.ADMIN, name=AT_THE_MACHINE)
+        first = select(OrganisationRow.id).where(OrganisationRow.operates)
+        organisation = await plane.read(lambda tx: tx.scalar(first) or "")
+        who = Principal(
+            organisation_id=OrganisationId(organisation), role=Role.ADMIN, name=AT_THE_MACHINE, operates=True
+        )
         yield Licenses(plane, await asyncio.to_thread(licensed, plane, ring)), who
     finally:
         plane.close()
@@ -111,7 +112,7 @@ def _told(found: LicenseView) -> Iterator[Examined]:
 
 async def start_watching(it: "Appliance", metrics: Metrics, stack: AsyncExitStack) -> None:
     """Have this node see to the licence until ``stack`` is closed."""
-    watch = LicenseWatch(it.plane, it.allowance, partial(_received, it))
+    watch = LicenseWatch(it.plane, it.allowance, partial(_received, it), partial(_owners, it))
     metrics.add(LicenseMetrics(partial(_numbers, it.allowance)))
     await watch.look()
     stack.push_async_callback(_last_look, it, watch)
@@ -129,13 +130,17 @@ def _received(it: "Appliance") -> dict[PipelineId, int]:
     return {} if it.engine.looks else {run.pipeline.id: run.stats().ledger.received for run in it.engine.runs()}
 
 
+def _owners(it: "Appliance") -> dict[PipelineId, OrganisationId]:
+    return {run.pipeline.id: run.pipeline.organisation_id for run in it.engine.runs()}
+
+
 def _numbers(allowance: Allowance) -> LicenseNumbers:
     held, now = allowance.held, allowance.now()
     license = held.license
     left = None
     if license is not None:
-        end = datetime.combine(license.valid_to + timedelta(days=1), time(), UTC)
-        left = round((end - utc_now()).total_seconds())
+        last = datetime.combine(license.valid_to, time(), UTC)
+        left = round((last - utc_now() + timedelta(days=1)).total_seconds())
     return LicenseNumbers(
         edition=license.edition if license else COMMUNITY,
         standing=now.outlook.standing.value,

@@ -8,6 +8,8 @@ import psutil
 from appliance.domain.memory import mapper_share
 from appliance.domain.usage import Memory, Queue, Share, Usage
 from appliance.observe.machine import memory_bytes
+from appliance.settings import Settings
+from appliance.settings.declared import declared
 from appliance.silvers import files, memory_of
 
 if TYPE_CHECKING:
@@ -45,3 +47,11 @@ def _queues(it: "Appliance") -> list[Queue]:
         Queue("Replays that rebuild", crowd.rebuilding, None, "replays"),
         Queue("Live subscriptions", sum(map(len, hub.listeners.values())), None, "subscriptions"),
     ]
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Return the settings in force as people may see them, with what follows from this machine."""
+    found = {one.key: one.show(getattr(getattr(settings, one.section), one.name)) for one in declared()}
+    if settings.silver.memory_limit is None:
+        found["silver.memory_limit"] += f" ({memory_of(settings) >> 20} MiB)"
+    return found

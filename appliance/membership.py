@@ -100,6 +100,7 @@ class Membership:
             "pipelines": services.pipelines.bell,
             "licenses": services.licenses.bell,
             "maintenance": services.maintenance.bell,
+            "branding": services.branding.bell,
         }
         if self._replays is not None:
             bells["replays"] = self._replays.bell

@@ -50,7 +50,7 @@ async def open_rooms(it: "Appliance", stack: AsyncExitStack, life: Life, shown: 
         feed=Goodbyes(Feed(it.engine, it.services, dashboards, life.stopping)),
         api=api,
         screens=await _screens(it, stack),
-        handbook=Handbook(handbook.find),
+        handbook=Handbook(handbook.find, it.services.branding.now),
         internal=it.events.room,
     )
 

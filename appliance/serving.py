@@ -76,6 +76,7 @@ async def run(
         since = utc_now()
         await _watch_incidents(it, stack, Conditions(it, vitals, letters), Shown(metrics, dashboards, vitals))
         start_telling(it, stack, metrics, since)
+        await _keep_branding(it, stack)
         root = await open_rooms(it, stack, life, Shown(metrics, dashboards, vitals))
         await _start_pipelines(it)
         stack.callback(asyncio.create_task(it.disk.run(), name="disk").cancel)
@@ -123,10 +124,20 @@ async def _keep_maintenance(it: "Appliance", stack: AsyncExitStack, shown: Shown
     """Know of maintenance before anything begins, and have everybody know who has to."""
     maintenance = it.services.maintenance
     shown.vitals.maintenance = maintenance.told
+    if it.elsewhere is not None:
+        shown.vitals.away = it.elsewhere.away
     it.engine.resting = it.incidents.muting = lambda: maintenance.on
     with suppress(TransientError):  # the database is away: it is looked at again in a moment
         await maintenance.look()
     stack.callback(asyncio.create_task(maintenance.run(), name="maintenance").cancel)
+
+
+async def _keep_branding(it: "Appliance", stack: AsyncExitStack) -> None:
+    """Know what the appliance is called before anybody is shown a page."""
+    branding = it.services.branding
+    with suppress(TransientError):  # the database is away: it is looked at again in a moment
+        await branding.look()
+    stack.callback(asyncio.create_task(branding.run(), name="branding").cancel)
 
 
 async def _start_pipelines(it: "Appliance") -> None:

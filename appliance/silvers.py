@@ -50,6 +50,10 @@ class Silvers(Protocol):
         """Return what happened to the stores since the start, in words."""
         ...
 
+    def remove(self, organisation_id: OrganisationId) -> None:
+        """Remove the store of an organisation that has no pipelines; blocking. There is none: nothing happens."""
+        ...
+
     def close(self) -> None:
         """Close every store; a second call does nothing."""
         ...

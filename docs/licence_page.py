@@ -53,8 +53,11 @@ def _states() -> Iterator[str]:
     yield "## What may be done in each state\n"
     yield f"| | {' | '.join(one.value for one in Standing)} |\n|---|{'---|' * len(Standing)}"
     for deed in DEEDS:
-        marks = ("**refused**" if one in deed.stops else "yes" for one in Standing)
+        allowed = "yes" if deed.feature is None else "if named"
+        marks = ("**refused**" if one in deed.stops else allowed for one in Standing)
         yield f"| {deed.name} | {' | '.join(marks)} |"
+    yield "\n*If named*: where the licence names the feature. What was set with it stays in force in every state,"
+    yield "and may be taken away in every state."
 
 
 def _community() -> Iterator[str]:

@@ -13,17 +13,32 @@ class Section(NamedTuple):
 START: Final = "index"
 REST: Final = "More"
 SECTIONS: Final = (
-    Section("Start", ("index", "start-here", "getting-started", "use-cases", "glossary")),
+    Section("Start", ("index", "start-here", "first-half-hour", "getting-started", "use-cases", "glossary")),
     Section("Tutorials", ("tutorial-dead-letters", "tutorial-replay", "tutorial-charts")),
     Section("Receive and shape", ("sources", "mapping", "versions", "replay", "dead-letters", "lineage")),
     Section("Read", ("api", "gold", "how-to")),
     Section(
         "Install and run",
-        ("install", "deployment", "activation", "licence", "license", "database", "timescale", "archive", "backup"),
+        (
+            "install",
+            "https",
+            "licence",
+            "sign-in",
+            "backup",
+            "move",
+            "lost-password",
+            "appearance",
+            "deployment",
+            "database",
+            "timescale",
+            "archive",
+        ),
     ),
     Section("Upgrade", ("upgrade", "rollback")),
     Section("Several nodes", ("nodes", "front-door", "jobs")),
-    Section("Operate", ("operations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")),
+    Section(
+        "Operate", ("operations", "organisations", "monitoring", "runbook", "doctor", "incidents", "security", "limits")
+    ),
     Section("How it works", ("architecture", "bronze", "silver", "storage", "ci")),
     Section(
         "Reference",

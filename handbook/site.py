@@ -113,7 +113,7 @@ def _files(handbook: Handbook) -> Iterator[tuple[str, str]]:
     yield "_/search-index.js", index_of(found)
     yield "_/handbook.css", look_css()
     yield "_/mark.svg", MARK
-    for name in ("boot.js", "handbook.js"):
+    for name in ("boot.js", "given.js", "brand.js", "handbook.js"):
         yield f"_/{name}", (LOOK / name).read_text("utf-8")
 
 

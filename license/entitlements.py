@@ -72,10 +72,18 @@ def _are(count: int) -> str:
 
 
 class Deed(NamedTuple):
-    """Something people do. ``stops``: the standings in which it is refused; none: it never stops."""
+    """Something people do. ``stops``: the standings in which it is refused; none: it never stops.
+
+    ``feature``: what the licence has to name for it besides.
+    """
 
     name: str
     stops: frozenset[Standing] = frozenset()
+    feature: Feature | None = None
+
+    def allowed(self, standing: Standing, entitlements: Entitlements) -> bool:
+        """Return whether it may be done."""
+        return standing not in self.stops and (self.feature is None or entitlements.allows(self.feature))
 
 
 _LOCKED: Final = frozenset({Standing.COMMUNITY, Standing.LAPSED})
@@ -92,6 +100,6 @@ DEEDS: Final = (
     Deed("change and delete what is there"),
     Deed("new things within Community"),
     Deed("new things above Community, within the licence", _LOCKED),
-    Deed("edit white label", _LOCKED),
-    Deed("edit enterprise sign-in", _LOCKED),
+    Deed("edit white label", _LOCKED, Feature.WHITE_LABEL),
+    Deed("edit enterprise sign-in", _LOCKED, Feature.ENTERPRISE_SIGN_IN),
 )

@@ -7,13 +7,14 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from license.document import License, Limits, Revocations
+from license.document import Feature, License, Limits, Revocations
 from license.envelope import Kind
 from license.issue import sealed
 from license.keys import KeyRing
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 RING = KeyRing([KEY.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)])
+EVERY_FEATURE = tuple(sorted(Feature))
 UNLIMITED = Limits(organisations=None, users=None, pipelines=None, events_per_day=None, nodes=None)
 
 

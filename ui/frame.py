@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 from nicegui.element import Element
 
+from appliance.domain.access import Action
+from appliance.domain.brand import Brand
+from ui import brand as branding
 from ui.markup import node
-from ui.theme import BOOT_SCRIPT, MARK, css
+from ui.theme import BOOT_SCRIPT, css
 from ui.widgets.banner import maintenance_banner
 
 if TYPE_CHECKING:
+    from appliance.services import Services
     from ui.session import Visit
 
 STYLES = ("base.css", "icons.css", "frame.css", "controls.css", "data.css", "pages.css")
@@ -33,16 +37,20 @@ PRELOADS = (
     "forms.js",
     "shell.js",
 )
-SECTIONS = (
-    ("dashboards", "/dashboards", "Dashboards", "gauge"),
-    ("pipelines", "/pipelines", "Pipelines", "flow"),
-    ("storage", "/storage", "Storage", "disk"),
-    ("backups", "/backups", "Backups", "download"),
-    ("jobs", "/jobs", "Jobs", "clock"),
-    ("nodes", "/nodes", "Nodes", "host"),
-    ("operations", "/operations", "Operations", "pulse"),
-    ("tokens", "/tokens", "API tokens", "key"),
-    ("license", "/license", "Licence", "seal"),
+SECTIONS = (  # with what somebody must be allowed to do to be led there; None: whoever is signed in
+    ("dashboards", "/dashboards", "Dashboards", "gauge", None),
+    ("pipelines", "/pipelines", "Pipelines", "flow", None),
+    ("storage", "/storage", "Storage", "disk", None),
+    ("backups", "/backups", "Backups", "download", Action.BACKUP_READ),
+    ("jobs", "/jobs", "Jobs", "clock", Action.JOB_READ),
+    ("nodes", "/nodes", "Nodes", "host", Action.NODE_READ),
+    ("operations", "/operations", "Operations", "pulse", Action.OPERATIONS_READ),
+    ("organisations", "/organisations", "Organisations", "house", Action.ORGANISATION_MANAGE),
+    ("people", "/people", "People", "people", Action.USER_MANAGE),
+    ("tokens", "/tokens", "API tokens", "key", Action.TOKEN_MANAGE),
+    ("sign-in", "/sign-in/providers", "Sign-in", "lock", Action.USER_MANAGE),
+    ("license", "/license", "Licence", "seal", Action.LICENSE_READ),
+    ("appearance", "/appearance", "Appearance", "palette", Action.BRANDING_MANAGE),
 )
 
 
@@ -55,28 +63,30 @@ class Place:
     help: str = ""
 
 
-def _head(assets: str, title: str) -> None:
-    ui.page_title(f"{title} · Dash")
+def _head(assets: str, title: str, brand: Brand) -> None:
+    branding.page_title(brand, title)
     links = "".join(f'<link rel="stylesheet" href="{assets}/{name}">' for name in STYLES)
     links += "".join(f'<link rel="modulepreload" href="{assets}/{name}">' for name in PRELOADS)
     links += "".join(f'<script type="module" src="{assets}/{name}"></script>' for name in SCRIPTS)
-    ui.add_head_html(f"<script>{BOOT_SCRIPT}</script><style>{css()}</style>{links}")
+    ui.add_head_html(f"<script>{BOOT_SCRIPT}</script><style>{css()}</style>{branding.head(brand)}{links}")
 
 
 @contextmanager
-def bare(assets: str, title: str, told: str | None = None) -> Iterator[Element]:
-    """Enter a page without navigation: set-up and sign-in. ``told``: of maintenance, to everybody."""
-    _head(assets, title)
-    ui.add_body_html(f'<div class="bare-mark"><span class="mark">{MARK}</span>Dash</div>')
+def bare(assets: str, title: str, services: "Services") -> Iterator[Element]:
+    """Enter a page without navigation: set-up and sign-in."""
+    brand = services.branding.now()
+    _head(assets, title, brand)
+    ui.add_body_html(f'<div class="bare-mark">{branding.brand_markup(brand)}</div>')
     with node("main", css="bare", id="main", tabindex="-1") as main:
-        maintenance_banner(told)
+        maintenance_banner(services.maintenance.told())
         yield main
+        branding.foot(brand)
 
 
 @contextmanager
 def frame(visit: "Visit", place: Place, assets: str) -> Iterator[Element]:
     """Enter a page of somebody who is signed in."""
-    _head(assets, place.title)
+    _head(assets, place.title, visit.services.branding.now())
     ui.add_body_html(_navigation(visit, place))
     with node("main", css="page", id="main", tabindex="-1") as main:
         maintenance_banner(visit.services.maintenance.told())
@@ -94,13 +104,14 @@ def _banner(visit: "Visit", place: Place) -> None:
 
 
 def _navigation(visit: "Visit", place: Place) -> str:
-    links = "".join(_link(place, *section) for section in SECTIONS)
+    links = "".join(_link(place, *section) for *section, needed in SECTIONS if needed is None or visit.may(needed))
     name, organisation = escape(visit.who.name), escape(visit.organisation)
+    brand = visit.services.branding.now()
     return f"""
 <a class="skip" href="#main">Skip to content</a>
 <header class="side" data-frame>
   <div class="side-top">
-    <a class="brand" href="/" aria-label="Dash, start page"><span class="mark">{MARK}</span><span>Dash</span></a>
+    <a class="brand" href="/" aria-label="{escape(brand.name)}, start page">{branding.brand_markup(brand)}</a>
     <span class="org" title="Organisation">{organisation}</span>
     <button class="icon-btn menu-btn" type="button" aria-label="Menu" aria-expanded="false" aria-controls="side-nav"
       data-menu><i class="icon" data-icon="menu" aria-hidden="true"></i></button>
@@ -121,7 +132,7 @@ def _navigation(visit: "Visit", place: Place) -> str:
         <form method="post" action="/ui/sign-out"><button class="icon-btn" title="Sign out" aria-label="Sign out"><i
           class="icon" data-icon="exit" aria-hidden="true"></i></button></form>
       </div>
-      <span class="version">Dash {escape(visit.version)}</span>
+      <span class="version">{escape(branding.version(brand, visit.version))}</span>
     </div>
   </div>
 </header>"""

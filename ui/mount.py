@@ -85,6 +85,7 @@ def _lifespan(open_pages: "OpenPages") -> Callable[["FastAPI"], Any]:
 def _add_pages(screens: "Screens") -> None:
     from ui.pages import (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,
@@ -97,9 +98,12 @@ def _add_pages(screens: "Screens") -> None:
         new_pipeline,
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,
+        providers,
         records,
         settings,
         setup,
@@ -111,6 +115,7 @@ def _add_pages(screens: "Screens") -> None:
 
     pages = (
         account,
+        appearance,
         backups,
         dashboard,
         dashboards,
@@ -125,9 +130,12 @@ def _add_pages(screens: "Screens") -> None:
     more = (
         nodes,
         operations,
+        organisations,
+        people,
         pipeline,
         pipeline_storage,
         pipelines,
+        providers,
         records,
         settings,
         setup,

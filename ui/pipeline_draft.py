@@ -10,8 +10,8 @@ from appliance.services.sample import THIS_HOST
 
 SOURCES: Final = (
     ("webhook", "webhook", "Webhook", "Other systems post signed events to an address of this appliance."),
-    ("http_poll", "poll", "HTTP poll", "Dash asks an API for new items, page by page, on a schedule."),
-    ("graphql_poll", "spark", "GraphQL", "Dash asks a GraphQL server one query, page by page, on a schedule."),
+    ("http_poll", "poll", "HTTP poll", "An API is asked for new items, page by page, on a schedule."),
+    ("graphql_poll", "spark", "GraphQL", "A GraphQL server is asked one query, page by page, on a schedule."),
     ("pipeline", "flow", "Another pipeline", "The rows of a pipeline you have, each exactly once, as they come."),
     ("host_metrics", "host", "Host metrics", "CPU, memory, disk and network of this machine, every second."),
 )

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.domain import handbook
 from appliance.errors import DashError, Forbidden, NotFound, TransientError
+from ui.brand import support
 from ui.frame import Place, bare, frame
 from ui.session import COOKIE, OpenPages, Visit, sign_in_url
 from ui.toast import sentence
@@ -57,7 +58,7 @@ class Screens:
                     return RedirectResponse("/" if before_setup else "/setup", 303)
                 if await self._known(request):
                     return RedirectResponse("/", 303)
-                with bare(self.assets, title, self.services.maintenance.told()):
+                with bare(self.assets, title, self.services):
                     await build(request)
                 return None
 
@@ -100,6 +101,7 @@ class Screens:
                 main.clear()
                 with main:
                     visit.client.status_code = _tell(error, request)
+                    support(self.services.branding.now())
         return None
 
 
@@ -111,7 +113,7 @@ def _tell(error: Exception, request: Request) -> int:
             notice("search", "This is not here", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 404
         case Forbidden():
-            notice("lock", "This needs another role", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
+            notice("lock", "This is not open to you", f"{sentence(error)}.", ("Go to pipelines", "/pipelines"), more)
             return 403
         case TransientError():
             notice("clock", "Not possible right now", f"{sentence(error)}.", ("Try again", str(request.url.path)), more)

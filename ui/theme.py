@@ -1,18 +1,17 @@
 """Design tokens: the one palette (light and dark) and the one type scale, as CSS custom properties."""
 
+from appliance.domain.accent import OWN, SURFACES
+
 # name: (light, dark). Text on its surface has a contrast of at least 4.5 : 1 in both (tests/ui/test_ui_theme.py).
 COLOURS: dict[str, tuple[str, str]] = {
-    "bg": ("#f6f6f4", "#0e0f12"),
-    "surface": ("#ffffff", "#15171b"),
-    "sunken": ("#f0f0ed", "#1b1e23"),
-    "raised": ("#ffffff", "#1e2127"),
+    **SURFACES,
     "line": ("#e5e5e0", "#262a31"),
     "line-strong": ("#c9c9c2", "#3b414b"),
     "text": ("#17191e", "#eceef2"),
     "text-2": ("#4d525d", "#b0b6c2"),
     "text-3": ("#656a76", "#8f96a4"),
-    "accent": ("#2f4fd0", "#9db0ff"),
-    "accent-fill": ("#2f4fd0", "#4a63e0"),
+    "accent": (OWN, "#9db0ff"),
+    "accent-fill": (OWN, "#4a63e0"),
     "accent-hover": ("#2743b5", "#5a72ea"),
     "accent-soft": ("#ebeffd", "#1d2340"),
     "on-accent": ("#ffffff", "#ffffff"),

@@ -13,11 +13,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 NO_INGEST: Final = "this node is 'web' and takes no events: post to an ingestor, or to the load balancer before them"
 INGESTOR: Final = (
-    "This node of Dash is an ingestor: it receives, refines and answers the API, and the screens are on a web node"
+    "This node is an ingestor: it receives, refines and answers the API, and the screens are on a web node"
 )
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>Dash · ingestor</title></head>
+<meta name="color-scheme" content="light dark"><title>Ingestor</title></head>
 <body style="font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 20vh auto; padding: 0 1rem">
 <p>{told}.</p></body></html>
 """

@@ -9,10 +9,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
 from appliance.api.problems import problem_of
+from appliance.domain import accent
+from appliance.domain.brand import Brand
 from appliance.errors import DashError, MethodNotAllowed, NotFound
 
 Scope = MutableMapping[str, Any]
@@ -22,6 +25,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 PATH: Final = "/docs"
 LIST: Final = "files.json"
 MISSING: Final = "404.html"
+GIVEN: Final = "_/given.js"  # as a file it gives nothing; an appliance says here what it is called
 _POLICY: Final = (  # drawings carry their own style
     b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
     b"base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
@@ -43,11 +47,11 @@ def leads_here(path: str) -> bool:
 class Handbook:
     """``folder``: returns where the pages are; called in a thread at the first request, so it may make them.
 
-    None: this installation has no handbook.
+    None: this installation has no handbook. ``brand``: what it is shown as; None: nobody knows.
     """
 
-    def __init__(self, folder: Callable[[], Path | None]) -> None:
-        self._find = folder
+    def __init__(self, folder: Callable[[], Path | None], brand: Callable[[], Brand] = Brand) -> None:
+        self._find, self._brand = folder, brand
         self._opening = asyncio.Lock()
         self._folder: Path | None = None
         self._listed: dict[str, tuple[str, str]] = {}  # name -> entity tag, media type
@@ -79,6 +83,9 @@ class Handbook:
         if name is None:
             await _say(send, HTTPStatus.NOT_FOUND, headers, await _read(folder / MISSING), scope["method"])
             return
+        if name == GIVEN:  # without a tag: an old answer must not count
+            await _say(send, HTTPStatus.OK, headers, given_script(self._brand()), scope["method"])
+            return
         headers.append((b"etag", f'W/"{tag}"'.encode()))
         if tag.encode() in asked.get(b"if-none-match", b""):
             await _say(send, HTTPStatus.NOT_MODIFIED, headers, b"")
@@ -109,6 +116,23 @@ class Handbook:
                 self._listed = msgspec.json.decode(await _read(folder / LIST), type=dict[str, tuple[str, str]])
                 self._folder = folder
         return self._folder
+
+
+def given_script(brand: Brand) -> bytes:
+    """Return the script that tells the pages what the appliance is called; Dash needs to be told nothing."""
+    told = None
+    if brand.own:
+        light, dark = brand.logo(dark=False), brand.logo(dark=True)
+        told = {
+            "name": brand.name,
+            "logo": None if light is None else brand.address(light),
+            "dark": None if dark is None else brand.address(dark),
+            "beside": brand.words.name_beside_logo,
+            "tab": brand.tab(),
+            "mark": None if brand.words.name is None else f"data:image/svg+xml,{quote(brand.monogram())}",
+            "style": "" if brand.words.accent is None else accent.style(brand.words.accent),
+        }
+    return b"globalThis.given = " + msgspec.json.encode(told) + b";\n"
 
 
 async def _read(path: Path) -> bytes:

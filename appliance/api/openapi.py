@@ -34,7 +34,7 @@ from appliance.services.sessions import COOKIE
 from appliance.services.views import PipelineView
 
 _SCHEMAS: Final = "#/components/schemas/{name}"
-_METHODS: Final = ("GET", "POST", "PUT", "DELETE")
+_METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PATH_PARAMETER: Final = re.compile(r"\{(\w+):(\w+)\}")
 _EVENT: Final = {
     "type": "string",

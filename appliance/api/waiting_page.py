@@ -30,7 +30,7 @@ progress::-moz-progress-bar { background: var(--fill) }
 """
 _PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="{again}"><title>Dash: {title}</title><style>{style}</style></head>
+<meta http-equiv="refresh" content="{again}"><title>{title}</title><style>{style}</style></head>
 <body><main><h1>{title}</h1>{bar}<p role="status">{told}</p>
 <p>This page asks again by itself.</p></main></body></html>
 """
@@ -39,7 +39,7 @@ _BAR: Final = '<progress max="1" value="{share:.4f}" aria-label="How much is don
 
 def waiting_page(told: str, share: float | None) -> bytes:
     """Return the page. ``told``: why; ``share``: of the work that is done, None where there is nothing to measure."""
-    title = "Dash is not whole yet" if share is None else "Dash is being moved"
+    title = "This appliance is not whole yet" if share is None else "This appliance is being moved"
     bar = "" if share is None else _BAR.format(share=share)
     sentence = f"{told[:1].upper()}{told[1:]}."
     return _PAGE.format(again=AGAIN_SECS, title=title, style=_STYLE, bar=bar, told=escape(sentence)).encode()

@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from appliance.domain.clock import utc_now
 from appliance.storage.control import audit
+from appliance.storage.control.installation import EVENTS_TODAY
+from appliance.storage.control.keeping import forget
 from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.provider_tables import IdentityRow, ProviderRow
 from appliance.storage.control.tables import (
     AuditHeadRow,
     AuditRow,
@@ -34,7 +37,9 @@ from appliance.storage.control.tables import (
 )
 
 # What has an organisation: of the others it goes, in this order. What is about all of them at once goes altogether.
-_OWNED: tuple[Any, ...] = (TokenRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow)
+_OWNED: tuple[Any, ...] = (
+    TokenRow, IdentityRow, ProviderRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow,
+)  # fmt: skip
 _SHARED = (SessionRow, IdempotencyRow, JobNeedRow, JobRow, LeaseRow, NoticeRow, UsageRow)
 
 
@@ -60,10 +65,12 @@ def _reduce(tx: Session, organisation_id: str) -> None:
     for owned in _OWNED:
         tx.execute(delete(owned).where(owned.organisation_id != organisation_id))
     tx.execute(delete(OrganisationRow).where(OrganisationRow.id != organisation_id))
+    tx.execute(update(OrganisationRow).values(operates=True))  # it is alone there
     own = select(PipelineRow.id).where(PipelineRow.organisation_id == organisation_id)
     tx.execute(delete(ReceivedRow).where(ReceivedRow.pipeline_id.not_in(own)))
     others = or_(SettingRow.key.startswith("retention:"), SettingRow.key.startswith("retention-rounds:"))
     tx.execute(delete(SettingRow).where(others, ~SettingRow.key.endswith(f":{organisation_id}")))
+    forget(tx, EVENTS_TODAY)
     _chain_anew(tx, organisation_id)
 
 

@@ -20,6 +20,7 @@ from appliance.errors import (
     Invalid,
     NotFound,
     Problem,
+    TooLarge,
     TransientError,
     Unauthenticated,
     Unlicensed,
@@ -28,7 +29,7 @@ from appliance.settings import Settings
 from appliance.settings.environment import TOKEN, token
 
 TIMEOUT_SECS: Final = 60.0
-_ERRORS: Final[dict[int, type[DashError]]] = {403: Forbidden, 404: NotFound, 409: Conflict}
+_ERRORS: Final[dict[int, type[DashError]]] = {403: Forbidden, 404: NotFound, 409: Conflict, 413: TooLarge}
 
 
 class Client:
@@ -63,6 +64,14 @@ class Client:
         """Send ``body`` as JSON, to be there from now on, and return the answer. Raises as ``post``."""
         return self._ask("PUT", path, msgspec.json.encode(body))
 
+    def upload(self, path: str, data: bytes) -> Any:
+        """Send ``data`` as it is, to be there from now on, and return the answer. Raises as ``post``."""
+        return self._ask("PUT", path, data, "application/octet-stream")
+
+    def patch(self, path: str, body: Any) -> Any:
+        """Send ``body`` as JSON, to be changed there, and return the answer. Raises as ``post``."""
+        return self._ask("PATCH", path, msgspec.json.encode(body))
+
     def delete(self, path: str) -> None:
         """Have what is at ``path`` removed. Raises as ``post``."""
         self._ask("DELETE", path, None)
@@ -77,8 +86,8 @@ class Client:
             if cursor is None:
                 return
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
-        headers = self._headers | ({"content-type": "application/json"} if body is not None else {})
+    def _ask(self, method: str, path: str, body: bytes | None, media: str = "application/json") -> Any:
+        headers = self._headers | ({"content-type": media} if body is not None else {})
         try:
             answer, read = self._once(method, path, body, headers)
         except (OSError, http.client.HTTPException) as error:
@@ -150,7 +159,7 @@ def _token(file: str | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise CannotCreate(f"the token file {file!r} cannot be read: {error}") from error
     if not found:
-        hint = f"set {TOKEN}, or say --token-file; tokens are made on the page Tokens, or by 'setup --print-token'"
+        hint = f"set {TOKEN}, or say --token-file; tokens are made on the page API tokens, or by 'setup --print-token'"
         raise ConfigError([Problem(TOKEN, "there is no API token", hint)])
     return found
 
@@ -176,7 +185,7 @@ def _answer(answer: http.client.HTTPResponse, body: bytes) -> Any:
     if answer.status == 401:  # the appliance says that nobody is signed in, which is no help to one who sent a token
         raise Unauthenticated(
             "the token is not known: it is another appliance's, was revoked or has expired; "
-            f"make one on the page Tokens, and set {TOKEN} or say --token-file"
+            f"make one on the page API tokens, and set {TOKEN} or say --token-file"
         )
     if answer.status in (429, 503):
         raise TransientError(text, float(answer.headers.get("retry-after") or 1))

@@ -127,8 +127,9 @@ def _some(path: Path) -> bytes:
 
 def _say(one: dict[str, Any]) -> None:
     click.echo(_title(one))
-    click.echo(f"request code  {one['installation']}")
-    click.echo(f"believes      {', '.join(one['keys']) or 'nobody: no key is pinned in this version'}")
+    if one["installation"]:  # else it is told to the organisation that operates the appliance alone
+        click.echo(f"request code  {one['installation']}")
+        click.echo(f"believes      {', '.join(one['keys']) or 'nobody: no key is pinned in this version'}")
     rows = [
         (limit["thing"], "unlimited" if limit["limit"] is None else f"{limit['limit']:,}", f"{limit['used']:,}")
         for limit in one["limits"]
@@ -139,6 +140,8 @@ def _say(one: dict[str, Any]) -> None:
 
 
 def _title(one: dict[str, Any]) -> str:
+    if not one["installation"]:
+        return f"{one['edition']}: {one['standing']}"
     if one["id"] is None:
         return f"{one['edition']}: no licence is in force"
     return (

@@ -1,16 +1,14 @@
 """``dash-appliance setup``: the first run without a browser."""
 
 import asyncio
-import sys
-from pathlib import Path
 from typing import Any
 
 import click
 import msgspec
 
 from appliance.cli.answer import located_settings, say_json
+from appliance.cli.asking import password_in
 from appliance.cli.data_dir import owned
-from appliance.cli.exits import CannotCreate
 from appliance.cli.main import located
 from appliance.errors import Invalid, Problem
 from appliance.settings import Settings
@@ -35,7 +33,7 @@ def command(
     settings = located_settings(options["data_dir"], options["config"]).settings
     request = {
         "admin_email": admin_email,
-        "admin_password": _password(admin_password_file),
+        "admin_password": password_in(admin_password_file),
         "organisation": org,
         "sample": sample,
         "token": print_token,
@@ -63,11 +61,3 @@ async def _set_up(settings: Settings, request: dict[str, object]) -> str | None:
         raise Invalid([Problem("", str(error))]) from error
     async with compose.open_offline(settings) as services:
         return (await services.setup.run(asked)).token
-
-
-def _password(file: str) -> str:
-    try:
-        text = sys.stdin.readline() if file == "-" else Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CannotCreate(f"the password file {file!r} cannot be read: {error}") from error
-    return text.split("\n", 1)[0].rstrip("\r")

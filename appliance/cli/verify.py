@@ -6,11 +6,10 @@ from typing import Final
 import click
 
 from appliance.cli.answer import located_settings, say_json
-from appliance.cli.data_dir import owned
+from appliance.cli.data_dir import existing, owned
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.domain import handbook
-from appliance.errors import ConfigError, Problem
 
 TOLD_EVERY: Final = 100  # objects
 
@@ -25,12 +24,7 @@ def command(archive: bool, data_dir: str | None, config: str | None, as_json: bo
     Nothing is changed. Each finding names the place and what to do.
     """
     settings = located_settings(data_dir, config).settings
-    where = settings.server.data_dir
-    if not where.is_dir():
-        problem = Problem(
-            "server.data_dir", f"there is no directory {str(where)!r}", "say where the data is: --data-dir"
-        )
-        raise ConfigError([problem])
+    where = existing(settings.server.data_dir)
     from appliance import compose
     from appliance.observe import logs
 

@@ -18,6 +18,7 @@ class Action(Enum):
     DASHBOARD_WRITE = "dashboard.write"
     TOKEN_MANAGE = "token.manage"  # noqa: S105 - the name of a permission
     USER_MANAGE = "user.manage"
+    AUDIT_READ = "audit.read"
     SETTINGS_READ = "settings.read"
     STORAGE_MANAGE = "storage.manage"
     BACKUP_READ = "backup.read"
@@ -28,9 +29,12 @@ class Action(Enum):
     NODE_READ = "node.read"
     NODE_MANAGE = "node.manage"
     LICENSE_READ = "license.read"
+    LICENSE_REQUEST = "license.request"
     LICENSE_MANAGE = "license.manage"
+    BRANDING_MANAGE = "branding.manage"
     OPERATIONS_READ = "operations.read"
     OPERATIONS_MANAGE = "operations.manage"
+    ORGANISATION_MANAGE = "organisation.manage"
 
 
 CHANGES = frozenset(one for one in Action if not one.value.endswith(".read"))
@@ -51,12 +55,29 @@ _EDITOR = _VIEWER | {
     Action.JOB_READ,
     Action.NODE_READ,
     Action.LICENSE_READ,
+    Action.LICENSE_REQUEST,
 }
 PERMITTED: dict[Role, frozenset[Action]] = {
     Role.VIEWER: _VIEWER,
     Role.EDITOR: _EDITOR,
     Role.ADMIN: frozenset(Action),
 }
+# What is of the whole appliance: for the organisation that operates it alone, whatever role somebody has in another.
+APPLIANCE = frozenset(
+    {
+        Action.SETTINGS_READ,
+        Action.BACKUP_READ,
+        Action.BACKUP_MANAGE,
+        Action.NODE_READ,
+        Action.NODE_MANAGE,
+        Action.LICENSE_REQUEST,
+        Action.LICENSE_MANAGE,
+        Action.BRANDING_MANAGE,
+        Action.OPERATIONS_READ,
+        Action.OPERATIONS_MANAGE,
+        Action.ORGANISATION_MANAGE,
+    }
+)
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -67,26 +88,36 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who has proved who they are: a user by session, or a token."""
+    """Somebody who has proved who they are: a user by session, or a token.
+
+    ``operates``: their organisation is the one that runs the appliance for all.
+    """
 
     organisation_id: OrganisationId
     role: Role
     name: str  # e-mail address of the user, or the token's name
     user_id: UserId | None = None
     token_id: TokenId | None = None
+    operates: bool = False
     held: Held | None = None  # not None: what they may change waits
 
 
 def may(who: Principal, action: Action) -> bool:
-    """Return whether the role of ``who`` permits ``action``."""
-    return action in PERMITTED[who.role]
+    """Return whether role and organisation of ``who`` permit ``action``."""
+    return action in PERMITTED[who.role] and (who.operates or action not in APPLIANCE)
+
+
+def actions_of(who: Principal) -> list[Action]:
+    """Return everything that ``who`` may do, by name."""
+    return sorted((one for one in Action if may(who, one)), key=lambda one: one.value)
 
 
 def require(who: Principal, action: Action) -> None:
     """Return if ``who`` may do ``action``.
 
     Raises:
-        Forbidden: the role does not permit it; the message names the least role that does.
+        Forbidden: the role does not permit it, and the message names the least role that does; or it is of the whole
+            appliance, and ``who`` of an organisation that does not operate it.
         UnderMaintenance: it does, and changes wait.
     """
     if may(who, action):
@@ -94,6 +125,11 @@ def require(who: Principal, action: Action) -> None:
             told = f"changes wait, {who.held.told} (an administrator may go on)"
             raise UnderMaintenance(told, who.held.retry_after_secs)
         return
+    if not who.operates and action in APPLIANCE:
+        raise Forbidden(
+            f"{action.value} is of the whole appliance and {who.name!r} of an organisation that does not operate it: "
+            f"ask whoever runs this appliance"
+        )
     least = next(role for role in (Role.VIEWER, Role.EDITOR, Role.ADMIN) if action in PERMITTED[role])
     raise Forbidden(
         f"{action.value} needs the role {least.value!r} and {who.name!r} has {who.role.value!r}: "

@@ -63,8 +63,8 @@ def _by_thing(now: LicenseNumbers) -> Iterator[Metric]:
     used = GaugeMetricFamily("dash_license_used", "How many there are, a minute old at most.", labels=["of"])
     for name, count in now.used.items():
         used.add_metric([name], count)
-    told = "New things that were refused on this node since its start."
+    told = "New things, and changes of features, that were refused on this node since its start."
     refused = CounterMetricFamily("dash_license_refused_total", told, labels=["of"])
-    for name in now.limits:
+    for name in (*now.limits, *sorted(now.refused.keys() - now.limits.keys())):
         refused.add_metric([name], now.refused.get(name, 0))
     yield from (limits, used, refused)

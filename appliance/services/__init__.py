@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from appliance.services.answers import Answers
     from appliance.services.backups import Backups
+    from appliance.services.branding import Branding
     from appliance.services.chunks import PipelineChunks
     from appliance.services.comparisons import Comparisons
     from appliance.services.dashboards import Dashboards
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from appliance.services.maintenance import Maintenances
     from appliance.services.nodes import Nodes
     from appliance.services.operations import Operations
+    from appliance.services.organisation_changes import OrganisationChanges
     from appliance.services.organisations import Organisations
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
     from appliance.services.previews import Previews
+    from appliance.services.provider_sign_in import ProviderSignIn
     from appliance.services.queries import Queries
     from appliance.services.records import Records
     from appliance.services.replays import Replays
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
+    from appliance.services.sign_in_providers import SignInProviders
     from appliance.services.storage import Storage
     from appliance.services.suggestions import Suggestions
     from appliance.services.support import Support
@@ -52,8 +56,11 @@ class Services:
     databases: "Databases"
     sessions: "Sessions"
     users: "Users"
+    providers: "SignInProviders"
+    provider_sign_in: "ProviderSignIn"
     tokens: "Tokens"
     organisations: "Organisations"
+    organisation_changes: "OrganisationChanges"
     pipelines: "Pipelines"
     chunks: "PipelineChunks"
     versions: "Versions"
@@ -82,3 +89,4 @@ class Services:
     maintenance: "Maintenances"
     support: "Support"
     upgrades: "Upgrades"
+    branding: "Branding"

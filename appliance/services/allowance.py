@@ -19,7 +19,7 @@ from appliance.storage.control.installation import Installation
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import NodeRow, OrganisationRow, PipelineRow, UserRow
 from license import verify
-from license.document import License, Revocations
+from license.document import Feature, License, Revocations
 from license.entitlements import COMMUNITY, Entitlements, Thing, entitled
 from license.errors import LicenseError
 from license.keys import KeyRing
@@ -27,7 +27,8 @@ from license.standing import Outlook, outlook
 from license.verify import Here
 
 CLOCK_SLACK: Final = timedelta(hours=1)  # clocks of several nodes differ, and the mark is as coarse as that
-_INSTALL: Final = "install a licence on the page Licence, or by 'dash-appliance license install FILE'"
+_WHERE: Final = "on the page Licence, or by 'dash-appliance license install FILE'"
+_INSTALL: Final = f"install a licence {_WHERE}"
 _INSTEAD: Final = {
     Thing.ORGANISATIONS: "what is there runs on",
     Thing.USERS: "who is there stays; disable somebody who is not needed any more",
@@ -62,7 +63,7 @@ class Allowance:
 
     def __init__(self, plane: ControlPlane, ring: KeyRing, clock: Clock = utc_now) -> None:
         self._plane, self.ring, self._clock = plane, ring, clock
-        self.refused: Counter[Thing] = Counter()
+        self.refused: Counter[Thing | Feature] = Counter()
         self.used: dict[Thing, int] = {}  # as a running node counted a minute ago, for those who must not wait
         self.held = Held(Installation(code=""))
         self._now = self.on(clock().date())
@@ -87,6 +88,10 @@ class Allowance:
         found = outlook(held.license, day)
         return Allowed(day, found, entitled(held.license, found.standing))
 
+    def maintained_to(self) -> date | None:
+        """Return the last day whose releases are covered; None: there is no licence, and every release is."""
+        return self.held.license.maintenance_to if self.held.license is not None else None
+
     def clock_set_back(self) -> bool:
         """Return whether the clock is behind what it showed before. That warns, and locks nothing."""
         seen = self.held.installation.seen_at
@@ -102,6 +107,30 @@ class Allowance:
             return
         self.refused[thing] += 1
         raise Unlicensed(refusal)
+
+    def allows(self, tx: Session, feature: Feature) -> None:
+        """Return if ``feature`` may be set or changed; ``tx``: the transaction that is to save it.
+
+        Raises:
+            Unlicensed: it may not; what was set stays, and may be taken away.
+        """
+        if (refusal := self.locked(tx, feature)) is None:
+            return
+        self.refused[feature] += 1
+        raise Unlicensed(refusal)
+
+    def locked(self, tx: Session, feature: Feature) -> str | None:
+        """Return why ``feature`` may not be set or changed, and what to do; None: it may."""
+        if not self.now().entitlements.allows(feature) and (stored := record.stored(tx)) is not None:
+            self.learn(stored)  # another node may have installed something since
+        entitlements = self.now().entitlements
+        if entitlements.allows(feature):
+            return None
+        named = feature.value.replace("_", " ")
+        return (
+            f"{entitlements.by} has no {named}: what was set stays and may be taken away; to set or change it, "
+            f"install a licence that names {feature.value} {_WHERE}"
+        )
 
     def refusal(self, tx: Session, thing: Thing) -> str | None:
         """Return why there may not be one more, and what to do; None: there may.

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 from appliance.components.archive import ArchiveState
 from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
+from appliance.components.resources import Outbound
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import NOWHERE, NodeId
+from appliance.domain.ids import NOWHERE, NodeId, OrganisationId
 from appliance.engine.bells import Bell
 from appliance.engine.incident_watch import IncidentWatch
 from appliance.services import Services
 from appliance.services.allowance import Allowance
 from appliance.services.answers import Answers
 from appliance.services.backups import Backups
+from appliance.services.branding import Branding
 from appliance.services.chunks import PipelineChunks
 from appliance.services.comparisons import Comparisons
 from appliance.services.dashboards import Dashboards
@@ -32,6 +35,7 @@ from appliance.services.lineage import Lineages
 from appliance.services.maintenance import Maintenances
 from appliance.services.nodes import Nodes
 from appliance.services.operations import Operations
+from appliance.services.organisation_changes import OrganisationChanges, Rows
 from appliance.services.organisations import Organisations
 from appliance.services.ownership import Ownership
 from appliance.services.passwords import Passwords
@@ -40,6 +44,8 @@ from appliance.services.pipelines import Pipelines
 from appliance.services.points import Points
 from appliance.services.ports import Amender, Catalog, Engine, Exporter, Replaying
 from appliance.services.previews import Previews
+from appliance.services.provider_rows import barred
+from appliance.services.provider_sign_in import ProviderSignIn
 from appliance.services.queries import Queries
 from appliance.services.records import Records
 from appliance.services.replay_book import ControlBook
@@ -49,6 +55,7 @@ from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
+from appliance.services.sign_in_providers import Reception, SignInProviders, speaker
 from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.support import Support
@@ -72,6 +79,7 @@ class Parts:
     compare: Compare
     suggest: Suggest
     exporter: Exporter
+    outbound: Outbound
     amender: Amender
     replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
     disk: Disk
@@ -83,6 +91,7 @@ class Parts:
     keeper: BackupKeeper
     incidents: IncidentWatch
     stager: Stager
+    forget_rows: Callable[[OrganisationId], None]
     node_id: NodeId = NOWHERE
     base_url: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -105,6 +114,9 @@ def assemble(parts: Parts) -> Services:
     tokens = Tokens(plane, clock)
     maintenance = Maintenances(plane, clock)
     sessions.judge = tokens.judge = maintenance.judged
+    sessions.barred = barred
+    speaks = cache(partial(speaker, parts.outbound))
+    reception = Reception(parts.vault, parts.allowance, speaks, definitions.base_url)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
@@ -114,8 +126,13 @@ def assemble(parts: Parts) -> Services:
         databases=Databases(setup, parts.chooser),
         sessions=sessions,
         users=Users(plane, parts.passwords, parts.allowance, clock),
+        providers=SignInProviders(plane, reception, clock),
+        provider_sign_in=ProviderSignIn(plane, sessions, reception, clock),
         tokens=tokens,
-        organisations=Organisations(plane, parts.settings),
+        organisations=Organisations(plane, parts.settings, parts.watch, clock),
+        organisation_changes=OrganisationChanges(
+            plane, Rows(engine, parts.forget_rows), parts.allowance, parts.passwords, clock
+        ),
         pipelines=pipelines,
         chunks=PipelineChunks(plane, engine, pipelines, clock),
         versions=Versions(plane, definitions, pipelines, changes, engine),
@@ -143,5 +160,6 @@ def assemble(parts: Parts) -> Services:
         upgrades=Upgrades(plane, engine.workers, parts.stager, clock),
         resources=Resources(plane, storage, clock),
         maintenance=maintenance,
+        branding=Branding(plane, parts.allowance, clock),
         support=Support(plane, engine, parts.incidents, parts.settings, clock),
     )

@@ -17,6 +17,8 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.job_book import JobFilter, StoredJob
 from appliance.storage.control.plane import ControlPlane
 
+__all__ = ["JobFilter", "JobView", "Jobs"]
+
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """``node``: the name of the node that works on it, or that alone could. ``cancelling``: it was told to stop.
@@ -54,18 +56,18 @@ class Jobs:
     async def list(
         self,
         who: Principal,
-        states: tuple[JobState, ...] = (),
-        kind: str | None = None,
+        wanted: JobFilter = JobFilter(),  # noqa: B008 - frozen
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[JobView]:
-        """Return jobs of the organisation and of the installation, newest first. Raises Invalid."""
+        """Return jobs of the organisation, newest first, and of the installation to whoever operates it. Raises
+        Invalid."""
         require(who, Action.JOB_READ)
         before = place_of(cursor, tuple[str])[0] if cursor is not None else None
-        wanted, more = JobFilter(states, kind, before), bounded(limit) + 1
+        wanted, more = msgspec.structs.replace(wanted, before_id=before), bounded(limit) + 1
 
         def read(tx: Session) -> tuple[list[StoredJob], dict[str, str]]:
-            return book.page(tx, who.organisation_id, wanted, more), self._names(tx)
+            return book.page(tx, who.organisation_id, wanted, more, installation=who.operates), self._names(tx, who)
 
         found, names = await self._plane.read(read)
         end = cursor_of([found[limit - 1].id]) if len(found) > limit else None
@@ -74,7 +76,11 @@ class Jobs:
     async def get(self, who: Principal, job_id: str) -> JobView:
         """Return one job. Raises NotFound."""
         require(who, Action.JOB_READ)
-        return await self._plane.read(lambda tx: _view(book.find(tx, who.organisation_id, job_id), self._names(tx)))
+
+        def read(tx: Session) -> JobView:
+            return self._view(tx, who, book.find(tx, who.organisation_id, job_id, installation=who.operates))
+
+        return await self._plane.read(read)
 
     async def cancel(self, who: Principal, job_id: str) -> JobView:
         """Cancel one that waits; have one that runs stop, which it does within seconds where it can.
@@ -86,7 +92,7 @@ class Jobs:
         require(who, Action.JOB_MANAGE)
 
         def work(tx: Session) -> JobView:
-            job = book.cancel(tx, who.organisation_id, job_id, self._clock)
+            job = book.cancel(tx, who.organisation_id, job_id, self._clock, installation=who.operates)
             return self._noted(tx, who, "job.cancel", job)
 
         return await self._plane.write(work)
@@ -101,7 +107,7 @@ class Jobs:
         require(who, Action.JOB_MANAGE)
 
         def work(tx: Session) -> JobView:
-            job = book.retry(tx, who.organisation_id, job_id, self._clock)
+            job = book.retry(tx, who.organisation_id, job_id, self._clock, installation=who.operates)
             return self._noted(tx, who, "job.retry", job)
 
         view = await self._plane.write(work)
@@ -113,9 +119,15 @@ class Jobs:
             organisation_id=who.organisation_id, who=who.name, action=action, target=job.id, detail={"kind": job.kind}
         )
         record(tx, deed, self._clock())
-        return _view(job, self._names(tx))
+        return self._view(tx, who, job)
 
-    def _names(self, tx: Session) -> dict[str, str]:
+    def _view(self, tx: Session, who: Principal, job: StoredJob) -> JobView:
+        return _view(job, self._names(tx, who))
+
+    def _names(self, tx: Session, who: Principal) -> dict[str, str]:
+        """Return what nodes are called: others than the operators are told their ids alone."""
+        if not who.operates:
+            return {}
         return {one.card.id: one.card.name for one in nodes.all_nodes(tx, self._clock)}
 
 

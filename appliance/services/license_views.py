@@ -6,12 +6,14 @@ from typing import Final
 
 import msgspec
 
+from appliance.domain.access import Principal
 from appliance.services.allowance import Allowance, Allowed, Held
 from license.document import License
 from license.entitlements import DEEDS, Thing
 from license.standing import Standing
 
 COMMUNITY: Final = "Community"
+OVER: Final = "over"
 
 
 class LimitView(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +105,7 @@ def view(
         next_step=allowed.outlook.next_step,
         features=sorted(allowed.entitlements.features),
         limits=limits,
-        deeds=[DeedView(name=one.name, allowed=standing not in one.stops) for one in DEEDS],
+        deeds=[DeedView(name=one.name, allowed=one.allowed(standing, allowed.entitlements)) for one in DEEDS],
         warnings=[*warned(held, allowed, clock_set_back=clock_set_back), *_over(limits)],
         installation=given.code,
         installed_at=given.installed_at,
@@ -111,6 +113,17 @@ def view(
         revocations=held.revocations.number if held.revocations else None,
         keys=keys,
     )
+
+
+def seen_by(who: Principal, found: LicenseView) -> LicenseView:
+    """Return of ``found`` what is ``who``'s to see: people of an organisation that does not operate the appliance are
+    told what is allowed, and not by which document, whose it is or who installed it."""
+    if who.operates:
+        return found
+    return msgspec.structs.replace(
+        found, customer=None, id=None, bound_to=None, installation="", installed_by=None, revocations=None, keys=[],
+        warnings=[one for one in found.warnings if one.code == OVER],
+    )  # fmt: skip
 
 
 def at_a_glance(allowance: Allowance) -> Iterator[Warned]:
@@ -132,7 +145,7 @@ def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Wa
     if held.license is not None and allowed.outlook.warns:
         yield _running_out(held.license, allowed)
     if clock_set_back and held.installation.seen_at is not None:
-        seen = held.installation.seen_at.isoformat(timespec="minutes")
+        seen = f"{held.installation.seen_at:%Y-%m-%d %H:%M} UTC"
         yield Warned(
             code="clock",
             message=f"the clock of this machine is behind {seen}, which it showed before; nothing is locked by that",
@@ -142,11 +155,12 @@ def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Wa
 
 def _running_out(license: License, allowed: Allowed) -> Warned:
     standing, left = allowed.outlook.standing, allowed.outlook.days_left or 0
-    renew = "ask for a renewal, and install it on the page Licence; the old one counts until then"
+    renew = "ask for a renewal, and install it on the page Licence"
     match standing:
         case Standing.ENDING:
             when = "today" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"
             told = f"the licence of {license.customer} ends {when}, on {license.valid_to}"
+            renew += "; the old one counts until then"
         case Standing.GRACE:
             told = f"the licence of {license.customer} ended on {license.valid_to}; nothing changes before "
             told += f"{allowed.outlook.next_step}, when new things above {COMMUNITY} are refused"
@@ -165,7 +179,7 @@ def _over(limits: list[LimitView]) -> Iterator[Warned]:
             told = f"{one.used:,} events a day were received, and {one.limit:,} are allowed: all of them were taken, "
             told += f"and new pipelines above {COMMUNITY} are refused"
         yield Warned(
-            code="over",
+            code=OVER,
             message=told,
             remedy="ask for a licence with room for them",
         )

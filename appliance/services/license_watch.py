@@ -1,5 +1,6 @@
 """What a running node does about the licence: learns of a new one, counts events, tells once a day, marks the time."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -9,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from appliance.domain.clock import Clock, utc_now
-from appliance.domain.ids import PipelineId
+from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.engine.bells import Bell, rung
 from appliance.errors import DashError
 from appliance.services.allowance import Allowance, counted
@@ -20,20 +21,26 @@ from license.entitlements import Thing
 
 LOOK_SECS: Final = 60.0
 MARK_EVERY: Final = timedelta(hours=1)
+NOBODY: Final = OrganisationId("")  # who had a pipeline that was deleted since
 
 log = structlog.get_logger("license")
 
 Received = Callable[[], Mapping[PipelineId, int]]
+Owners = Callable[[], Mapping[PipelineId, OrganisationId]]
 
 
 class LicenseWatch:
-    """``received``: how many events this node has taken of each pipeline, ever. Nothing waits for what is done here.
+    """``received``: how many events this node has taken of each pipeline, ever; ``owners``: whose pipelines those are.
+    Nothing waits for what is done here.
 
     Events are counted by what came in between two looks, so those of the last minute before a crash are not.
     """
 
-    def __init__(self, plane: ControlPlane, allowance: Allowance, received: Received, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, plane: ControlPlane, allowance: Allowance, received: Received, owners: Owners, clock: Clock = utc_now
+    ) -> None:  # fmt: skip
         self._plane, self._allowance, self._received, self._clock = plane, allowance, received, clock
+        self._owners = owners
         self._before = dict(received())
         self._told_on: date | None = None
 
@@ -46,7 +53,7 @@ class LicenseWatch:
     async def look(self) -> None:
         """Look once; whatever is wrong with the control plane is others' to tell, and the next look's to make up."""
         now, events = self._clock(), dict(self._received())
-        new = sum(max(0, count - self._before.get(one, count)) for one, count in events.items())
+        new = self._since(events)
         try:
             if new or self._marks(now):
                 await self._plane.write(lambda tx: self._note(tx, new, now))
@@ -56,11 +63,19 @@ class LicenseWatch:
             log.debug("license.not_looked_at", error=str(error))
         self._tell(now)
 
+    def _since(self, events: Mapping[PipelineId, int]) -> Counter[OrganisationId]:
+        """Return how many events more than before each organisation has received; none of those that have not."""
+        owners = self._owners()
+        new: Counter[OrganisationId] = Counter()
+        for one, count in events.items():
+            new[owners.get(one, NOBODY)] += max(0, count - self._before.get(one, count))
+        return +new
+
     def _marks(self, now: datetime) -> bool:
         seen = self._allowance.held.installation.seen_at
         return seen is None or now >= seen + MARK_EVERY
 
-    def _note(self, tx: Session, new: int, now: datetime) -> None:
+    def _note(self, tx: Session, new: Counter[OrganisationId], now: datetime) -> None:
         if new:
             store.add_events(tx, new, now)
         known = store.stored(tx)

@@ -9,7 +9,7 @@ import structlog
 from msgspec import Meta
 from sqlalchemy.orm import Session
 
-from appliance.domain.access import Action, Held, Principal, Role, require
+from appliance.domain.access import Action, Held, Principal, may, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.maintenance import Maintenance
 from appliance.engine.bells import Bell, rung
@@ -70,9 +70,9 @@ class Maintenances:
         return None if known is None else known.told()
 
     def judged(self, who: Principal | None) -> Principal | None:
-        """Return ``who`` as they are at this moment: held, unless they are an administrator or there is nothing."""
+        """Return ``who`` as they are at this moment: held, unless they administer the appliance or there is nothing."""
         known = self.now()
-        if who is None or known is None or who.role is Role.ADMIN:
+        if who is None or known is None or may(who, Action.OPERATIONS_MANAGE):
             return who
         left = (known.until - self._clock()).total_seconds() if known.until is not None else _UNKNOWN_END_SECS
         return msgspec.structs.replace(who, held=Held(known.told(), min(max(1.0, left), _MOST_SECS)))

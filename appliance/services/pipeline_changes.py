@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 
 from msgspec.structs import replace
 from sqlalchemy.orm import Session
@@ -9,9 +10,9 @@ from sqlalchemy.orm import Session
 from appliance.domain.access import Principal
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
-from appliance.domain.pipeline import TRANSITIONS, Pipeline, State
+from appliance.domain.pipeline import TRANSITIONS, Pipeline, PipelineDocument, State
 from appliance.engine.bells import Bell
-from appliance.errors import Conflict, DashError
+from appliance.errors import Conflict, DashError, Invalid, Problem, Unauthenticated
 from appliance.services.allowance import Allowance
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
@@ -21,8 +22,10 @@ from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import PipelineRow
+from appliance.storage.control.tables import PipelineRow, TokenRow, UserRow
 from license.entitlements import Thing
+
+OF_THE_MACHINE: Final = "host_metrics"  # the source that tells of what all organisations share
 
 
 class PipelineChanges:
@@ -48,6 +51,7 @@ class PipelineChanges:
             Conflict: the name is taken.
             Unlicensed: there are as many as the licence allows, or more events a day.
         """
+        check_source(who, pipeline.document)
         await self._plane.write(lambda tx: self._insert(tx, who, pipeline))
         try:
             await self._engine.start_pipeline(pipeline)
@@ -73,6 +77,8 @@ class PipelineChanges:
             after = replace(after, state=State.RUNNING)
         if after.state is not before.state and after.state not in TRANSITIONS[before.state]:
             raise Conflict(f"a pipeline that is {before.state.value!r} cannot become {after.state.value!r}")
+        if after.document.source != before.document.source:
+            check_source(who, after.document)
         await self._plane.read(lambda tx: _check_document(tx, before, after))
         await self._engine.start_pipeline(after)
         try:
@@ -107,6 +113,7 @@ class PipelineChanges:
         await self._plane.write(lambda tx: record(tx, _deed(who, pipeline, action), self._clock()))
 
     def _insert(self, tx: Session, who: Principal, pipeline: Pipeline) -> None:
+        _check_acts(tx, who)
         store.check_name(tx, pipeline.organisation_id, pipeline.document.name)
         check_reading(tx, pipeline)
         self._allowance.check(tx, Thing.PIPELINES)
@@ -128,6 +135,8 @@ class PipelineChanges:
 
     async def keep(self, who: Principal, pipeline: Pipeline, note: str | None) -> None:
         """Save ``pipeline``'s version as a candidate: what runs is not touched. Raises Conflict: the name is taken."""
+
+        check_source(who, pipeline.document)
 
         def save(tx: Session) -> None:
             store.check_name(tx, pipeline.organisation_id, pipeline.document.name, pipeline.id)
@@ -177,6 +186,22 @@ class PipelineChanges:
         record(tx, deed, self._clock())
         for job in jobs_for(tx, who.organisation_id, pipeline_id, alone=not self._engine.looks):
             enqueue(tx, job, self._clock())
+
+
+def _check_acts(tx: Session, who: Principal) -> None:
+    """Return unless ``who`` was removed since the request came: an organisation that is deleted gets no pipeline any
+    more, which nobody could delete. Raises Unauthenticated."""
+    user = who.user_id is None or tx.get(UserRow, who.user_id) is not None
+    token = who.token_id is None or tx.get(TokenRow, who.token_id) is not None
+    if not (user and token):
+        raise Unauthenticated(f"{who.name!r} was removed a moment ago, with the organisation")
+
+
+def check_source(who: Principal, document: PipelineDocument) -> None:
+    """Return if the organisation of ``who`` may receive from there. Raises Invalid: it tells of the whole appliance."""
+    if document.source.get("type") == OF_THE_MACHINE and not who.operates:
+        told = f"{OF_THE_MACHINE!r} tells of the machine: only the organisation that operates the appliance receives it"
+        raise Invalid([Problem("/source/type", told)])
 
 
 def _check_document(tx: Session, before: Pipeline, after: Pipeline) -> None:

@@ -64,7 +64,7 @@ class Resources:
     async def view(self, who: Principal) -> ResourceView:
         """Return what holds at this moment."""
         require(who, Action.OPERATIONS_READ)
-        disk = (await self._storage.overview(who)).disk
+        disk = await self._storage.disk(who)
         usage, bodies = self.measure(), self.bodies()
         if bodies is not None:
             usage = msgspec.structs.replace(usage, queues=[bodies, *usage.queues])

@@ -79,7 +79,7 @@ def _problems(request: SetupRequest) -> list[Problem]:
 def _create(tx: Session, request: SetupRequest, hashed: str, now: datetime) -> str:
     if _is_set_up(tx):
         raise _again()
-    organisation = OrganisationRow(id=new_id("org"), name=request.organisation.strip(), created_at=now)
+    organisation = OrganisationRow(id=new_id("org"), name=request.organisation.strip(), created_at=now, operates=True)
     tx.add(organisation)
     tx.flush()
     admin = user_row(organisation.id, request.admin_email, hashed, Role.ADMIN, now)

@@ -96,12 +96,13 @@ class StorageView(msgspec.Struct, frozen=True, kw_only=True):
     """``silver_bytes``: the file of the organisation's rows, whole; ``free_block_bytes``: what of it has no content.
 
     ``bronze_bytes``: with what is in the archive only; 0 on a node that keeps no events (``keeps_events``): each
-    ingestor knows its own. ``archive``: of the whole installation, for those who may manage storage; None: there is
-    none. ``chunking``: what TimescaleDB does for the rows; None: they are not in a database that has it.
+    ingestor knows its own. ``disk``: of the machine, and ``archive``: of the whole installation, for the organisation
+    that operates it (the latter for who may manage storage); None: there is none. ``chunking``: what TimescaleDB does
+    for the rows; None: they are not in a database that has it.
     """
 
     at: datetime
-    disk: DiskView
+    disk: DiskView | None
     keeps_events: bool
     bronze_bytes: int
     silver_bytes: int
@@ -137,11 +138,16 @@ class Storage:
         found = await self._watch.look()
         archive = (
             await self._engine.workers.run("read", self._archive)
-            if self._archive and may(who, Action.STORAGE_MANAGE)
+            if self._archive and who.operates and may(who, Action.STORAGE_MANAGE)
             else None
         )
-        view = await self._plane.read(lambda tx: self._view(tx, who.organisation_id, found))
+        view = await self._plane.read(lambda tx: self._view(tx, who, found))
         return msgspec.structs.replace(view, archive=archive)
+
+    async def disk(self, who: Principal) -> DiskView:
+        """Return how full the disk of this node is, and when it will be."""
+        require(who, Action.OPERATIONS_READ)
+        return await self._plane.read(lambda tx: self._disk_view(self._samples(tx)))
 
     async def compact(self, who: Principal) -> Compacted:
         """Write the file of the rows anew without its free blocks, now.
@@ -173,9 +179,12 @@ class Storage:
 
         await self._plane.write(save)
 
-    def _view(self, tx: Session, organisation_id: OrganisationId, found: Occupied) -> StorageView:
+    def _samples(self, tx: Session) -> list[tuple[datetime, dict[str, Any]]]:
         kept = usage(tx, self._clock() - LOOKED_BACK)
-        samples = [(at, one) for at, one in kept if one.get("node", self._node_id) == self._node_id]
+        return [(at, one) for at, one in kept if one.get("node", self._node_id) == self._node_id]
+
+    def _view(self, tx: Session, who: Principal, found: Occupied) -> StorageView:
+        organisation_id, samples = who.organisation_id, self._samples(tx)
         store = found.silver.get(organisation_id, NO_STORE)
         pipelines = [
             _pipeline(found, node.id, node.name, _series(samples, lambda one, of=node.id: one["pipelines"].get(of)))  # type: ignore[misc]
@@ -183,7 +192,7 @@ class Storage:
         ]
         return StorageView(
             at=found.at,
-            disk=self._disk_view(_series(samples, lambda one: one["used"])),
+            disk=self._disk_view(samples) if who.operates else None,
             keeps_events=not self._engine.looks,
             bronze_bytes=sum(one.bronze_bytes for one in pipelines),
             silver_bytes=store.file_bytes,
@@ -196,9 +205,9 @@ class Storage:
             rounds=rounds(tx, organisation_id),
         )
 
-    def _disk_view(self, samples: Sequence[Sample]) -> DiskView:
+    def _disk_view(self, samples: Sequence[tuple[datetime, dict[str, Any]]]) -> DiskView:
         room, marks = self._disk.room, self._disk.marks
-        growth = growth_per_day(samples)
+        growth = growth_per_day(_series(samples, lambda one: one["used"]))
         left = room.free - max(round(room.total * (1 - marks.stop)), marks.stop_free_bytes)
         return DiskView(
             total_bytes=room.total,

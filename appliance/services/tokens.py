@@ -19,10 +19,11 @@ from appliance.services.sessions import KNOWN_WITHIN_SECS, Judge, as_is
 from appliance.services.views import CreatedToken, Page, TokenInfo
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import TokenRow
+from appliance.storage.control.tables import OrganisationRow, TokenRow
 
 LAST_YEAR: Final = 9998  # later instants leave the calendar in some time zone
 PREFIX: Final = "dash_"
+TOKEN: Final = "token"  # noqa: S105 - what questions about one begin with
 _RANDOM: Final = 32
 _CHECKSUM: Final = 6
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -79,7 +80,7 @@ class Tokens:
                 record(tx, _deed(who, "token.revoke", row), now)
             return row.digest
 
-        self._plane.forget("token", await self._plane.write(work))
+        self._plane.forget(TOKEN, await self._plane.write(work))
 
     async def resolve(self, bearer: str) -> Principal | None:
         """Return who the token stands for; None: malformed, unknown, expired or revoked.
@@ -89,9 +90,10 @@ class Tokens:
         if not well_formed(bearer):
             return None
         now, digest = self._clock(), _digest(bearer)
-        row = await self._plane.recall(("token", digest), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
-        if row is None or (row.expires_at is not None and row.expires_at <= now):
+        found = await self._plane.recall((TOKEN, digest), lambda tx: _find(tx, digest, now), KNOWN_WITHIN_SECS)
+        if found is None or (found[0].expires_at is not None and found[0].expires_at <= now):
             return None
+        row, operates = found
         if row.used_at is None or now - row.used_at >= _NOTE_EVERY:
             with suppress(TransientError):  # the next use tells of itself
                 await self._plane.write(lambda tx: _note_use(tx, row.id, now))
@@ -100,6 +102,7 @@ class Tokens:
             role=Role(row.role),
             name=f"token {row.name}",
             token_id=TokenId(row.id),
+            operates=operates,
         )
         return self.judge(who)
 
@@ -152,9 +155,13 @@ def _problems(name: str, expires_at: datetime | None, now: datetime) -> list[Pro
     return problems
 
 
-def _find(tx: Session, digest: str, now: datetime) -> TokenRow | None:
+def _find(tx: Session, digest: str, now: datetime) -> tuple[TokenRow, bool] | None:
+    """Return the token, and whether its organisation operates the appliance."""
+    wanted = select(TokenRow, OrganisationRow.operates)
+    wanted = wanted.join(OrganisationRow, OrganisationRow.id == TokenRow.organisation_id)
     valid = or_(TokenRow.expires_at.is_(None), TokenRow.expires_at > now)
-    return tx.scalar(select(TokenRow).where(TokenRow.digest == digest, TokenRow.revoked_at.is_(None), valid))
+    found = tx.execute(wanted.where(TokenRow.digest == digest, TokenRow.revoked_at.is_(None), valid)).one_or_none()
+    return (found[0], found[1]) if found is not None else None
 
 
 def _note_use(tx: Session, token_id: str, now: datetime) -> None:

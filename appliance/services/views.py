@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from appliance.domain.access import Principal, Role
 from appliance.domain.differences import Change
-from appliance.domain.ids import DashboardId, OrganisationId, PipelineId, TokenId, UserId
+from appliance.domain.ids import DashboardId, PipelineId, TokenId, UserId
 from appliance.domain.mapping import Mapping
 from appliance.domain.pipeline import Chunks, RateLimit, Retention, State
 from appliance.domain.rollup import Rollup
@@ -91,12 +91,6 @@ class CreatedToken(msgspec.Struct, frozen=True, kw_only=True):
 
     token: str
     info: TokenInfo
-
-
-class OrganisationView(msgspec.Struct, frozen=True, kw_only=True):
-    id: OrganisationId
-    name: str
-    created_at: datetime
 
 
 class PipelineView(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from appliance.settings.environment import TOKEN, credentials, service_links
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
+AS_ROOT = "it is for root and the service alone: put 'sudo' before the command"
 SYSTEM_FILE = Path("/etc/dash-appliance") / FILE_NAME
 
 
@@ -205,7 +206,8 @@ def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem
         text = path.read_text("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        problems.append(Problem("", f"the file cannot be read: {error.strerror}", file=str(path)))
+        hint = AS_ROOT if isinstance(error, PermissionError) else None
+        problems.append(Problem("", f"the file cannot be read: {error.strerror}", hint=hint, file=str(path)))
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         place = re.search(r"line (\d+)", str(error))

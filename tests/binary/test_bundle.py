@@ -41,6 +41,7 @@ def test_licences_of_everything_inside(program: Path) -> None:
     packed = json.loads((program.parent.parent / "build" / "inventory.json").read_text())
     for one in (part for whole in packed for part in (whole, *whole["inside"])):
         assert f"{one['name']} {one['version']}".rstrip() + f": {one['licence']}\n" in told
+    assert {"authlib", "joserfc"} <= {line.split()[0].lower() for line in told.splitlines() if line.strip()}
     assert "PYTHON SOFTWARE FOUNDATION LICENSE" in told
     assert "readline" not in {path.name.split(".")[0] for path in (program / "lib").rglob("*.so*")}
 

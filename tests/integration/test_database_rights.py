@@ -2,23 +2,32 @@
 
 import subprocess
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from appliance.compose import opened
 from appliance.domain.clock import utc_now
 from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.findings import Need
 from appliance.domain.database.rights import Plan, dba_sql
 from appliance.errors import ConfigError
+from appliance.services.organisation_views import NewOrganisation
+from appliance.services.views import SetupRequest
+from appliance.settings import Settings
+from appliance.settings.sections import Database as SectionDatabase
+from appliance.settings.sections import Server
 from appliance.storage.control import schema
 from appliance.storage.control.examination import examine
 from appliance.storage.control.plane import ControlPlane
 from appliance.storage.control.tables import OrganisationRow
+from tests.licensed import RING, issued
 from tests.postgres import PostgresServer, programs
 
 NEED = Need(connections=5, max_lag_secs=10, head=schema.HEAD, known=schema.KNOWN)
+WORD = "a long pass phrase"
 numbers = count(1)
 
 
@@ -89,6 +98,37 @@ def test_the_schema_of_an_organisation_that_is_missing_is_told(postgres: Postgre
     plane.close()
     found = [one for one in examine(access, NEED).findings if one.message.startswith("the schemas of 1 organisations")]
     assert [one.remedy for one in found] == [f"CREATE SCHEMA dash_org_1 AUTHORIZATION {access.dsn.user};"]
+
+
+async def test_another_organisation_is_there_before_its_schema_and_says_what_is_missing(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    access = prepared(postgres, beforehand=True)
+    settings = Settings(server=Server(data_dir=tmp_path / "data"), database=SectionDatabase(url=access.dsn))
+    async with opened(settings, ring=RING) as it:
+        await it.engine.start([])
+        changes, pipelines = it.services.organisation_changes, it.services.pipelines
+        operator = (
+            await it.services.setup.run(SetupRequest(admin_email="a@example.org", admin_password=WORD))
+        ).principal
+        await it.services.licenses.install(operator, issued())
+        new = NewOrganisation(name="Rival", admin_email="eve@example.net", admin_password=WORD)
+        made = await changes.create(operator, new)
+        missing = f"CREATE SCHEMA dash_{made.id} AUTHORIZATION {access.dsn.user};"
+        assert made.trouble is not None
+        assert missing in made.trouble
+        eve = (await it.services.sessions.sign_in("eve@example.net", WORD, None)).principal
+        unsigned = {"name": "p", "source": {"type": "webhook", "signature": "none"}}
+        with pytest.raises(ConfigError) as caught:
+            await pipelines.create(eve, unsigned)
+        assert missing in str(caught.value.problems[0].hint)
+        with psycopg.connect(postgres.url(access.dsn.database), autocommit=True) as connection:
+            connection.execute(missing.encode())
+            pipeline = (await pipelines.create(eve, unsigned)).pipeline
+            await pipelines.delete(eve, pipeline.id)
+            await changes.delete(operator, made.id, "Rival")
+            left = connection.execute("SELECT to_regnamespace(%s)", [f"dash_{made.id}"]).fetchone()
+        assert left == (None,)
 
 
 def test_the_remedy_for_a_missing_right_is_the_sql_that_gives_it(postgres: PostgresServer) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from tests.licensed import issued
 from tests.running import RunningAppliance, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "device", "path": "$.device", "type": "string"}]}
@@ -49,6 +50,7 @@ def test_two_nodes_are_one_installation(pair: tuple[RunningAppliance, RunningApp
         first.post(f"/api/v1/nodes/{holder['id']}/resume").raise_for_status()
         until(lambda: first.get("/readyz").status_code == 200)
         _maintenance_is_told_on_both(here, there)
+        _a_name_is_known_on_both(here, there)
 
 
 def _maintenance_is_told_on_both(here: httpx.Client, there: httpx.Client) -> None:
@@ -57,6 +59,14 @@ def _maintenance_is_told_on_both(here: httpx.Client, there: httpx.Client) -> Non
     assert took < 3  # a bell tells, before anybody looks by themselves
     there.delete("/api/v1/maintenance").raise_for_status()
     until(lambda: here.get("/api/v1/maintenance").json()["on"] is False)
+
+
+def _a_name_is_known_on_both(here: httpx.Client, there: httpx.Client) -> None:
+    here.put("/api/v1/license", json={"document": issued(features=("white_label",))}).raise_for_status()
+    there.put("/api/v1/branding", json={"name": "Example Insight"}).raise_for_status()
+    took = until(lambda: here.get("/api/v1/branding").json()["name"] == "Example Insight")
+    assert took < 3
+    here.delete("/api/v1/branding").raise_for_status()
 
 
 def _watch_from_the_other(node: RunningAppliance, here: httpx.Client, pipeline_id: str) -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from appliance.api.openapi import routes_of
 from appliance.errors import NotFound
+from tests.licensed import EVERY_FEATURE, issued
 
-# The least role that may use a route; "anybody" needs none.
+# The least role that may use a route; "anybody" needs none. What is of the whole appliance needs a role in the
+# organisation that operates it: "operator" is an administrator there.
 EXPECTED = {
     "GET /api/docs": "anybody",
     "GET /api/docs/{name}": "anybody",
@@ -26,6 +28,10 @@ EXPECTED = {
     "GET /api/v1/session": "viewer",
     "PUT /api/v1/session/password": "user",
     "GET /api/v1/organisations": "viewer",
+    "POST /api/v1/organisations": "operator",
+    "GET /api/v1/organisations/{organisation_id}": "viewer",
+    "PATCH /api/v1/organisations/{organisation_id}": "operator",
+    "DELETE /api/v1/organisations/{organisation_id}": "operator",
     "GET /api/v1/pipelines": "viewer",
     "POST /api/v1/pipelines": "editor",
     "POST /api/v1/pipelines/lint": "viewer",
@@ -80,10 +86,21 @@ EXPECTED = {
     "POST /api/v1/users": "admin",
     "PUT /api/v1/users/{user_id}/role": "admin",
     "POST /api/v1/users/{user_id}/disable": "admin",
+    "GET /api/v1/sign-in/providers": "admin",
+    "POST /api/v1/sign-in/providers": "admin",
+    "GET /api/v1/sign-in/providers/{provider_id}": "admin",
+    "PUT /api/v1/sign-in/providers/{provider_id}": "admin",
+    "DELETE /api/v1/sign-in/providers/{provider_id}": "admin",
+    "POST /api/v1/sign-in/providers/{provider_id}/disable": "admin",
+    "POST /api/v1/sign-in/providers/{provider_id}/test": "admin",
+    "GET /api/v1/sign-in/providers/{provider_id}/people": "admin",
+    "DELETE /api/v1/sign-in/providers/{provider_id}/people/{identity_id}": "admin",
+    "POST /api/v1/users/{user_id}/enable": "admin",
+    "PUT /api/v1/users/{user_id}/password": "admin",
     "GET /api/v1/tokens": "admin",
     "POST /api/v1/tokens": "admin",
     "DELETE /api/v1/tokens/{token_id}": "admin",
-    "GET /api/v1/settings": "admin",
+    "GET /api/v1/settings": "operator",
     "GET /api/v1/audit": "admin",
     "GET /api/v1/erasures": "admin",
     "POST /api/v1/erasures": "admin",
@@ -96,42 +113,49 @@ EXPECTED = {
     "GET /api/v1/jobs/{job_id}": "editor",
     "POST /api/v1/jobs/{job_id}/cancel": "admin",
     "POST /api/v1/jobs/{job_id}/retry": "admin",
-    "GET /api/v1/backups": "admin",
-    "POST /api/v1/backups": "admin",
-    "GET /api/v1/backups/latest": "admin",
-    "GET /api/v1/backups/schedule": "admin",
-    "PUT /api/v1/backups/schedule": "admin",
-    "POST /api/v1/backups/{backup_id}/verify": "admin",
-    "GET /api/v1/nodes": "editor",
-    "GET /api/v1/nodes/{node_id}": "editor",
-    "POST /api/v1/nodes/{node_id}/drain": "admin",
-    "POST /api/v1/nodes/{node_id}/resume": "admin",
-    "DELETE /api/v1/nodes/{node_id}": "admin",
+    "GET /api/v1/backups": "operator",
+    "POST /api/v1/backups": "operator",
+    "GET /api/v1/backups/latest": "operator",
+    "GET /api/v1/backups/schedule": "operator",
+    "PUT /api/v1/backups/schedule": "operator",
+    "POST /api/v1/backups/{backup_id}/verify": "operator",
+    "GET /api/v1/nodes": "operating editor",
+    "GET /api/v1/nodes/{node_id}": "operating editor",
+    "POST /api/v1/nodes/{node_id}/drain": "operator",
+    "POST /api/v1/nodes/{node_id}/resume": "operator",
+    "DELETE /api/v1/nodes/{node_id}": "operator",
     "GET /api/v1/license": "editor",
-    "GET /api/v1/license/request": "editor",
+    "GET /api/v1/license/request": "operating editor",
     "GET /api/v1/license/simulate": "editor",
-    "POST /api/v1/license/preview": "admin",
-    "PUT /api/v1/license": "admin",
-    "PUT /api/v1/license/revocations": "admin",
-    "GET /api/v1/upgrade": "admin",
-    "PUT /api/v1/upgrade/bundle": "admin",
-    "PUT /api/v1/upgrade/signature": "admin",
-    "DELETE /api/v1/upgrade": "admin",
-    "POST /api/v1/upgrade": "admin",
-    "GET /api/v1/incidents": "admin",
-    "POST /api/v1/incidents/{incident_id}/acknowledge": "admin",
-    "GET /api/v1/failures": "admin",
-    "DELETE /api/v1/failures": "admin",
-    "GET /api/v1/log": "admin",
+    "POST /api/v1/license/preview": "operator",
+    "PUT /api/v1/license": "operator",
+    "PUT /api/v1/license/revocations": "operator",
+    "GET /api/v1/branding": "anybody",
+    "PUT /api/v1/branding": "operator",
+    "DELETE /api/v1/branding": "operator",
+    "GET /api/v1/branding/{kind}": "anybody",
+    "PUT /api/v1/branding/{kind}": "operator",
+    "DELETE /api/v1/branding/{kind}": "operator",
+    "GET /api/v1/upgrade": "operator",
+    "PUT /api/v1/upgrade/bundle": "operator",
+    "PUT /api/v1/upgrade/signature": "operator",
+    "DELETE /api/v1/upgrade": "operator",
+    "POST /api/v1/upgrade": "operator",
+    "GET /api/v1/incidents": "operator",
+    "POST /api/v1/incidents/{incident_id}/acknowledge": "operator",
+    "GET /api/v1/failures": "operator",
+    "DELETE /api/v1/failures": "operator",
+    "GET /api/v1/log": "operator",
     "GET /api/v1/maintenance": "viewer",
-    "POST /api/v1/maintenance": "admin",
-    "DELETE /api/v1/maintenance": "admin",
-    "GET /api/v1/resources": "admin",
-    "GET /api/v1/support-bundle/preview": "admin",
-    "GET /api/v1/support-bundle": "admin",
+    "POST /api/v1/maintenance": "operator",
+    "DELETE /api/v1/maintenance": "operator",
+    "GET /api/v1/resources": "operator",
+    "GET /api/v1/support-bundle/preview": "operator",
+    "GET /api/v1/support-bundle": "operator",
 }
 RANK = {"nobody": 0, "viewer": 1, "editor": 2, "admin": 3}
-NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "admin": 3}
+NEEDED = {"anybody": 0, "viewer": 1, "editor": 2, "operating editor": 2, "admin": 3, "operator": 3}
+OPERATING = ("operating editor", "operator")
 
 
 def asked_for(path: str, ids: dict[str, str]) -> str:
@@ -142,7 +166,7 @@ def asked_for(path: str, ids: dict[str, str]) -> str:
 
 async def ask(client: httpx.AsyncClient, route: str, ids: dict[str, str]) -> httpx.Response:
     method, path = route.split(" ")
-    body: Any = {} if method in ("POST", "PUT") else None
+    body: Any = {} if method in ("POST", "PUT", "PATCH") else None
     return await client.request(method, asked_for(path, ids), json=body)
 
 
@@ -158,10 +182,19 @@ NOT_THERE = {
     "user_id": "user_none",
     "token_id": "tok_none",
     "replay_id": "rp_none",
+    "provider_id": "idp_none",
+    "identity_id": "idn_none",
     "seq": "1",
     "number": "1",
     "name": "nothing.js",
+    "kind": "favicon",
 }
+
+
+@pytest.fixture(autouse=True)
+async def every_feature(scene: Any) -> None:
+    """What a licence has to name is named: here only roles are asked for."""
+    await scene.it.services.licenses.install(scene.admin, issued(features=EVERY_FEATURE))
 
 
 def test_every_route_has_an_expectation(scene: Any) -> None:
@@ -185,6 +218,19 @@ async def test_each_role_may_what_the_table_says(scene: Any, role: str) -> None:
     assert wrong == []
 
 
+async def test_an_administrator_of_another_organisation_may_do_nothing_with_the_whole_appliance(scene: Any) -> None:
+    """Each route: what is of the appliance is refused, whatever role; the rest is theirs, and there is nothing yet."""
+    wrong = []
+    async with scene.client(scene.tokens["other"]) as client:
+        for route, least in EXPECTED.items():
+            answer = await ask(client, route, NOT_THERE)
+            expected = {403} if least in OPERATING else {200, 201, 204, 404, 422}
+            expected = {403, 422} if least == "user" else expected
+            if answer.status_code not in expected:
+                wrong.append((route, answer.status_code, answer.text))
+    assert wrong == []
+
+
 async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -> None:
     pipeline_id = await scene.boilers()
     await scene.receive(pipeline_id, b'{"device": "b1", "temp_c": 20}')
@@ -198,13 +244,15 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
         "dashboard_id": dashboard.id,
         "user_id": scene.admin.user_id,
         "token_id": tokens.items[0].id,
+        "provider_id": await scene.provider(),
+        "identity_id": "idn_none",
         "seq": "1",
         "number": "1",
     }
     wrong = []
     async with scene.client(scene.tokens["other"]) as client:
         for route in EXPECTED:
-            if "_id}" not in route or "{node_id}" in route:  # nodes are the installation's, no organisation's
+            if "_id}" not in route or EXPECTED[route] in OPERATING:  # those are refused before anything is looked for
                 continue
             method, path = route.split(" ")
             body = _acceptable(route)
@@ -231,4 +279,8 @@ def _acceptable(route: str) -> Any:
         return {"name": "mine now", "widgets": []}
     if route.endswith(("/dead-letters/fix", "/dead-letters/drop")):
         return {"reason": "none of theirs"} | ({"patch": {}} if route.endswith("/fix") else {})
+    if route.startswith("PUT /api/v1/sign-in"):
+        return {"name": "mine now", "issuer": "https://login.example.net", "enabled": False}
+    if route == "PUT /api/v1/users/{user_id}/password":
+        return {"password": "mine from now on"}
     return {"role": "viewer"} if route.endswith("/role") else {}

@@ -7,6 +7,7 @@ from typing import Any
 from appliance.api.openapi import document_of, routes_of
 from appliance.api.problems import KINDS, codes
 from appliance.cli.exits import CannotCreate, Unavailable
+from tests.licensed import EVERY_FEATURE, issued
 
 HANDBOOK = Path(__file__).parents[2] / "docs" / "handbook" / "errors.md"
 FOLDER = Path(__file__).parents[2] / "appliance" / "api" / "explorer_page"
@@ -56,6 +57,7 @@ def test_the_handbook_explains_every_code_with_cause_and_remedy() -> None:
 
 async def test_every_example_is_accepted(scene: Any) -> None:
     wrong = []
+    await scene.it.services.licenses.install(scene.admin, issued(features=EVERY_FEATURE))
     async with scene.client(scene.tokens["admin"]) as client:
         for route in routes_of(scene.api):
             if route.operation.example is None or route.path.startswith(("/api/v1/setup", "/api/v1/session/password")):
@@ -70,6 +72,9 @@ async def test_every_example_is_accepted(scene: Any) -> None:
             path = path.replace("{organisation_id}", scene.admin.organisation_id)
             if "{dashboard_id}" in path:
                 path = path.replace("{dashboard_id}", (await client.get("/api/v1/dashboards")).json()["items"][0]["id"])
+            if "{provider_id}" in path:
+                providers = (await client.get("/api/v1/sign-in/providers")).json()["items"]
+                path = path.replace("{provider_id}", providers[0]["id"])
             if "{user_id}" in path:
                 path = path.replace("{user_id}", (await client.get("/api/v1/users")).json()["items"][-1]["id"])
             if route.path.endswith("/{pipeline_id}"):

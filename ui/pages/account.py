@@ -23,14 +23,21 @@ def register(screens: Screens) -> None:
                 for term, text in (
                     ("Signed in as", visit.who.name),
                     ("Role", ROLE_WORDS[visit.who.role.value]),
-                    ("Organisation", visit.organisation),
+                    ("Organisation", await _organisation(visit)),
                 ):
                     node("dt", term)
                     node("dd", text)
-            if visit.who.user_id is not None:
+            if await visit.services.sessions.has_password(visit.who):
                 _password()
             with node("form", method="post", action="/ui/sign-out"):
                 button("Sign out", glyph="exit", type="submit")
+
+
+async def _organisation(visit: Visit) -> str:
+    """Return its name, and where there are several, that it operates the appliance if it does."""
+    if visit.who.operates and await visit.services.organisations.several():
+        return f"{visit.organisation}, which operates this appliance"
+    return visit.organisation
 
 
 def _password() -> None:

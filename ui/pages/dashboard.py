@@ -9,6 +9,7 @@ from nicegui.element import Element
 from appliance.domain.ids import DashboardId
 from appliance.services.live_dashboards import RANGES
 from appliance.services.views import DashboardView
+from ui.brand import page_title
 from ui.frame import Place
 from ui.markup import node
 from ui.screens import Screens
@@ -26,7 +27,7 @@ def register(screens: Screens) -> None:
     @screens.page("/dashboards/{dashboard_id}", Place("Dashboard", "dashboards", "gold"))
     async def dashboard(visit: Visit) -> None:
         board = await visit.services.dashboards.get(visit.who, DashboardId(visit.params["dashboard_id"]))
-        ui.page_title(f"{board.name} · Dash")
+        page_title(visit.services.branding.now(), board.name)
         asked = visit.request.query_params.get("range")
         chosen = asked if asked in RANGES else None
         with page_head(board.name, crumb=("Dashboards", "/dashboards")) as actions:

@@ -8,6 +8,7 @@ from nicegui.element import Element
 from appliance.domain.access import Action, Principal, require
 from appliance.errors import Invalid
 from appliance.services.paging import MAX_ITEMS
+from appliance.services.pipeline_changes import OF_THE_MACHINE
 from appliance.services.views import CreatedPipeline, PipelineView
 from ui.commands import send_command
 from ui.examples import DEFAULT
@@ -58,16 +59,17 @@ class NewPipeline:
     def __init__(self, visit: Visit, holder: Element, known: Sequence[PipelineView]) -> None:
         self._visit, self._holder = visit, holder
         self._known = [(view.id, view.name) for view in known]
+        offered = [one for one in SOURCES if visit.who.operates or str(one[0]) != OF_THE_MACHINE]
         asked = visit.request.query_params.get("source", "webhook")
         values = EMPTY | {
-            "source": asked if asked in [kind for kind, *_ in SOURCES] else "webhook",
+            "source": asked if asked in [kind for kind, *_ in offered] else "webhook",
             "pipeline": visit.request.query_params.get("pipeline") or (known[0].id if known else ""),
         }
         self._draft = Draft(values, {view.id: view.mapping for view in known})
         self._fields: dict[str, Field] = {}
         with node("form", css="stack") as form:
             with node("div", css="choices", role="radiogroup", aria_label="Source"):
-                for kind, glyph, title, text in SOURCES:
+                for kind, glyph, title, text in offered:
                     self._choice(kind, glyph, title, text)
             with card("Details"):
                 self._details = node("div", css="form")

@@ -82,7 +82,7 @@ class Board:
         with node("tr"):
             with node("td", css="first"):
                 node("span", f"{one.name}{' (this one)' if one.here else ''}", "name")
-                node("span", f"{one.address} · Dash {one.version}", "sub")
+                node("span", f"{one.address} · version {one.version}", "sub")
             with node("td", css="corner"):
                 node("span", one.state.value, f"badge plain {_LOOKS[one.state]}")
             node("td", one.role, data_label="Role")

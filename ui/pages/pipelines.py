@@ -56,14 +56,12 @@ async def every_pipeline(visit: Visit) -> list[PipelineView]:
 def _nothing(visit: Visit) -> None:
     with node("div", css="card"):
         if visit.may(Action.PIPELINE_WRITE):
-            notice(
-                "flow",
-                "Create your first pipeline",
-                "A pipeline takes events from a webhook, an API it polls or this very host, and turns them into rows "
-                "you can chart.",
-                ("New pipeline", "/pipelines/new"),
-                ("See this host's metrics", "/pipelines/new?source=host_metrics"),
-            )
+            whence, steps = "a webhook or an API it polls", [("New pipeline", "/pipelines/new")]
+            if visit.who.operates:
+                whence = "a webhook, an API it polls or this very host"
+                steps.append(("See this host's metrics", "/pipelines/new?source=host_metrics"))
+            told = f"A pipeline takes events from {whence}, and turns them into rows you can chart."
+            notice("flow", "Create your first pipeline", told, *steps)
         else:
             notice("flow", "No pipelines yet", "An editor or administrator of your organisation can create one.")
 

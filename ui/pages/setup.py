@@ -28,17 +28,18 @@ def register(screens: Screens) -> None:
                 for name in STEPS:
                     node("li", name)
             node("div", "", "form-error", role="alert")
-            _storage(disk, screens.services.databases.current())
+            product = screens.services.branding.now().name
+            _storage(disk, screens.services.databases.current(), product)
             _administrator()
             _organisation()
-            _start()
+            _start(product)
 
 
 def _disk(folder: Path) -> Disk:
     """Return the file system that ``folder`` is or will be on; blocking."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     usage = shutil.disk_usage(place)
-    return Disk(folder, usage.free, usage.total)
+    return Disk(folder, usage.free, usage.used + usage.free)  # as df counts, and the page Storage
 
 
 def _heading(title: str, lead: str) -> None:
@@ -55,10 +56,10 @@ def _foot(*, first: bool = False) -> None:
         button("Continue", "primary", data_next="", autofocus=first)
 
 
-def _storage(disk: Disk, database: str | None) -> None:
+def _storage(disk: Disk, database: str | None, product: str) -> None:
     with node("div", css="step", tabindex="-1"):
         _heading(
-            "Welcome to Dash", "First: where rows and settings live. Events are always kept in files of Dash's own."
+            f"Welcome to {product}", "First: where rows and settings live. Events are always kept in files of its own."
         )
         place_step(disk, database)
         _foot(first=True)
@@ -97,7 +98,7 @@ def _organisation() -> None:
         _foot()
 
 
-def _start() -> None:
+def _start(product: str) -> None:
     with node("div", css="step"):
         _heading("Ready to start", "With the sample workspace you see live data of this machine in a moment.")
         with node("div", css="choices", role="radiogroup", aria_label="Sample workspace"):
@@ -109,7 +110,7 @@ def _start() -> None:
                 node("dd", "", data_review=name)
         with node("div", css="row spread"):
             button("Back", "ghost", data_back="")
-            button("Set up Dash", "primary", type="submit")
+            button(f"Set up {product}", "primary", type="submit")
 
 
 def _choice(value: str, glyph: str, title: str, text: str, chosen: bool) -> None:

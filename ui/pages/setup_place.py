@@ -35,9 +35,7 @@ def place_step(disk: Disk, database: str | None) -> None:
     if disk.free < LITTLE:
         with node("div", css="callout warn"):
             icon("alert")
-            text = (
-                "That is little room for events. Dash stops receiving before the disk is full; use another --data-dir."
-            )
+            text = "That is little room for events. Receiving stops before the disk is full; use another --data-dir."
             node("p", f"{disk.free / GIB:,.0f} GiB free. {text}")
 
 
@@ -57,7 +55,7 @@ def _settled(database: str) -> None:
 def _choice() -> None:
     with node("div", css="choices", role="radiogroup", aria_label="Where rows and settings live"):
         for value, glyph, title, text in (
-            ("embedded", "disk", "On this machine", "Nothing has to be installed beside Dash."),
+            ("embedded", "disk", "On this machine", "Nothing else has to be installed."),
             ("postgresql", "table", "In your PostgreSQL", "With TimescaleDB or without, for one node or several."),
         ):
             with node("label", css="choice"):

@@ -46,7 +46,8 @@ def register(screens: Screens) -> None:
             if visit.may(Action.DATA_ERASE):
                 link_button("Erase somebody's data…", "/erasures", glyph="trash")
         with node("div", css="stack"):
-            _disk(view.disk)
+            if view.disk is not None:
+                _disk(view.disk)
             if view.archive is not None:
                 _archive(view.archive)
             _figures(view)
@@ -108,13 +109,15 @@ def _archive(archive: ArchiveState) -> None:
 
 
 def _figures(view: StorageView) -> None:
+    figures = [
+        ("Bronze", *((size(view.bronze_bytes), "raw events") if view.keeps_events else ("–", "on each ingestor"))),
+        ("Silver", size(view.silver_bytes), f"{size(view.free_block_bytes)} free in it"),
+        ("Gold", size(view.gold_bytes), "rollups, within Silver"),
+    ]
+    if (disk := view.disk) is not None:
+        figures.append(("Free on disk", size(disk.free_bytes), f"of {size(disk.total_bytes)}"))
     with node("dl", css="stats"):
-        for label, told, more in (
-            ("Bronze", *((size(view.bronze_bytes), "raw events") if view.keeps_events else ("–", "on each ingestor"))),
-            ("Silver", size(view.silver_bytes), f"{size(view.free_block_bytes)} free in it"),
-            ("Gold", size(view.gold_bytes), "rollups, within Silver"),
-            ("Free on disk", size(view.disk.free_bytes), f"of {size(view.disk.total_bytes)}"),
-        ):
+        for label, told, more in figures:
             with node("div"):
                 node("dt", label)
                 with node("dd"):

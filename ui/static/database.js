@@ -35,7 +35,7 @@ function draw(place, { findings, intentions = [] }) {
   if (!intentions.length) return;
   const plan = document.createElement("ul");
   plan.append(...intentions.map((text) => element("li", "muted", text)));
-  place.append(element("h3", "", "What Dash will do there"), plan);
+  place.append(element("h3", "", "What will be done there"), plan);
 }
 
 /** Wait until the appliance answers from its database; false: it did not come back in time. */
@@ -97,9 +97,9 @@ export function placeStep(form, shows) {
       shows.tell(said)?.focus();
       return;
     }
-    found.replaceChildren(element("p", "muted", "Dash starts again on this database…"));
+    found.replaceChildren(element("p", "muted", "The appliance starts again on this database…"));
     if (await back()) location.reload();
-    else shows.say("Dash did not come back: its log says why. Remove chosen.toml from the data directory to start as before.");
+    else shows.say("The appliance did not come back: its log says why. Remove chosen.toml from the data directory to start as before.");
   };
   const leave = async () => {
     if (chosen() === "embedded") return true;

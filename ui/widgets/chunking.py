@@ -28,7 +28,7 @@ def chunking_card(chunking: Chunking, pipelines: Mapping[PipelineId, str]) -> No
                     "sub",
                 )
             for policy in chunking.policies:
-                node("p", f"The database has a job of its own, which Dash did not make: {policy}.", "sub")
+                node("p", f"The database has a job of its own, which this appliance did not make: {policy}.", "sub")
         if not chunking.pipelines:
             notice("disk", "No chunks yet", "Rows go into chunks from the first replay on.").classes("slim")
             return

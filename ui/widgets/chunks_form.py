@@ -77,7 +77,7 @@ class ChunksForm:
     def _views(self, usual: Chunks, *, disabled: bool) -> None:
         told = f"as the installation says ({'yes' if usual.views else 'no'})"
         options = [("", told), ("yes", "yes, one for each rollup"), ("no", "no")]
-        hint = "continuous aggregates; Dash itself never reads them"
+        hint = "continuous aggregates; this appliance itself never reads them"
         self._select("views", "Keep views for other tools", options, hint, disabled=disabled)
 
     def _select(self, name: str, label: str, options: list[tuple[str, str]], hint: str, *, disabled: bool) -> None:

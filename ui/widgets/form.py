@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from ui.markup import Attribute, button, dress, node
+from ui.toast import sentence
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,12 @@ class Field:
 
     def complain(self, message: str) -> None:
         """Show ``message`` below the field; empty takes it away."""
-        _set_text(self.error, message)
+        set_text(self.error, sentence(message))
         self.control.props["aria-invalid"] = "true" if message else "false"
 
 
-def _set_text(element: Element, text: str) -> None:
+def set_text(element: Element, text: str) -> None:
+    """Show ``text`` in an element that was made with one."""
     setattr(element, "text", text)  # noqa: B010 - markup.Text, whose type Element hides
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Final
 
-from appliance.services.license_views import Change, DeedView, LicenseView, LimitView, Warned, limit_name, limit_text
+from appliance.services.license_views import (
+    COMMUNITY,
+    Change,
+    DeedView,
+    LicenseView,
+    LimitView,
+    Warned,
+    limit_name,
+    limit_text,
+)
 from license.standing import Standing
 from ui.markup import icon, node
 from ui.widgets.card import card
@@ -36,8 +45,9 @@ def in_force(view: LicenseView) -> None:
         with head:
             node("span", label, f"badge plain {look}".strip())
         _line("Edition", view.edition)
-        if view.id is None:
+        if view.edition == COMMUNITY:
             _line("Licence", "none: Community, with every safety feature")
+        if view.id is None:  # nothing more, or not for this person to see
             return
         _line("Customer", view.customer or "–")
         _line("Licence", view.id)

@@ -87,7 +87,7 @@ class MappingForm:
 
     def _draw_table(self) -> None:
         if not self._draft.fields:
-            node("p", "No fields yet: events are kept as they are. Add one, or let Dash suggest them.", "muted")
+            node("p", "No fields yet: events are kept as they are. Add one, or have some suggested.", "muted")
         else:
             with node("table", css="fields"):
                 with node("thead"), node("tr"):

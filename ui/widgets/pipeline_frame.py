@@ -2,12 +2,11 @@
 
 from collections.abc import Awaitable, Callable
 
-from nicegui import ui
-
 from appliance.domain.access import Action, Principal
 from appliance.domain.ids import PipelineId
 from appliance.domain.pipeline import State
 from appliance.services.views import PipelineView
+from ui.brand import page_title
 from ui.markup import button, icon, node, on
 from ui.session import Visit
 from ui.toast import go
@@ -31,7 +30,7 @@ async def pipeline_frame(visit: Visit, tab: str) -> PipelineView:
     pipeline_id = PipelineId(visit.params["pipeline_id"])
     pipeline = await visit.services.pipelines.get(visit.who, pipeline_id)
     topic = f"pipeline:{pipeline.id}"
-    ui.page_title(f"{pipeline.name} · {dict(TABS)[tab]} · Dash")
+    page_title(visit.services.branding.now(), f"{pipeline.name} · {dict(TABS)[tab]}")
     with node("div", data_live="stats", data_topic=topic):
         with page_head(pipeline.name, pipeline.description or "", ("Pipelines", "/pipelines")) as actions:
             live_mark()

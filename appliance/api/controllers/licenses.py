@@ -58,7 +58,7 @@ class LicenseController(Controller):
             Operation(
                 summary="The request code of this installation",
                 description="16 characters to be read out or sent to whoever issues licences.",
-                access=Action.LICENSE_READ,
+                access=Action.LICENSE_REQUEST,
                 answer=RequestView,
             )
         ),

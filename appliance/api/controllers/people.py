@@ -20,6 +20,12 @@ class NewRole(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Role
 
 
+class ResetPassword(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    password: Annotated[
+        str, Meta(min_length=12, max_length=1024, examples=["a long pass phrase"], extra={"secret": True})
+    ]
+
+
 class NewToken(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     name: Annotated[str, Meta(min_length=1, max_length=100, examples=["grafana"])]
     role: Role = Role.VIEWER
@@ -97,6 +103,40 @@ class UserController(Controller):
     async def disable(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
         services, who = asked(request)
         return answered(await services.users.disable(who, UserId(user_id)))
+
+    @post(
+        "/{user_id:str}/enable",
+        **does(
+            Operation(
+                summary="Let a user who was shut out sign in again",
+                access=Action.USER_MANAGE,
+                answer=UserView,
+                errors=(NotFound, Unlicensed),
+            )
+        ),
+    )
+    async def enable(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
+        services, who = asked(request)
+        return answered(await services.users.enable(who, UserId(user_id)))
+
+    @put(
+        "/{user_id:str}/password",
+        **does(
+            Operation(
+                summary="Give another user a new password",
+                description="Their sessions end. One's own is changed by `PUT /session/password`.",
+                access=Action.USER_MANAGE,
+                body=ResetPassword,
+                example={"password": "a long pass phrase"},
+                answer=UserView,
+                errors=(NotFound, Invalid),
+            )
+        ),
+    )
+    async def set_password(self, request: AnyRequest, user_id: FromPath[str]) -> Response[bytes]:
+        services, who = asked(request)
+        given = await read_body(request, ResetPassword)
+        return answered(await services.users.set_password(who, UserId(user_id), given.password))
 
 
 class TokenController(Controller):

@@ -10,8 +10,8 @@ from msgspec import Meta
 from appliance.api.authentication import clear_cookie, cookie_of, headers_of, set_cookie
 from appliance.api.exchange import AnyRequest, answered, asked, nothing, read_body, services_of
 from appliance.api.operations import Open, Operation, does
-from appliance.domain.access import PERMITTED, Action, Principal
-from appliance.errors import Invalid, RateLimited, Unauthenticated
+from appliance.domain.access import Action, Principal, actions_of
+from appliance.errors import Forbidden, Invalid, RateLimited, Unauthenticated
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class SessionController(Controller):
     @get("/", **does(Operation(summary="Who I am and what I may do", access=Open.SIGNED_IN, answer=WhoAmI)))
     async def show(self, request: AnyRequest) -> Response[bytes]:
         who = asked(request).who
-        return answered(WhoAmI(who, sorted(PERMITTED[who.role], key=lambda action: action.value)))
+        return answered(WhoAmI(who, actions_of(who)))
 
     @post(
         "/",
@@ -55,7 +55,7 @@ class SessionController(Controller):
                 example={"email": "ada@example.org", "password": "correct horse battery"},
                 answer=Opened,
                 status=201,
-                errors=(Invalid, Unauthenticated, RateLimited),
+                errors=(Invalid, Unauthenticated, Forbidden, RateLimited),
             )
         ),
     )

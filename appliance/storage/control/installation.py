@@ -5,18 +5,22 @@ nodes have one. Documents lie here as they were given and are proved again at ea
 """
 
 import secrets
+from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import msgspec
 from sqlalchemy.orm import Session
 
+from appliance.domain.ids import OrganisationId
 from appliance.storage.control.keeping import remember, remembered
 from appliance.storage.control.plane import ControlPlane
 from license import request
 
 _INSTALLATION: Final = "installation"
 _EVENTS: Final = "events.by_day"
+EVENTS_TODAY: Final = "events.today"
 _RANDOM_BYTES: Final = 8
 DAYS_KEPT: Final = timedelta(days=31)
 
@@ -62,10 +66,18 @@ def events_by_day(tx: Session) -> dict[date, int]:
     return {date.fromisoformat(day): int(events) for day, events in found.items()}
 
 
-def add_events(tx: Session, events: int, now: datetime) -> None:
-    """Count events of this day."""
+def events_today(tx: Session, now: datetime) -> dict[str, int]:
+    """Return how many events each organisation has received on this day (UTC), by id."""
+    found = remembered(tx, EVENTS_TODAY) or {}
+    return dict(found["organisations"]) if found.get("day") == now.date().isoformat() else {}
+
+
+def add_events(tx: Session, events: Mapping[OrganisationId, int], now: datetime) -> None:
+    """Count events of this day, of each organisation."""
     today = now.date()
+    organisations = Counter(events_today(tx, now)) + Counter(events)
+    remember(tx, EVENTS_TODAY, {"day": today.isoformat(), "organisations": dict(organisations)}, now)
     days = events_by_day(tx)
-    days[today] = days.get(today, 0) + events
+    days[today] = days.get(today, 0) + sum(events.values())
     kept = {day.isoformat(): count for day, count in days.items() if day > today - DAYS_KEPT}
     remember(tx, _EVENTS, kept, now)

@@ -14,6 +14,7 @@ from sqlalchemy import (
     SmallInteger,
     String,
     UniqueConstraint,
+    false,
     func,
     select,
     true,
@@ -58,15 +59,21 @@ class Table(DeclarativeBase):
 
 
 class OrganisationRow(Table):
+    """``operates``: it runs the appliance for all; true of one, the first. Said, not reckoned: clocks go wrong."""
+
     __tablename__ = "organisation"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str]
     created_at: Mapped[datetime]
+    operates: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class UserRow(Table):
-    """``email_key``: the address in lower case, what people are recognised by."""
+    """``email_key``: the address in lower case, what people are recognised by.
+
+    ``password_hash``: or ``passwords.NONE``, of somebody who comes by a provider alone.
+    """
 
     __tablename__ = "user_account"
 
@@ -81,7 +88,10 @@ class UserRow(Table):
 
 
 class SessionRow(Table):
-    """``id``: SHA-256 (hex) of the cookie; the cookie itself is stored nowhere."""
+    """``id``: SHA-256 (hex) of the cookie; the cookie itself is stored nowhere.
+
+    ``provider_id``: by which one they came, who need no password; ``id_token``: what it proved them by, sealed.
+    """
 
     __tablename__ = "session"
 
@@ -91,6 +101,8 @@ class SessionRow(Table):
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     remote: Mapped[str | None]
+    provider_id: Mapped[str | None]
+    id_token: Mapped[str | None]
 
 
 class TokenRow(Table):

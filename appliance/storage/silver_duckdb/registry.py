@@ -6,6 +6,7 @@ from pathlib import Path
 
 from appliance.domain.ids import OrganisationId
 from appliance.domain.usage import Connected
+from appliance.errors import TransientError
 from appliance.storage.silver_duckdb.opening import LOSSES
 from appliance.storage.silver_duckdb.store import DuckDbSilver
 
@@ -48,6 +49,21 @@ class Silvers:
 
     def reading(self) -> None:
         """Return who answers those who look: nobody but the files."""
+
+    def remove(self, organisation_id: OrganisationId) -> None:
+        """Remove an organisation's file, with what was set aside of it; there is none: nothing happens; blocking.
+
+        Raises:
+            TransientError: it cannot be removed at the moment.
+        """
+        with self._opening:
+            if (store := self._stores.pop(organisation_id, None)) is not None:
+                store.close()
+            try:
+                for file in self._root.glob(f"{organisation_id}.duckdb*"):
+                    file.unlink(missing_ok=True)
+            except OSError as error:
+                raise TransientError(f"removing the rows of {organisation_id} failed: {error}", 5.0) from error
 
     def close(self) -> None:
         """Close every store; a second call does nothing."""

@@ -3,12 +3,17 @@
 import threading
 from collections.abc import Callable
 
+import structlog
+
 from appliance.domain.database.replicas import ReadState
 from appliance.domain.ids import OrganisationId
 from appliance.domain.usage import Connected
+from appliance.errors import ConfigError
 from appliance.storage.silver_postgres.connections import Connections
 from appliance.storage.silver_postgres.standbys import Standbys
 from appliance.storage.silver_postgres.store import PostgresSilver
+
+log = structlog.get_logger("silver")
 
 
 class Silvers:
@@ -59,6 +64,19 @@ class Silvers:
     def reading(self) -> ReadState | None:
         """Return who answers those who look; None: nobody but the primary."""
         return self._standbys.replicas.state() if self._standbys is not None else None
+
+    def remove(self, organisation_id: OrganisationId) -> None:
+        """Remove an organisation's tables and its schema; blocking.
+
+        Where the schema is missing and may not be made, there is nothing to remove.
+        """
+        try:
+            self.of(organisation_id).leave(whole=True)
+        except ConfigError as error:
+            log.warning("silver.schema_left", schema=self._schema_of(organisation_id), told=str(error))
+        with self._opening:
+            if (store := self._stores.pop(organisation_id, None)) is not None:
+                store.close()
 
     def close(self) -> None:
         """Close every store, and the connections; a second call does nothing."""

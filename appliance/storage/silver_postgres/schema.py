@@ -3,6 +3,8 @@
 import hashlib
 from typing import Final
 
+from appliance.domain.database.rights import made
+from appliance.domain.database.rights import quoted as plain
 from appliance.errors import ConfigError, FatalError, Problem
 from appliance.storage.silver_postgres.connections import Cursor
 from appliance.storage.sql.postgresql import quoted
@@ -91,17 +93,23 @@ def begin(cursor: Cursor, schema: str) -> None:
     """Make the schema and its own tables where they are not there; inside a transaction.
 
     Raises:
-        FatalError: a newer version made them; ConfigError: the database cannot hold every text.
+        FatalError: a newer version made them; ConfigError: the database cannot hold every text, or the schema is to be
+            made by somebody else.
     """
     key = int.from_bytes(hashlib.blake2b(schema.encode(), digest_size=8).digest(), "big", signed=True)
     cursor.execute("SELECT pg_advisory_xact_lock(%(key)s)", {"key": key})
     found = cursor.execute(
-        "SELECT to_regnamespace(%(name)s) IS NOT NULL, current_setting('server_encoding')", {"name": quoted(schema)}
+        "SELECT to_regnamespace(%(name)s) IS NOT NULL, current_setting('server_encoding'), current_user, "
+        "has_database_privilege(current_database(), 'CREATE')",
+        {"name": quoted(schema)},
     ).fetchall()
-    there, encoding = found[0]
+    there, encoding, user, may_make = found[0]
     if encoding != "UTF8":
         remedy = "make the database with ENCODING 'UTF8' TEMPLATE template0"
         raise ConfigError([Problem("database.url", f"the database has the encoding {encoding}, expected UTF8", remedy)])
+    if not there and not may_make:
+        told = f"the schema {schema!r} is missing, in which rows are kept, and {user!r} may not make it"
+        raise ConfigError([Problem("database.url", told, f"a DBA runs: {made(plain(schema), plain(user))}")])
     if not there:
         cursor.execute(f"CREATE SCHEMA {quoted(schema)}")
     if not _has_tables(cursor, schema):
@@ -117,6 +125,14 @@ def begin(cursor: Cursor, schema: str) -> None:
 def end(cursor: Cursor) -> None:
     """Drop the schema's own tables, once nothing is stored in it; inside a transaction."""
     cursor.execute(_END)
+
+
+def drop(cursor: Cursor, schema: str) -> None:
+    """Drop the schema, if nothing of anybody else's is in it; inside a transaction."""
+    oid = "(SELECT oid FROM pg_namespace WHERE nspname = %(name)s)"
+    found = cursor.execute(f"SELECT count(*) FROM pg_class WHERE relnamespace = {oid}", {"name": schema}).fetchall()  # noqa: S608
+    if found[0][0] == 0:
+        cursor.execute(f"DROP SCHEMA IF EXISTS {quoted(schema)}")
 
 
 def _has_tables(cursor: Cursor, schema: str) -> bool:

@@ -78,6 +78,7 @@ class PostgresSilver:
     ) -> None:
         reading = reading or Reading(writing)
         timeout_secs = reading.timeout_secs
+        self._name = name
         self._database = Database(name, writing, reading.connections, reading.replicas)
         self._database.run("opening the row store", lambda cursor: schema.begin(cursor, name))
         self._chunks = Chunks(self._database.run("looking for TimescaleDB", find), timescale)
@@ -180,11 +181,16 @@ class PostgresSilver:
 
         self._database.write(f"removing the rows of {pipeline_id}", work, pipeline_id, Lock.ALONE)
 
-    def leave(self) -> None:
-        """Remove every pipeline of every node, and the store's own tables; it cannot be used any more."""
+    def leave(self, *, whole: bool = False) -> None:
+        """Remove every pipeline of every node, and the store's own tables; it cannot be used any more.
+
+        ``whole``: and the schema, where nothing of somebody else's is in it.
+        """
         for pipeline_id in self._database.read("listing what there is", _COUNTING_SECS, places.pipelines):
             self.drop(pipeline_id)
         self._database.run("leaving the row store", schema.end)
+        if whole:
+            self._database.run("removing the schema of the row store", lambda cursor: schema.drop(cursor, self._name))
 
     def close(self) -> None:
         self._database.close()

@@ -8,15 +8,19 @@ from typing import Any
 import httpx
 import pytest
 
-from appliance.api.handbook import Handbook, leads_here
+from appliance.api.handbook import GIVEN, Handbook, leads_here
+from appliance.domain.brand import Brand, Words
+
+FILES = {"index.html": "start", "404.html": "not here", "reference/cli.html": "commands", GIVEN: "given = null"}
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     made = tmp_path / "site"
-    (made / "reference").mkdir(parents=True)
+    made.mkdir()
     listed = {}
-    for name, text in {"index.html": "start", "404.html": "not here", "reference/cli.html": "commands"}.items():
+    for name, text in FILES.items():
+        (made / name).parent.mkdir(exist_ok=True)
         (made / name).write_text(text)
         (made / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
         listed[name] = [f"tag-of-{len(text)}", "text/html; charset=utf-8"]
@@ -62,6 +66,15 @@ async def test_what_a_browser_has_is_not_sent_again(folder: Path) -> None:
     assert (again.status_code, again.content) == (304, b"")
     other = await asked(room, "/docs/reference/cli", **{"if-none-match": first.headers["etag"]})
     assert other.status_code == 200
+
+
+async def test_what_the_appliance_is_called_is_told_as_it_is_now(folder: Path) -> None:
+    brand = Brand()
+    room = Handbook(lambda: folder, lambda: brand)
+    assert (await asked(room, "/docs/_/given.js")).text == "globalThis.given = null;\n"
+    brand = Brand(Words(name="Example"))
+    told = await asked(room, "/docs/_/given.js", **{"if-none-match": f'W/"tag-of-{len(FILES[GIVEN])}"'})
+    assert (told.status_code, '"name":"Example"' in told.text) == (200, True)
 
 
 @pytest.mark.parametrize(

@@ -50,10 +50,10 @@ class House:
         return job_id
 
     def job(self, job_id: str) -> StoredJob:
-        return self.plane.read_now(lambda tx: job_book.find(tx, "org_1", job_id))
+        return self.plane.read_now(lambda tx: job_book.find(tx, "org_1", job_id, installation=True))
 
     def cancel(self, job_id: str) -> None:
-        self.plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, lambda: NOON))
+        self.plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, lambda: NOON, installation=True))
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -201,7 +201,7 @@ async def test_a_long_job_keeps_its_lease(plane: ControlPlane) -> None:
     house.start(Recurring("k", None, long))
     job_id = house.enqueue("k")
     await began.wait()
-    until = house.plane.read_now(lambda tx: job_book.find(tx, "org_1", job_id)).started_at
+    until = house.plane.read_now(lambda tx: job_book.find(tx, "org_1", job_id, installation=True)).started_at
     assert until is not None
     deadline = until + timedelta(seconds=2 * SHORT.lease_secs)
     while datetime.now(UTC) < deadline:
@@ -274,7 +274,7 @@ async def test_what_recurs_is_enqueued_once_by_all_and_per_node_by_each(plane: C
         house.start(*kinds)
 
     def enqueued() -> list[tuple[str, tuple[str, ...]]]:
-        jobs = plane.read_now(lambda tx: job_book.page(tx, "org_1", job_book.JobFilter(), 50))
+        jobs = plane.read_now(lambda tx: job_book.page(tx, "org_1", job_book.JobFilter(), 50, installation=True))
         return sorted((one.kind, one.needs) for one in jobs)
 
     await houses[0].until(lambda: len(enqueued()) == 3)

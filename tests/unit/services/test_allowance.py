@@ -1,7 +1,7 @@
 """What may be added, by licence, day and clock; the same after a restart; and what a running node sees to."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import structlog
@@ -26,7 +26,7 @@ from tests.licensed import RING, issued, listed
 
 NOW = datetime.now(UTC)
 FEW = Limits(organisations=2, users=6, pipelines=12, events_per_day=1000, nodes=2)
-ADMIN = Principal(organisation_id=OrganisationId("org_1"), role=Role.ADMIN, name="ada@example.org")
+ADMIN = Principal(organisation_id=OrganisationId("org_1"), role=Role.ADMIN, name="ada@example.org", operates=True)
 
 
 class Clock:
@@ -141,7 +141,9 @@ async def test_each_limit_below_at_and_over_it_and_after_a_restart(
 async def test_the_ladder_is_the_same_before_and_after_a_restart(
     plane: ControlPlane, allowance: Allowance, licenses: Licenses, clock: Clock
 ) -> None:
-    await licenses.install(ADMIN, issued(days=40, limits=FEW))
+    assert allowance.maintained_to() is None
+    await licenses.install(ADMIN, issued(days=40, limits=FEW, maintenance_to=date(2026, 5, 1)))
+    assert allowance.maintained_to() == date(2026, 5, 1)
     fill(plane, Thing.PIPELINES, range(1, 12))
     for days, standing, may in ((0, "valid", True), (10, "ending", True), (41, "grace", True), (55, "lapsed", False)):
         clock.now = NOW + timedelta(days=days)
@@ -175,10 +177,12 @@ async def test_more_events_than_are_allowed_keep_only_pipelines_above_community_
 ) -> None:
     await licenses.install(ADMIN, issued(limits=FEW))
     received = {PipelineId("pl_1"): 500}
-    watch = LicenseWatch(plane, allowance, lambda: received, clock)
+    owners = {PipelineId("pl_1"): OrganisationId("org_1")}
+    watch = LicenseWatch(plane, allowance, lambda: received, lambda: owners, clock)
     received[PipelineId("pl_1")] = 3000
     await watch.look()
     assert allowance.used[Thing.EVENTS_PER_DAY] == 2500  # what was there before it looked is not counted
+    assert plane.read_now(lambda tx: store.events_today(tx, NOW)) == {"org_1": 2500}
     received.clear()
     received[PipelineId("pl_1")] = 2900  # events were erased: nothing is counted twice or taken back
     await watch.look()
@@ -220,6 +224,10 @@ async def test_one_that_is_taken_back_counts_no_more_and_an_older_list_brings_it
     allowance: Allowance, licenses: Licenses
 ) -> None:
     await licenses.install(ADMIN, issued())
+    tried = await licenses.preview(ADMIN, listed(4, "lic_tests"))
+    assert (tried.before.id, tried.after.id, tried.after.warnings[0].code) == ("lic_tests", None, "not_valid")
+    assert (await licenses.preview(ADMIN, listed(4, "lic_other"))).changes == []
+    assert (await licenses.show(ADMIN)).id == "lic_tests"  # trying changes nothing
     shown = await licenses.revoke(ADMIN, listed(4, "lic_tests"))
     assert (shown.standing, shown.revocations) == ("community", 4)
     assert [warning.code for warning in shown.warnings] == ["not_valid"]
@@ -236,7 +244,7 @@ async def test_a_node_tells_once_a_day_and_marks_the_time(
 ) -> None:
     clock.now = NOW.replace(hour=0)
     await licenses.install(ADMIN, issued(days=6))
-    watch = LicenseWatch(plane, allowance, dict, clock)
+    watch = LicenseWatch(plane, allowance, dict, dict, clock)
     with structlog.testing.capture_logs() as logged:
         for hours in (0, 2, 23, 26):
             clock.now = NOW.replace(hour=0) + timedelta(hours=hours)

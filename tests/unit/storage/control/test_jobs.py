@@ -151,10 +151,10 @@ def test_progress_is_kept_and_a_wish_to_cancel_is_seen(jobs: Jobs, plane: Contro
     jobs.enqueue(NewJob(kind="k"))
     job = claimed(jobs)
     assert jobs.report(job, JobProgress(3, 9, "third of nine")) is Standing.KEPT
-    plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job.id, clock))
+    plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job.id, clock, installation=True))
     assert jobs.report(job) is Standing.UNWANTED
     assert jobs.end(job, CANCELLED) is True
-    stored = plane.read_now(lambda tx: job_book.find(tx, "org_1", job.id))
+    stored = plane.read_now(lambda tx: job_book.find(tx, "org_1", job.id, installation=True))
     assert (stored.state, stored.progress) == (JobState.CANCELLED, JobProgress(3, 9, "third of nine"))
 
 
@@ -163,21 +163,21 @@ def test_what_somebody_cancelled_and_its_owner_lost_is_not_tried_again(
 ) -> None:
     jobs.enqueue(NewJob(kind="k"))
     job = claimed(jobs)
-    plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job.id, clock))
+    plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job.id, clock, installation=True))
     clock.forward(61)
     assert jobs.claim(Claimant("b", ("k",)), 60) is None
-    stored = plane.read_now(lambda tx: job_book.find(tx, "org_1", job.id))
+    stored = plane.read_now(lambda tx: job_book.find(tx, "org_1", job.id, installation=True))
     assert (stored.state, stored.error) == (JobState.CANCELLED, None)
 
 
 def test_what_waits_is_cancelled_at_once_and_can_be_sent_back(jobs: Jobs, plane: ControlPlane, clock: Clock) -> None:
     job_id = str(jobs.enqueue(NewJob(kind="k")))
-    cancelled = plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock))
+    cancelled = plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock, installation=True))
     assert (cancelled.state, cancelled.finished_at) == (JobState.CANCELLED, clock.now)
     assert jobs.claim(Claimant("a", ("k",)), 60) is None
     with pytest.raises(Conflict, match="is 'cancelled'"):
-        plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock))
-    again = plane.write_now(lambda tx: job_book.retry(tx, "org_1", job_id, clock))
+        plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock, installation=True))
+    again = plane.write_now(lambda tx: job_book.retry(tx, "org_1", job_id, clock, installation=True))
     assert (again.state, again.attempt, again.cancel_asked_at) == (JobState.READY, 0, None)
     assert claimed(jobs).id == job_id
 
@@ -185,7 +185,25 @@ def test_what_waits_is_cancelled_at_once_and_can_be_sent_back(jobs: Jobs, plane:
 def test_what_was_promised_cannot_be_cancelled(jobs: Jobs, plane: ControlPlane, clock: Clock) -> None:
     job_id = str(jobs.enqueue(NewJob(kind="k", cancellable=False)))
     with pytest.raises(Conflict, match="promised"):
-        plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock))
+        plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock, installation=True))
+
+
+def test_what_comes_by_the_clock_is_left_out_until_it_fails(jobs: Jobs, plane: ControlPlane) -> None:
+    asked = str(jobs.enqueue(NewJob(kind="backup.take")))
+    for kind in ("drift.save", "storage.sample"):
+        jobs.enqueue(NewJob(kind=kind, max_attempts=1))
+    failing = jobs.claim(Claimant("node_a/1", ("drift.save",)), 60)
+    assert failing is not None
+
+    def shown(**wanted: bool) -> set[str]:
+        found = plane.read_now(lambda tx: job_book.page(tx, "org_1", JobFilter(**wanted), 10, installation=True))
+        return {one.kind for one in found}
+
+    assert shown() == {"backup.take", "drift.save", "storage.sample"}
+    assert shown(routine=False) == {"backup.take", "drift.save"}  # it runs
+    jobs.end(failing, Ending(JobState.FAILED, "the disk is full"))
+    assert shown(routine=False) == {"backup.take", "drift.save"}
+    assert asked
 
 
 def test_jobs_of_another_organisation_are_not_seen(jobs: Jobs, plane: ControlPlane, clock: Clock) -> None:
@@ -195,7 +213,11 @@ def test_jobs_of_another_organisation_are_not_seen(jobs: Jobs, plane: ControlPla
     ours = jobs.enqueue(NewJob(kind="ours", organisation_id="org_1"))
     theirs = str(jobs.enqueue(NewJob(kind="theirs", organisation_id="org_2")))
     everybodys = jobs.enqueue(NewJob(kind="everybodys"))
-    listed = plane.read_now(lambda tx: job_book.page(tx, "org_1", JobFilter(), 10))
+    listed = plane.read_now(lambda tx: job_book.page(tx, "org_1", JobFilter(), 10, installation=True))
     assert {one.id for one in listed} == {ours, everybodys}
+    listed = plane.read_now(lambda tx: job_book.page(tx, "org_2", JobFilter(), 10))  # it does not operate the appliance
+    assert {one.id for one in listed} == {theirs}
     with pytest.raises(NotFound):
-        plane.read_now(lambda tx: job_book.find(tx, "org_1", theirs))
+        plane.write_now(lambda tx: job_book.cancel(tx, "org_2", everybodys, clock))
+    with pytest.raises(NotFound):
+        plane.read_now(lambda tx: job_book.find(tx, "org_1", theirs, installation=True))

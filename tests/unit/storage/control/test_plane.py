@@ -25,8 +25,8 @@ from appliance.storage.control.tables import OrganisationRow, SettingRow, Table,
 AT = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
 
 
-def organisation(name: str = "Example") -> OrganisationRow:
-    return OrganisationRow(id="org_1", name=name, created_at=AT)
+def organisation(name: str = "Example", id: str = "org_1") -> OrganisationRow:
+    return OrganisationRow(id=id, name=name, created_at=AT)
 
 
 def test_the_migrations_make_what_the_models_say(plane: ControlPlane) -> None:
@@ -55,14 +55,19 @@ def test_the_file_is_for_the_owner_and_survives_a_crash(plane: ControlPlane, tmp
 def test_a_newer_database_is_refused_with_the_way_out(plane: ControlPlane, tmp_path: Path) -> None:
     plane.write_now(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     plane.close()
-    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0005'.*start the newer version again"):
+    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0007'.*start the newer version again"):
         ControlPlane.open(tmp_path / "control.sqlite3")
 
 
 def test_drift_of_before_partitions_is_taken_along(plane: ControlPlane, tmp_path: Path) -> None:
-    plane.write_now(lambda tx: tx.add(organisation()))
+    plane.write_now(lambda tx: tx.add_all([organisation(), organisation("Later", id="org_2")]))
     plane.close()
     with closing(sqlite3.connect(tmp_path / "control.sqlite3")) as file, file:
+        for column in ("provider_id", "id_token"):
+            file.execute(f"ALTER TABLE session DROP COLUMN {column}")
+        file.execute("DROP TABLE sign_in_identity")
+        file.execute("DROP TABLE sign_in_provider")
+        file.execute("ALTER TABLE organisation DROP COLUMN operates")
         file.execute("DROP TABLE drift")
         file.execute("CREATE TABLE drift (pipeline_id PRIMARY KEY, baseline JSON, findings JSON, updated_at DATETIME)")
         file.execute(
@@ -74,6 +79,8 @@ def test_drift_of_before_partitions_is_taken_along(plane: ControlPlane, tmp_path
         file.execute("UPDATE alembic_version SET version_num = '0004'")
     again = ControlPlane.open(tmp_path / "control.sqlite3")
     assert again.read_now(lambda tx: drift.of(tx, PipelineId("pl_1"))) == {0: Drift(taught=7)}
+    operating = select(OrganisationRow.id).where(OrganisationRow.operates)
+    assert again.read_now(lambda tx: list(tx.scalars(operating))) == ["org_1"]
     again.close()
 
 
@@ -152,7 +159,7 @@ def test_writers_wait_for_each_other(plane: ControlPlane) -> None:
 def test_a_reader_sees_whole_commits_while_somebody_writes(plane: ControlPlane, tmp_path: Path) -> None:
     writing = sqlite3.connect(tmp_path / "control.sqlite3", isolation_level=None)
     writing.execute("BEGIN IMMEDIATE")
-    writing.execute("INSERT INTO organisation VALUES ('org_9', 'x', '2026-01-01')")
+    writing.execute("INSERT INTO organisation VALUES ('org_9', 'x', '2026-01-01', 0)")
     assert plane.read_now(lambda tx: tx.scalars(select(OrganisationRow.id)).all()) == []
     writing.execute("COMMIT")
     writing.close()
