@@ -11,20 +11,21 @@ import pytest
 
 from tests.integration.machine import missing
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).resolve().parents[2]
-RELEASES = os.environ.get("UPGRADE_RELEASES")
+RELEASES = os.environ.get("UPGRADE_RELEASES", "")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not RELEASES, reason="needs two releases in $UPGRADE_RELEASES: python tests/integration/two_releases.py FOLDER"
+    ),
+    pytest.mark.skipif(missing() is not None, reason=missing() or ""),
+]
 INSIDE = 'ip link set lo up; exec "$0" -m tests.integration.upgraded_flow "$@"'
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What happened, all of it in one machine without a network."""
-    if (reason := missing()) is not None:
-        pytest.skip(reason)
-    if RELEASES is None:
-        pytest.skip("needs two releases in $UPGRADE_RELEASES: python tests/integration/two_releases.py FOLDER")
     command = ["unshare", "--net", "bash", "-eu", "-c", INSIDE, sys.executable, RELEASES]
     answer = subprocess.run(
         [*command, str(tmp_path_factory.mktemp("machine"))], capture_output=True, text=True, timeout=3600, cwd=ROOT
