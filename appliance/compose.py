@@ -49,7 +49,6 @@ from appliance.mapping.search import PayloadSearch
 from appliance.measuring import shown, usage
 from appliance.observe import logs
 from appliance.observe.machine import memory_bytes, raise_open_files
-from appliance.observe.memory import bound_arenas, share_allocator
 from appliance.pinned import PINNED
 from appliance.placing import ELSEWHERE, access_of, open_control, place_of
 from appliance.services import Services, drift
@@ -131,7 +130,7 @@ async def opened(
         elsewhere = elsewhere_of(settings, bronze)
         here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
         events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
-        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
+        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow], settings.egress.ca_file)
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
@@ -165,6 +164,7 @@ async def opened(
                 forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
+                outbound=outbound,
                 amender=Amender(engine, mapper),
                 replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
@@ -184,9 +184,7 @@ async def opened(
 
 def _disk(settings: Settings) -> DiskGuard:
     disk = settings.disk
-    marks = Marks(
-        warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free
-    )  # fmt: skip
+    marks = Marks(warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free)
     return DiskGuard(settings.server.data_dir, marks, disk.reserve)
 
 
@@ -245,8 +243,6 @@ def serve(settings: Settings, caller: "Caller", ring: KeyRing = PINNED) -> bool:
             it = await start.whole(stack)
             return it is not None and await run(it, caller.service, start, partial(_reload, it, caller.reread))
 
-    bound_arenas()
-    share_allocator()
     sys.setswitchinterval(GIL_SECS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         again = runner.run(live())

@@ -30,15 +30,16 @@ HIDDEN = (
 WHOLE = ("sqlglot",)
 
 # Parts of libraries for other uses, and servers that Granian replaces; what only development has stays out by itself.
+# Pydantic's version 1: FastAPI looks whether it is there, and would have it in memory for that.
 # readline: its library is under the GPL, and nobody types at a prompt of this Python.
 EXCLUDED = (
     "IPython", "PIL", "aiohttp", "aiohttp_cors", "attr", "attrs", "brotli", "docutils", "ensurepip", "faker",
-    "httptools", "idlelib", "lib2to3", "matplotlib", "nicegui.testing", "numpy", "pandas", "pkg_resources", "plotly",
-    "polars", "polyfactory", "psycopg2", "pyarrow._flight", "pyarrow._azurefs", "pyarrow._gcsfs", "pyarrow._hdfs",
-    "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait", "pyarrow.flight", "pyarrow.orc", "pyarrow.tests",
-    "pydoc_data", "pywebview", "readline", "redis", "rich", "rich_click", "scipy", "sqlalchemy.dialects.mssql",
-    "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle", "sqlalchemy.testing", "test", "tkinter", "turtle",
-    "turtledemo", "watchfiles", "webview", "websockets", "wsproto",
+    "httptools", "idlelib", "lib2to3", "litestar.plugins.pydantic", "matplotlib", "nicegui.testing", "numpy", "pandas",
+    "pkg_resources", "plotly", "polars", "polyfactory", "psycopg2", "pyarrow._azurefs", "pyarrow._flight",
+    "pyarrow._gcsfs", "pyarrow._hdfs", "pyarrow._orc", "pyarrow._s3fs", "pyarrow._substrait", "pyarrow.flight",
+    "pyarrow.orc", "pyarrow.tests", "pydantic.v1", "pydoc_data", "pywebview", "readline", "redis", "rich", "rich_click",
+    "scipy", "sqlalchemy.dialects.mssql", "sqlalchemy.dialects.mysql", "sqlalchemy.dialects.oracle",
+    "sqlalchemy.testing", "test", "tkinter", "turtle", "turtledemo", "watchfiles", "websockets", "webview", "wsproto",
 )  # fmt: skip
 
 # Shared libraries that only an excluded module loads. Wanted: arrow's compute, acero, dataset, substrait, parquet.
@@ -48,7 +49,11 @@ UNUSED_LIBRARIES = ("libarrow_flight", "libarrow_python_flight", "libarrow_s3", 
 UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
-UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+# And other ways to write styles than the one that ui/ uses, and what is for looking into libraries.
+UNUSED_STATIC = (
+    "immutable.es.js", "quasar.umd.js", "sass.dart.js", "sass.default.js", "tailwindcss.min.js", "unocss",
+    "vue.esm-browser.js",
+)  # fmt: skip
 
 
 def own_modules(submodules: Iterable[str]) -> list[str]:

@@ -159,6 +159,9 @@ class Restoration:
         return None
 
     def _notes(self) -> Iterator[str]:
+        if self._wanted.backup_id is None:
+            newer = [one for one in self._repository.broken() if one[: len(self.backup.id)] > self.backup.id]
+            yield from (f"this is not the newest: {one}" for one in newer)
         if self.backup.database is not None:
             yield (
                 f"rows and control plane were in {self.backup.database}: restore that database to a moment not after "

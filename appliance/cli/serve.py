@@ -44,11 +44,15 @@ def command(**options: Any) -> int:
 
     level = "debug" if options["debug"] else settings.log.level.value
     logs.configure(level, "json" if options["as_json"] else settings.log.format.value)
-    with owned(settings.server.data_dir):
+    with owned(settings.server.data_dir, as_owner=False):  # whoever starts it says as whom
         if loaded.passed_over is not None:
             _warn_of_left(loaded.passed_over)
         port = taken_port(settings)
         settings = with_port(settings, port)
+        from appliance.observe.memory import bound_arenas, choose_allocators
+
+        bound_arenas()
+        choose_allocators()
         from appliance import compose
         from appliance.life import Caller
         from appliance.observe.service_manager import ServiceManager

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from appliance.cli.answer import located_settings
+from appliance.cli.data_dir import asked_as_owner
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.keys import ring_of_keys
@@ -140,8 +141,14 @@ def _maintained_to(settings: "Settings") -> date | None:
     """Return the last day whose releases the licence covers; None: there is none, and every release may come."""
     from appliance.licensing import looked_at
 
-    found = looked_at(settings, ring_of_keys())
-    return found.maintenance_to if found is not None else None
+    ring = ring_of_keys()
+
+    def ask() -> str:
+        found = looked_at(settings, ring)
+        return "" if found is None or found.maintenance_to is None else found.maintenance_to.isoformat()
+
+    said = asked_as_owner(settings.server.data_dir, ask)
+    return date.fromisoformat(said) if said else None
 
 
 def _resumed(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:

@@ -7,11 +7,10 @@ which nobody uses. All of this is for Linux with glibc; elsewhere nothing happen
 import asyncio
 import ctypes
 import gc
+import os
 import re
 from pathlib import Path
 from typing import Final
-
-import pyarrow
 
 ARENAS: Final = 2
 TRIM_EVERY_SECS: Final = 30.0
@@ -28,9 +27,14 @@ def bound_arenas() -> None:
         mallopt(_M_ARENA_MAX, ARENAS)
 
 
-def share_allocator() -> None:
-    """Let Arrow allocate where everybody does, so that what it freed is given back as well; its own pool keeps it."""
-    pyarrow.set_memory_pool(pyarrow.system_memory_pool())
+def choose_allocators() -> None:
+    """Have libraries give back what they freed; call before they are imported, which is when they read this.
+
+    Arrow's own pool takes two huge pages for some kilobytes and keeps what is freed: it shares everybody's instead.
+    DuckDB's gives back only while DuckDB works: a thread of its own does so meanwhile, and no later than is useful.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    os.environ["DUCKDB_JE_MALLOC_CONF"] = "background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0"
 
 
 async def keep_trimming() -> None:

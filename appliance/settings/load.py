@@ -18,10 +18,11 @@ from appliance.errors import ConfigError, Problem
 from appliance.settings.chosen import CHOSEN_FILE, is_left
 from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
-from appliance.settings.environment import TOKEN, credentials
+from appliance.settings.environment import TOKEN, credentials, service_links
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
+AS_ROOT = "it is for root and the service alone: put 'sudo' before the command"
 SYSTEM_FILE = Path("/etc/dash-appliance") / FILE_NAME
 
 
@@ -176,7 +177,10 @@ def _from_env(
     known: Mapping[str, Declared], env: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[str, _Found]]:
     by_variable = {one.variable: one.key for one in known.values()}
+    links = service_links(env)
     for variable, value in sorted(env.items()):
+        if variable in links:
+            continue
         if variable in by_variable:
             yield by_variable[variable], _Found(value, variable)
         elif variable.startswith(ENV_PREFIX) and variable != TOKEN:
@@ -202,7 +206,8 @@ def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem
         text = path.read_text("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        problems.append(Problem("", f"the file cannot be read: {error.strerror}", file=str(path)))
+        hint = AS_ROOT if isinstance(error, PermissionError) else None
+        problems.append(Problem("", f"the file cannot be read: {error.strerror}", hint=hint, file=str(path)))
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         place = re.search(r"line (\d+)", str(error))

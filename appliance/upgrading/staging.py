@@ -12,14 +12,15 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from secrets import token_hex
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
 from appliance import __version__
 from appliance.components.durable import sync_directory
 from appliance.domain.upgrade import Staged, Upgrade, in_the_way
-from appliance.errors import Conflict, DashError, NotFound, TooLarge
+from appliance.errors import Conflict, DashError, NotFound, TooLarge, TransientError
 from appliance.placing import ELSEWHERE
 from appliance.settings import Settings
 
@@ -60,21 +61,28 @@ class Staging:
         """Keep what is uploaded as the bundle or its signature.
 
         Raises:
-            Conflict: an upgrade is under way.
+            Conflict: an upgrade is under way, or what was sent was dropped meanwhile.
             TooLarge: no release is that large.
+            TransientError: the disk does not take it.
         """
+        self._refuse_beside_order()
+        draft = self._folder / f"{name}.{token_hex(4)}.part"  # two at a time do not write into one
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            with draft.open("wb") as file:
+                await _written(name, file, chunks)
+            self._refuse_beside_order()  # somebody may have asked for what lay here until now
+            draft.replace(self._folder / name)
+        except FileNotFoundError as error:
+            raise Conflict("what was sent was dropped meanwhile: send it again") from error
+        except OSError as error:
+            raise TransientError(f"keeping {name} in {self._folder}: {error.strerror}; make room", 60) from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _refuse_beside_order(self) -> None:
         if self._ordered_at() is not None:
             raise Conflict("an upgrade is asked for already: wait until it is done, or drop it")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        draft, size = self._folder / f"{name}.part", 0
-        with draft.open("wb") as file:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > MOST_BYTES[name]:
-                    draft.unlink()
-                    raise TooLarge(f"no {name} is larger than {MOST_BYTES[name]:,} bytes: choose the file of a release")
-                file.write(chunk)
-        draft.replace(self._folder / name)
 
     def look(self) -> Upgrade:
         """Return what waits, and what stands in its way. As long as reading the bundle takes."""
@@ -153,6 +161,15 @@ class Staging:
             return datetime.fromtimestamp((self._folder / WANTED).stat().st_mtime, UTC)
         except FileNotFoundError:
             return None
+
+
+async def _written(name: str, file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MOST_BYTES[name]:
+            raise TooLarge(f"no {name} is larger than {MOST_BYTES[name]:,} bytes: choose the file of a release")
+        file.write(chunk)
 
 
 def _home() -> Path:

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from appliance.cli.data_dir import owner
+from appliance.storage.control.schema import HEAD
 from tests.running import REPOSITORY, RunningAppliance, at_work, free_port, standard_headers, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "n", "path": "$.n", "type": "integer", "required": True}]}
@@ -108,7 +109,7 @@ class Installed:
         self.home, self.data_dir, self._port = folder / "opt", folder / "data", free_port()
         first = self.home / "releases" / "1.0.0"
         first.mkdir(parents=True)
-        with tarfile.open(vendor.release("1.0.0", schema="0005")) as archive:
+        with tarfile.open(vendor.release("1.0.0", schema=HEAD)) as archive:
             for member in archive.getmembers():
                 path = first / member.name.removeprefix("dash-appliance/")
                 path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
@@ -190,7 +191,7 @@ def test_upgrades_back_and_forth_under_load_lose_nothing(installed: Installed, v
 
         before = sender.number
         until(lambda: sender.number > before + 5)
-        good = installed.run("upgrade", str(vendor.release("1.1.1", schema="0005")))
+        good = installed.run("upgrade", str(vendor.release("1.1.1", schema=HEAD)))
         assert good.returncode == 0, good.stdout + good.stderr
         assert installed.version == "1.1.1"
 

@@ -12,21 +12,21 @@ import pytest
 from tests.integration.machine import missing
 
 ROOT = Path(__file__).resolve().parents[2]
-RELEASES = os.environ.get("UPGRADE_RELEASES", "")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not RELEASES, reason="needs two releases in $UPGRADE_RELEASES: python tests/integration/two_releases.py FOLDER"
-    ),
-    pytest.mark.skipif(missing() is not None, reason=missing() or ""),
-]
+RELEASES = os.environ.get("UPGRADE_RELEASES")
+ABSENT = missing() or (
+    "needs two releases in $UPGRADE_RELEASES: python tests/integration/two_releases.py FOLDER"
+    if RELEASES is None
+    else ""
+)
 INSIDE = 'ip link set lo up; exec "$0" -m tests.integration.upgraded_flow "$@"'
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ABSENT), reason=ABSENT)]
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What happened, all of it in one machine without a network."""
-    command = ["unshare", "--net", "bash", "-eu", "-c", INSIDE, sys.executable, RELEASES]
+    command = ["unshare", "--net", "bash", "-eu", "-c", INSIDE, sys.executable, str(RELEASES)]
     answer = subprocess.run(
         [*command, str(tmp_path_factory.mktemp("machine"))], capture_output=True, text=True, timeout=3600, cwd=ROOT
     )

@@ -101,7 +101,7 @@ async def test_one_organisation_comes_back_without_the_others(scene: Any, tmp_pa
     async with opened(settings) as it:
         await it.engine.start(await it.services.pipelines.stored())
         assert [one.id for one in (await it.services.pipelines.list(scene.admin)).items] == [own]
-        assert it.engine.stats(PipelineId(own)).ledger.stored == 2
+        await until(lambda: it.engine.stats(PipelineId(own)).ledger.stored == 2)
     report = await asyncio.to_thread(compose.verify, settings)
     assert report.findings == []
     with pytest.raises(NotFound, match="has no organisation"):
@@ -150,6 +150,7 @@ async def test_one_is_asked_for_taken_noted_and_told(scene: Any) -> None:
             "/api/v1/backups/schedule", json={"full": "now", "timezone": "Mars", "keep": {"last": 0}}
         )
         assert wrong.status_code == 422
+        assert [one["pointer"] for one in wrong.json()["problems"]] == ["/keep/last", "/full", "/timezone"]
 
 
 async def test_beside_a_database_only_what_is_on_this_disk_is_taken_and_that_is_said(

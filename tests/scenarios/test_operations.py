@@ -14,6 +14,7 @@ from appliance.components.jobs import NewJob
 from appliance.domain.clock import utc_now
 from appliance.domain.incident import Condition, Severity
 from appliance.errors import Invalid
+from appliance.observe import logs
 from appliance.services.support_reading import read, stands_out
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import JobRow
@@ -67,8 +68,6 @@ async def test_what_is_over_is_shown_when_it_is_asked_for(scene: Scene) -> None:
 
 @pytest.mark.usefixtures("all_is_logged")
 async def test_failures_and_lines_of_the_log_without_secrets(scene: Scene) -> None:
-    from appliance.observe import logs
-
     logs.configure("info", "json", io.StringIO())
     try:
         raise ValueError("the upstream refused dash_" + "a" * 40)
@@ -85,9 +84,20 @@ async def test_failures_and_lines_of_the_log_without_secrets(scene: Scene) -> No
         assert (await admin.delete("/api/v1/failures", params={"key": failure["key"]})).status_code == 404
 
 
+@pytest.mark.usefixtures("all_is_logged")
 async def test_a_bundle_is_what_the_preview_showed_and_names_nobody(scene: Scene, tmp_path) -> None:  # type: ignore[no-untyped-def]
     await scene.boilers()
+    source = {
+        "type": "http_poll",
+        "url": "https://h.example/?sig=Q1",
+        "auth": {"type": "bearer", "token": "Q2-of-theirs"},
+    }
+    logs.configure("info", "json", io.StringIO())
     async with scene.client(scene.tokens["admin"]) as admin:
+        made = await admin.post("/api/v1/pipelines", json={"name": "p", "source": source, "mapping": {}})
+        assert made.status_code == 201
+        said = "https://h.example/?sig=Q1 answered jörg@example.org: Q2-of-theirs is no token"
+        structlog.get_logger("test").warning("poll.odd", error=said)
         preview = (await admin.get("/api/v1/support-bundle/preview")).json()
         answer = await admin.get("/api/v1/support-bundle")
     path = tmp_path / "bundle.zip"
@@ -95,8 +105,9 @@ async def test_a_bundle_is_what_the_preview_showed_and_names_nobody(scene: Scene
     files = read(path)
     assert sorted(files) == sorted(one["name"] for one in preview["files"])
     everything = "".join(files.values())
-    for secret in ("ada@example.org", "boiler-room", *scene.tokens.values()):
+    for secret in ("@example.org", "boiler-room", "sig=Q1", "Q2-of-theirs", *scene.tokens.values()):
         assert secret not in everything
+    assert "poll.odd" in files["log.jsonl"]
     assert next(iter(stands_out(files))).message.startswith("dash ")
 
 

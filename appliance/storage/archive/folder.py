@@ -37,6 +37,7 @@ class FolderArchive:
             self._make(target.parent)
             try:
                 _copy(content, draft)
+                self._hand_over(draft)
                 if only_new:
                     os.link(draft, target)
                 else:
@@ -95,7 +96,15 @@ class FolderArchive:
         self._present()
         self._make(folder.parent)
         folder.mkdir(mode=0o750, exist_ok=True)
+        self._hand_over(folder)
         sync_directory(folder.parent)
+
+    def _hand_over(self, made: Path) -> None:
+        """Give what root made to whom the place belongs: a command of root's must not lock the service out."""
+        owner = self._root.stat()
+        if os.geteuid() == 0 and owner.st_uid:
+            with suppress(PermissionError):  # another machine may serve it, and know no root
+                os.chown(made, owner.st_uid, owner.st_gid)
 
     def _speaking(self, doing: str, key: str) -> "_Speaking":
         return _Speaking(f"{doing} {key} in {self.place}")
@@ -113,6 +122,8 @@ class _Speaking:
     def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason += f"; let uid {os.geteuid()} read and write what is in that folder"
             raise TransientError(f"{self._doing}: {reason}", _RETRY_SECS) from error
 
 

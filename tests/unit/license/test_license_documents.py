@@ -65,6 +65,24 @@ def test_every_character_counts() -> None:
             accept(TEXT.replace("\n", "").replace(PACKED, changed), RING, HERE)
 
 
+@pytest.mark.parametrize("customer", ["W", "Wä", "Wär"])
+def test_bits_that_base64_does_not_need_count_too(customer: str) -> None:
+    text = issued(customer=customer)
+    packed = "".join(text.splitlines()[1:-1])
+    body = packed.rstrip("=")
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for bit in range(2 * (len(packed) - len(body))):
+        other = alphabet[alphabet.index(body[-1]) ^ 1 << bit]
+        changed = text.replace("\n", "").replace(packed, body[:-1] + other + "=" * (len(packed) - len(body)))
+        with pytest.raises(Damaged, match="its last characters were changed"):
+            accept(changed, RING, HERE)
+
+
+def test_what_is_none_of_ours_is_told_so() -> None:
+    with pytest.raises(Damaged, match="does not begin as documents of Dash do"):
+        accept(text_of(b"CASH" + BYTES[4:]), RING, HERE)
+
+
 @pytest.mark.parametrize("kept", [*range(96), len(BYTES) - 64, len(BYTES) - 1])
 def test_a_part_of_it_is_none(kept: int) -> None:
     with pytest.raises(Damaged):
@@ -105,11 +123,11 @@ def test_a_signed_document_that_says_it_otherwise_is_none(content: bytes, told: 
 
 
 def test_a_list_is_no_licence_and_a_licence_no_list() -> None:
-    with pytest.raises(Damaged, match="no license in it"):
+    with pytest.raises(Damaged, match="no licence in it"):
         accept(listed(1), RING, HERE)
     with pytest.raises(Damaged, match="another document"):
         accept(listed(1).replace("REVOCATIONS", "LICENSE"), RING, HERE)
-    with pytest.raises(Damaged, match="no revocations in it"):
+    with pytest.raises(Damaged, match="no revocation list in it"):
         revocations(TEXT, RING)
 
 

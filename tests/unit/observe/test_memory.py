@@ -27,8 +27,11 @@ Anonymous:             0 kB
 """
 
 WORK = """
-import json, duckdb, pyarrow
-from appliance.observe.memory import give_back_start
+from appliance.observe.memory import choose_allocators, give_back_start
+
+choose_allocators()
+
+import json, os, duckdb, pyarrow
 
 def file_kb():
     with open('/proc/self/status') as status:
@@ -40,7 +43,10 @@ def answer():
 first, before = answer(), file_kb()
 give_back_start()
 after = file_kb()
-print(json.dumps({"before": before, "after": after, "same": answer() == first, "answer": str(first)}))
+threads = [open(f'/proc/self/task/{one}/comm').read() for one in os.listdir('/proc/self/task')]
+pool = pyarrow.default_memory_pool().backend_name
+seen = {"before": before, "after": after, "same": answer() == first, "answer": str(first)}
+print(json.dumps(seen | {"pool": pool, "threads": threads}))
 """
 
 
@@ -54,3 +60,5 @@ def test_work_goes_on_with_less_memory() -> None:
     assert seen["same"] is True
     assert "4999950000" in seen["answer"]
     assert seen["after"] < seen["before"] / 2
+    assert seen["pool"] == "system"
+    assert "jemalloc_bg_thd\n" in seen["threads"]  # DuckDB's

@@ -224,6 +224,10 @@ async def test_one_that_is_taken_back_counts_no_more_and_an_older_list_brings_it
     allowance: Allowance, licenses: Licenses
 ) -> None:
     await licenses.install(ADMIN, issued())
+    tried = await licenses.preview(ADMIN, listed(4, "lic_tests"))
+    assert (tried.before.id, tried.after.id, tried.after.warnings[0].code) == ("lic_tests", None, "not_valid")
+    assert (await licenses.preview(ADMIN, listed(4, "lic_other"))).changes == []
+    assert (await licenses.show(ADMIN)).id == "lic_tests"  # trying changes nothing
     shown = await licenses.revoke(ADMIN, listed(4, "lic_tests"))
     assert (shown.standing, shown.revocations) == ("community", 4)
     assert [warning.code for warning in shown.warnings] == ["not_valid"]

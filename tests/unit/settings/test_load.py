@@ -164,3 +164,19 @@ def test_credentials_stand_between_environment_and_file(tmp_path: Path) -> None:
     assert problems({}, env, file) == [
         f"{tmp_path}/given/server.port server.port: expected a whole number, got 'no number'"
     ]
+
+
+def test_what_kubernetes_tells_of_services_is_no_setting(tmp_path: Path) -> None:
+    env = {"DASH_SERVER_DATA_DIR": str(tmp_path)}
+    for service in ("DASH", "DASH_SERVER"):  # as the kubelet writes them for Services called dash and dash-server
+        env |= {
+            f"{service}_SERVICE_HOST": "10.96.0.7", f"{service}_SERVICE_PORT": "80",
+            f"{service}_SERVICE_PORT_HTTP": "80", f"{service}_PORT": "tcp://10.96.0.7:80",
+            f"{service}_PORT_80_TCP": "tcp://10.96.0.7:80", f"{service}_PORT_80_TCP_PROTO": "tcp",
+            f"{service}_PORT_80_TCP_PORT": "80", f"{service}_PORT_80_TCP_ADDR": "10.96.0.7",
+        }  # fmt: skip
+    assert load({}, env).server.port == 8080
+    assert load({}, env | {"DASH_SERVER_PORT": "9000"}).server.port == 9000
+    (told,) = problems({}, env | {"DASH_SERVICE_NAME": "x"})
+    assert told.startswith("DASH_SERVICE_NAME: no such setting")
+    assert len(problems({}, {"DASH_SERVER_DATA_DIR": str(tmp_path), "DASH_PORT": "80"})) == 1

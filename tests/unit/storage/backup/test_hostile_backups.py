@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -206,6 +207,33 @@ def test_a_manifest_that_lies_about_the_schema_changes_nothing(
     assert [(path.name, path.read_text()) for path in target.iterdir()] == [("control.sqlite3", "ours")]
 
 
+def test_a_list_of_files_that_would_take_all_memory_is_refused_unread(repository: Repository) -> None:
+    packed = zstandard.ZstdCompressor().compress(b"[" + b'["a",[]],' * 3_000_000 + b'["a",[]]]')
+    piece = Piece(sha256(packed).hexdigest(), len(packed))
+    repository.put(piece, packed)
+    backup = msgspec.structs.replace(made(repository, ["node.id"]), catalog=(piece,))
+    assert len(packed) < 10_000
+    with pytest.raises(FatalError, match="larger than any"):
+        repository.catalog(backup)
+
+
+def test_a_newest_backup_that_does_not_read_is_told_of_and_never_passed_over_in_silence(
+    repository: Repository, target: Path
+) -> None:
+    backups = Path(repository.place.removeprefix("file://")) / "backups"
+    made(repository, ["node.id"])
+    (backups / "20260401T120000Z-abcdef.json").write_text('{"format": 1')
+    (backups / "20260201T120000Z-abcdef.json").write_text('{"format": 1')
+    again = Repository.open(repository.store, None)
+    (note, *others) = restoration(again, target).plan.notes
+    assert note.startswith("this is not the newest: 20260401T120000Z-abcdef: reading backups/20260401T120000Z")
+    assert not any("20260201" in one for one in others)
+    assert not any("newest" in one for one in restoration(again, target, backup_id=ID).plan.notes)
+    (backups / f"{ID}.json").unlink()
+    with pytest.raises(FatalError, match=r"no backup in .* can be read: 20260201"):
+        restoration(Repository.open(repository.store, None), target)
+
+
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
 def test_a_pipe_or_a_device_in_the_place_of_an_object_is_not_waited_for(
     repository: Repository, target: Path, make: Callable[[Path], None]
@@ -267,8 +295,6 @@ def test_what_is_let_through_stays_below_the_data_directory(paths: list[str]) ->
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_a_list_of_files_is_an_error_of_ours(repository: Repository, listed: object) -> None:
-    import zstandard
-
     packed = zstandard.ZstdCompressor().compress(msgspec.json.encode(listed))
     piece = Piece(sha256(packed).hexdigest(), len(packed))
     repository.put(piece, packed)
