@@ -68,7 +68,7 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     found = dict(_from_credentials(known, credentials(env), problems)) | dict(_from_env(known, env, problems))
     found |= {key: _Found(value, "flag") for key, value in flags.items() if value is not None}
     data_dir = _early_data_dir(known, found)
-    path = file or _file_of(data_dir)
+    path = file or _file_of(data_dir, problems)
     if path is not None:
         written = dict(_from_file(known, path, problems))
         if file is None and data_dir is not None and path.parent == data_dir:
@@ -168,9 +168,16 @@ def _refuse_to_move(written: Mapping[str, _Found], data_dir: Path, problems: lis
         problems.append(Problem("server.data_dir", message, hint=hint, file=other.file, line=other.line))
 
 
-def _file_of(data_dir: Path | None) -> Path | None:
+def _file_of(data_dir: Path | None, problems: list[Problem]) -> Path | None:
+    if data_dir is None and not _enters(SYSTEM_FILE.parent):
+        told = "there is an installed Dash here, whose settings this user may not read"
+        problems.append(Problem("", told, hint=f"{AS_ROOT}; or say --data-dir for another", file=str(SYSTEM_FILE)))
     candidates = [SYSTEM_FILE] if data_dir is None else [data_dir / FILE_NAME, SYSTEM_FILE]
     return next((path for path in candidates if os.access(path, os.F_OK)), None)
+
+
+def _enters(folder: Path) -> bool:
+    return not os.access(folder, os.F_OK) or os.access(folder, os.X_OK)
 
 
 def _from_env(
