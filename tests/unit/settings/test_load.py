@@ -188,6 +188,8 @@ def test_whoever_may_not_read_the_settings_of_the_installed_one_is_not_answered_
 ) -> None:
     closed = tmp_path / "etc"
     closed.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
     module = sys.modules["appliance.settings.load"]  # of the same name as the function
     monkeypatch.setattr(module, "SYSTEM_FILE", closed / "dash-appliance.toml")
     monkeypatch.setattr(module, "_enters", lambda folder: folder != closed)  # root enters everywhere
