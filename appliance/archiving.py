@@ -109,11 +109,12 @@ def _archived_log(settings: Settings, name: str | None = None) -> "Iterator[LogA
         asyncio.run(bronze.close())
 
 
-def access_to(it: ObjectStorage) -> "Access":
-    """Return how the bucket of a section of the settings is reached."""
+def access_to(it: ObjectStorage, section: str = "archive") -> "Access":
+    """Return how the bucket of ``section`` of the settings is reached."""
     from appliance.storage.archive.opening import Access
 
     return Access(
         endpoint=it.endpoint, region=it.region, path_style=it.addressing is Addressing.PATH, access_key=it.access_key,
         secret_key=it.secret_key, credentials_file=it.credentials_file, ca_file=it.ca_file,
+        section=section,
     )  # fmt: skip

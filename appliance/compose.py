@@ -130,7 +130,7 @@ async def opened(
         elsewhere = elsewhere_of(settings, bronze)
         here = Here(node_id, number, settings.server.data_dir, bronze if elsewhere is None else NoLog(elsewhere.told))
         events = joined(here, plane, workers, stack) if shared else Events(number, bronze, bronze)
-        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow])
+        outbound = OutboundClient([parse_allowed(text) for text in settings.egress.allow], settings.egress.ca_file)
         stack.push_async_callback(outbound.close)
         mapper = Mapper(memory_limit=f"{mapper_share(memory_bytes())}B")
         stack.callback(mapper.close)
@@ -160,10 +160,11 @@ async def opened(
                 allowance=allowance,
                 keeper=Keeper(settings, partial(taken_of, settings, plane, bronze, silvers, node_id)),
                 incidents=incidents,
-                stager=Staging(settings),
+                stager=Staging(settings, allowance.maintained_to),
                 forget_rows=silvers.remove,
                 node_id=node_id,
                 exporter=export_as,
+                outbound=outbound,
                 amender=Amender(engine, mapper),
                 replaying=partial(replaying, engine, settings.silver.undo_window, shared=shared),
                 base_url=settings.server.base_url or "",
@@ -183,9 +184,7 @@ async def opened(
 
 def _disk(settings: Settings) -> DiskGuard:
     disk = settings.disk
-    marks = Marks(
-        warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free
-    )  # fmt: skip
+    marks = Marks(warn=disk.warn / 100, slow=disk.slow / 100, stop=disk.stop / 100, stop_free_bytes=disk.stop_free)
     return DiskGuard(settings.server.data_dir, marks, disk.reserve)
 
 

@@ -12,6 +12,7 @@ from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.ledger import Ledger, Outcome
 from appliance.domain.partition import base_of, local_of, partition_of
 from appliance.domain.pipeline import Pipeline
+from appliance.domain.quantity import counted
 from appliance.errors import DashError, FatalError
 
 
@@ -49,7 +50,7 @@ def verify_all(
             findings.append(Trouble(f"bronze {found.pipeline_id} {found.segment}", found.message, found.remedy))
         findings += _ledger(pipeline, bronze, silver_of(pipeline.organisation_id), mapper)
     findings += [Trouble("audit", told, "compare with a backup: somebody changed the control plane") for told in audit]
-    return Report(f"{looked_at} pipelines, {events} events", findings)
+    return Report(f"{counted(looked_at, 'pipeline')}, {counted(events, 'event')}", findings)
 
 
 def archived(

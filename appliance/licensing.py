@@ -139,8 +139,8 @@ def _numbers(allowance: Allowance) -> LicenseNumbers:
     license = held.license
     left = None
     if license is not None:
-        end = datetime.combine(license.valid_to + timedelta(days=1), time(), UTC)
-        left = round((end - utc_now()).total_seconds())
+        last = datetime.combine(license.valid_to, time(), UTC)
+        left = round((last - utc_now() + timedelta(days=1)).total_seconds())
     return LicenseNumbers(
         edition=license.edition if license else COMMUNITY,
         standing=now.outlook.standing.value,

@@ -11,6 +11,7 @@ from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.database.findings import Need
 from appliance.errors import DashError, FatalError
+from appliance.observe.masking import conceal
 from appliance.settings import Settings
 from appliance.storage.control import schema, transfer
 from appliance.storage.control import vault as keys
@@ -31,6 +32,7 @@ def access_of(settings: Settings) -> Access | None:
 
 def access_to(dsn: Dsn, settings: Settings) -> Access:
     """Return how ``dsn`` would be reached under these settings."""
+    conceal(*dsn.secrets)
     database = settings.database
     return Access(
         dsn=dsn,

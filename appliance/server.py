@@ -169,8 +169,8 @@ class Listener:
 
 
 def url_of(server: ServerSettings) -> str:
-    """Return where people reach this node."""
-    return server.base_url or f"http://{bracketed(server.host)}:{server.port}"
+    """Return where this very node answers: ``base_url`` may lead to any of several."""
+    return f"http://{bracketed(server.host)}:{server.port}"
 
 
 def bracketed(host: str) -> str:

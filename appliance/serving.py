@@ -124,6 +124,8 @@ async def _keep_maintenance(it: "Appliance", stack: AsyncExitStack, shown: Shown
     """Know of maintenance before anything begins, and have everybody know who has to."""
     maintenance = it.services.maintenance
     shown.vitals.maintenance = maintenance.told
+    if it.elsewhere is not None:
+        shown.vitals.away = it.elsewhere.away
     it.engine.resting = it.incidents.muting = lambda: maintenance.on
     with suppress(TransientError):  # the database is away: it is looked at again in a moment
         await maintenance.look()

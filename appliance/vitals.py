@@ -47,6 +47,7 @@ class Vitals:
         self._engine, self._guard, self._stores, self._database = engine, disk, stores, database
         self._node = node
         self.maintenance: Callable[[], str | None] = lambda: None
+        self.away: Callable[[], str | None] = lambda: None  # which ingestors are, for a node that only looks
 
     def checks(self) -> dict[str, Check]:
         """Return for each part whether it is ready, and the reason. A node that only looks has not all of them."""
@@ -60,6 +61,8 @@ class Vitals:
             found["archive"] = self._archive(self._stores.archive())
         if self._node is not None:
             found["node"] = self._node()
+        if (told := self.away()) is not None:
+            found["ingestors"] = (True, told)  # pages are shown all the same, and rows that are stored
         if (told := self.maintenance()) is not None:
             found["maintenance"] = (True, told)  # no reason to send nothing here: receiving and reading go on
         if self._database is not None:
@@ -112,7 +115,7 @@ class Vitals:
         """An archive that cannot be reached is no reason to send nothing here: what is received stays on this disk."""
         if not state.pending_events:
             return True, state.told
-        since = state.pending_since.isoformat(timespec="seconds") if state.pending_since else "a moment ago"
+        since = f"{state.pending_since:%Y-%m-%d %H:%M} UTC" if state.pending_since else "a moment ago"
         return True, f"{state.told}; not yet archived: {state.pending_events} events, the oldest received {since}"
 
     def _places(self) -> Iterator[str]:

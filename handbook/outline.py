@@ -13,7 +13,7 @@ class Section(NamedTuple):
 START: Final = "index"
 REST: Final = "More"
 SECTIONS: Final = (
-    Section("Start", ("index", "start-here", "getting-started", "use-cases", "glossary")),
+    Section("Start", ("index", "start-here", "first-half-hour", "getting-started", "use-cases", "glossary")),
     Section("Tutorials", ("tutorial-dead-letters", "tutorial-replay", "tutorial-charts")),
     Section("Receive and shape", ("sources", "mapping", "versions", "replay", "dead-letters", "lineage")),
     Section("Read", ("api", "gold", "how-to")),
@@ -21,15 +21,17 @@ SECTIONS: Final = (
         "Install and run",
         (
             "install",
-            "deployment",
-            "activation",
+            "https",
             "licence",
-            "license",
+            "sign-in",
+            "backup",
+            "move",
+            "lost-password",
             "appearance",
+            "deployment",
             "database",
             "timescale",
             "archive",
-            "backup",
         ),
     ),
     Section("Upgrade", ("upgrade", "rollback")),

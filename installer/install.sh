@@ -2,8 +2,10 @@
 # Installs Dash on this machine, or takes it away. Needs no network. Running it again changes nothing that is right.
 #
 #   install.sh [install]     [--bundle PATH] [--no-start] [--root DIR] [--dry-run]
+#   install.sh refresh       [--root DIR] [--dry-run]
 #   install.sh uninstall     [--purge] [--root DIR] [--dry-run]
 #
+#   refresh         only what this release has outside of its folder: units, completions, manual page. Upgrades do it
 #   --bundle PATH   the program: its folder, or the .tar.xz. Without it: the folder that this script came in
 #   --no-start      do not start the service, and leave a running one as it is
 #   --root DIR      install below DIR, for an image; makes no user and starts nothing
@@ -43,7 +45,10 @@ run() {
 arguments() {
     while [ $# -gt 0 ]; do
         case $1 in
-            install | uninstall) [ -z "$action" ] || fail 2 "'$1': one of install and uninstall at a time" && action=$1 ;;
+            install | refresh | uninstall)
+                [ -z "$action" ] || fail 2 "'$1': one of install, refresh and uninstall at a time"
+                action=$1
+                ;;
             --bundle | --root)
                 [ $# -ge 2 ] && [ -n "$2" ] || fail 2 "$1 needs a path"
                 if [ "$1" = --root ]; then root=$2; else bundle=$2; fi
@@ -212,20 +217,26 @@ service() {
     fi
     was=$changed
     changed=
-    file "$bundle/installer/$name.service" $unit 644
-    file "$bundle/installer/$name-upgrade.service" $units/$name-upgrade.service 644
-    file "$bundle/installer/$name-upgrade.path" $units/$name-upgrade.path 644
+    unit_files
     if booted; then
         [ -z "$changed" ] || run systemctl daemon-reload
         systemctl is-enabled --quiet $name 2>/dev/null || run systemctl enable --quiet $name
+        systemctl is-enabled --quiet $name-resume 2>/dev/null || run systemctl enable --quiet $name-resume
         # Waits for an upgrade that is asked for on screen; it costs nothing until then.
         systemctl is-active --quiet $name-upgrade.path || run systemctl enable --quiet --now $name-upgrade.path
     else
-        link $unit $units/multi-user.target.wants/$name.service
-        link $units/$name-upgrade.path $units/multi-user.target.wants/$name-upgrade.path
+        for wanted in $name.service $name-resume.service $name-upgrade.path; do
+            link "$units/$wanted" "$units/multi-user.target.wants/$wanted"
+        done
         leave_out "systemd does not run here: the service is enabled, and begins when this system is started"
     fi
     changed=$was$changed
+}
+
+unit_files() {
+    for one in $name.service $name-resume.service $name-upgrade.service $name-upgrade.path; do
+        file "$bundle/installer/$one" "$units/$one" 644
+    done
 }
 
 begin() {
@@ -281,6 +292,22 @@ install() {
     [ -z "$left_out" ] || say "Left out:$left_out"
 }
 
+# A release that takes the place of another: whoever switched a unit off finds it off, and a new one is switched on.
+refresh() {
+    find_bundle
+    changed='' news=''
+    for one in $name-resume.service $name-upgrade.path; do
+        [ -e "$root$units/$one" ] || news="$news $one"
+    done
+    extras
+    unit_files
+    booted || return 0
+    [ -z "$changed" ] || run systemctl daemon-reload
+    for one in $news; do
+        case $one in *.path) run systemctl enable --quiet --now "$one" ;; *) run systemctl enable --quiet "$one" ;; esac
+    done
+}
+
 # --- uninstall -------------------------------------------------------------------------------------------------------
 
 ours() { # a link that leads to us
@@ -301,12 +328,12 @@ uninstall() {
 
 take_away() {
     if booted && [ -e $unit ]; then
-        run systemctl disable --quiet --now $name-upgrade.path $name
+        run systemctl disable --quiet --now $name-upgrade.path $name-resume $name
     fi
-    for wants in $name.service $name-upgrade.path; do
+    for wants in $name.service $name-resume.service $name-upgrade.path; do
         ! ours "$units/multi-user.target.wants/$wants" || gone "$units/multi-user.target.wants/$wants"
     done
-    gone $unit $units/$name-upgrade.service $units/$name-upgrade.path
+    gone $unit $units/$name-resume.service $units/$name-upgrade.service $units/$name-upgrade.path
     ! booted || run systemctl daemon-reload
     ! ours /usr/bin/$name || gone /usr/bin/$name
     gone /usr/share/bash-completion/completions/$name /usr/share/zsh/site-functions/_$name \

@@ -41,6 +41,9 @@ class Kind(Enum):
     REVOCATIONS = b"R"
 
 
+_NAMES: Final = {Kind.LICENSE: "licence", Kind.REVOCATIONS: "revocation list"}
+
+
 class Sealed(NamedTuple):
     """A document whose signature is not yet looked at."""
 
@@ -95,8 +98,10 @@ def _bytes_in(kind: Kind, text: str) -> bytes:
         raise Damaged(f"this is {len(text):,} characters long, and no document of Dash is", "give the file itself")
     found = re.findall(rf"-----BEGIN DASH {kind.name}-----(.*?)-----END DASH {kind.name}-----", text, re.DOTALL)
     if len(found) != 1:
-        told = "there is more than one document in it" if found else f"there is no {kind.name.lower()} in it"
-        raise Damaged(told, _AGAIN if not found else "give one at a time")
+        if found:
+            raise Damaged("there is more than one document in it", "give one at a time")
+        begun = f"-----BEGIN DASH {kind.name}-----" in text
+        raise Damaged("its end is missing" if begun else f"there is no {_NAMES[kind]} in it", _AGAIN)
     packed = re.sub(r"\s+", "", found[0])
     try:
         document = base64.b64decode(packed, validate=True)

@@ -50,13 +50,18 @@ def outlook(license: License | None, today: date) -> Outlook:
     if license is None:
         return Outlook(Standing.COMMUNITY)
     left = (license.valid_to - today).days
-    ending = license.valid_to - timedelta(days=WARN_DAYS[0])
-    past = license.valid_to + timedelta(days=1)
-    lapse = past + GRACE
-    if today < ending:
-        return Outlook(Standing.VALID, left, ending)
-    if today < past:
-        return Outlook(Standing.ENDING, left, past)
-    if today < lapse:
-        return Outlook(Standing.GRACE, left, lapse)
+    if left > WARN_DAYS[0]:
+        return Outlook(Standing.VALID, left, _days_after(license.valid_to, -WARN_DAYS[0]))
+    if left >= 0:
+        return Outlook(Standing.ENDING, left, _days_after(license.valid_to, 1))
+    if left >= -GRACE.days:
+        return Outlook(Standing.GRACE, left, _days_after(license.valid_to, 1 + GRACE.days))
     return Outlook(Standing.LAPSED, left)
+
+
+def _days_after(day: date, days: int) -> date | None:
+    """None: a day that no calendar has; a licence for ever is one until 9999-12-31."""
+    try:
+        return day + timedelta(days=days)
+    except OverflowError:
+        return None

@@ -49,7 +49,14 @@ UNUSED_LIBRARIES = ("libarrow_flight", "libarrow_python_flight", "libarrow_s3", 
 UNUSED_COMPONENTS = (
     "aggrid", "anywidget", "joystick", "json_editor", "leaflet", "mermaid", "plotly", "scene", "xterm",
 )  # fmt: skip
-UNUSED_STATIC = ("sass.dart.js", "sass.default.js", "vue.esm-browser.js", "quasar.umd.js")
+# And other ways to write styles than the one that ui/ uses, and what is for looking into libraries.
+UNUSED_STATIC = (
+    "immutable.es.js", "quasar.umd.js", "sass.dart.js", "sass.default.js", "tailwindcss.min.js", "unocss",
+    "vue.esm-browser.js",
+)  # fmt: skip
+
+# How a package came into the environment; hashes of scripts that name its folder would make two builds differ.
+OF_INSTALLING = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json")
 
 
 def own_modules(submodules: Iterable[str]) -> list[str]:
@@ -100,6 +107,8 @@ def wanted(name: str) -> bool:
             return language.startswith("en-US")
         case ("nicegui", "static", file, *_):
             return file not in UNUSED_STATIC
+        case (folder, file) if folder.endswith(".dist-info"):
+            return file not in OF_INSTALLING
         case ("pyarrow", "include" | "src" | "tests" | "includes", *_):
             return False
         case ("pyarrow", *_):

@@ -12,12 +12,13 @@ import ssl
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
-import contents
+import inside
+from component import Component, again
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = Path(__file__).resolve().parent
@@ -46,27 +47,12 @@ _LIBRARIES = {
     "zlib1g": "Zlib",
 }
 
-# What NiceGUI ships for browsers: licence, file in its package, and how that file tells its version.
-_IN_BROWSERS = {
-    "vue": ("MIT", "static/vue.esm-browser.prod.js", r"vue v([\d.]+)"),
-    "quasar": ("MIT", "static/quasar.umd.prod.js", r"Quasar Framework v([\d.]+)"),
-    "tailwindcss": ("MIT", "static/tailwindcss.min.js", r'"(\d+\.\d+\.\d+)"'),
-    "socket.io-client": ("MIT", "static/socket.io.min.js", r"Socket.IO v([\d.]+)"),
-    "dompurify": ("MPL-2.0 OR Apache-2.0", "static/dompurify.mjs", r"DOMPurify ([\d.]+)"),
-    "immutable": ("MIT", "static/immutable.es.js", r'version="([\d.]+)"'),
+# As classifiers tell them, which leave out what a text has to say.
+_TOLD = {
+    "BSD License": "BSD-3-Clause",
+    "GNU General Public License v2 (GPLv2)": "GPL-2.0-or-later WITH Bootloader-exception",
+    "MIT License": "MIT",
 }
-
-
-@dataclass
-class Component:
-    """``kind``: pypi, deb, npm, cargo or generic. ``texts``: licence texts by the name of their file."""
-
-    kind: str
-    name: str
-    version: str
-    licence: str
-    texts: dict[str, str] = field(default_factory=dict)
-    inside: list["Component"] = field(default_factory=list)
 
 
 def main() -> None:
@@ -77,10 +63,10 @@ def main() -> None:
 
 def read() -> list[Component]:
     """Return what ``main`` wrote."""
-    return [_again(one) for one in json.loads(INVENTORY.read_text())]
+    return [again(one) for one in json.loads(INVENTORY.read_text())]
 
 
-def components(packed: Iterable[tuple[str, str]]) -> list[Component]:
+def components(packed: Sequence[tuple[str, str]]) -> list[Component]:
     """Return every component of the files ``(place in the bundle, where it came from)``, by name."""
     owners = _owners()
     found = {"cpython": _python(), "pyinstaller": _of_distribution(distribution("pyinstaller"))}
@@ -89,32 +75,34 @@ def components(packed: Iterable[tuple[str, str]]) -> list[Component]:
         path = Path(source)
         if _own(path):
             continue
-        owner = owners.get(source)
+        owner = owners.get(path.parent.resolve() / path.name)
         if owner is not None:
-            found.setdefault(owner.name, _of_distribution(owner))
+            if owner.name not in found:  # reading what is inside takes a while
+                found[owner.name] = _of_distribution(owner)
         elif not _of_python(path):
             native = _of_system(path.resolve())
             if native is None:
                 unknown.append(source)
             else:
                 found.setdefault(native.name, native)
+    unknown += inside.unclaimed(place for place, _ in packed)
     if unknown:
         raise SystemExit(f"nobody knows whose these files are: {', '.join(sorted(set(unknown))[:10])}")
     return sorted(found.values(), key=lambda one: (one.kind, one.name.lower()))
-
-
-def _again(one: dict[str, object]) -> Component:
-    fields = dict(one)
-    fields["inside"] = [_again(inner) for inner in one["inside"]]  # type: ignore[attr-defined]
-    return Component(**fields)  # type: ignore[arg-type]
 
 
 def _own(path: Path) -> bool:
     return path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / ".venv")
 
 
-def _owners() -> dict[str, Distribution]:
-    return {str(one.locate_file(file)): one for one in distributions() for file in one.files or ()}
+def _owners() -> dict[Path, Distribution]:
+    """Return whose each installed file is; PyInstaller writes some paths as they really are, where .venv is a link."""
+    return {
+        home / file: one
+        for one in distributions()
+        for home in (Path(str(one.locate_file(""))).resolve(),)
+        for file in one.files or ()
+    }
 
 
 def _of_python(path: Path) -> bool:
@@ -138,10 +126,7 @@ def _of_distribution(one: Distribution) -> Component:
     }
     if not texts and (kept := HERE / "texts" / f"{one.name}.txt").exists():
         texts = {kept.name: kept.read_text("utf-8")}
-    made = Component("pypi", one.name, one.version, _licence(one), texts, list(_sboms(one)))
-    if one.name == "nicegui":
-        made.inside += _in_browsers(one)
-    return made
+    return Component("pypi", one.name, one.version, _licence(one), texts, inside.parts(one))
 
 
 def _licence(one: Distribution) -> str:
@@ -153,38 +138,10 @@ def _licence(one: Distribution) -> str:
         for name in one.metadata.get_all("Classifier") or ()
         if name.startswith("License :: ") and name != "License :: OSI Approved"
     ]
-    return told or " AND ".join(classified) or "see its text"
-
-
-def _sboms(one: Distribution) -> Iterator[Component]:
-    """What is compiled into a wheel, where its makers say so (PEP 770)."""
-    for file in one.files or ():
-        if "/sboms/" in str(file) and str(file).endswith(".json"):
-            for part in json.loads(Path(str(one.locate_file(file))).read_text()).get("components", ()):
-                choice = (part.get("licenses") or [{}])[0]
-                named = choice.get("license", {})
-                licence = choice.get("expression") or named.get("id") or named.get("name") or "see its text"
-                kind = "cargo" if part.get("purl", "").startswith("pkg:cargo/") else "generic"
-                yield Component(kind, part["name"], part.get("version", ""), licence)
-
-
-def _in_browsers(nicegui: Distribution) -> Iterator[Component]:
-    for name, (licence, file, pattern) in _IN_BROWSERS.items():
-        path = Path(str(nicegui.locate_file("nicegui"))) / file
-        version = re.search(pattern, path.read_text("utf-8", "replace"))
-        if version is None:
-            raise SystemExit(f"{path} does not tell its version any more: look into packaging/inventory.py")
-        yield Component("npm", name, version[1], licence)
-    for lock in Path(str(nicegui.locate_file("nicegui"))).glob("elements/*/package-lock.json"):
-        if lock.parent.name not in contents.UNUSED_COMPONENTS:
-            yield from _locked(json.loads(lock.read_text()))
-
-
-def _locked(lock: dict[str, dict[str, dict[str, str]]]) -> Iterator[Component]:
-    for place, told in lock["packages"].items():
-        if place and not told.get("dev"):
-            name = place.split("node_modules/")[-1]
-            yield Component("npm", name, told["version"], told.get("license", "see its text"))
+    told = told or " AND ".join(classified)
+    if not told:
+        raise SystemExit(f"{one.name} does not tell its licence: is it one to ship? packaging/inventory.py")
+    return _TOLD.get(told, told)
 
 
 def _of_system(path: Path) -> Component | None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import manifest
+from component import Component as Part
 from cyclonedx.factory.license import LicenseFactory
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
@@ -16,7 +17,6 @@ from cyclonedx.model.dependency import Dependency
 from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from inventory import Component as Part
 from packageurl import PackageURL
 
 _LICENCES = LicenseFactory()

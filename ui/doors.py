@@ -1,5 +1,6 @@
 """The few plain HTTP routes of the screens: a session cookie that scripts cannot read must come by HTTP answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,9 +20,9 @@ from appliance.errors import (
     TransientError,
     Unauthenticated,
 )
-from appliance.services.sessions import AT_MOST
 from appliance.services.views import SetupRequest
-from ui.session import COOKIE, OpenPages
+from ui.provider_doors import add_provider_doors, leaving, visitor
+from ui.session import COOKIE, OpenPages, local_path, with_cookie
 
 if TYPE_CHECKING:
     from appliance.services import Services
@@ -36,6 +37,7 @@ _STATUS: tuple[tuple[type[DashError], int], ...] = (
     (TransientError, 503),
 )
 MAX_FORM_BYTES = 16_384
+AWAY_SECS = 2.0  # after which a page that was sent elsewhere is there
 
 
 class SignInForm(msgspec.Struct):
@@ -59,19 +61,23 @@ def add_doors(shell: FastAPI, services: "Services", open_pages: OpenPages) -> No
         form = await _form(request, SignInForm)
         remote = request.client.host if request.client else None
         done = await services.sessions.sign_in(form.email, form.password, remote)
-        return _with_cookie(JSONResponse({"next": _safe_next(request)}), request, done.cookie)
+        return with_cookie(
+            JSONResponse({"next": local_path(request.query_params.get("next", "/"))}), request, done.cookie
+        )
 
     async def set_up(request: Request) -> Response:
         done = await services.setup.run(await _form(request, SetupRequest))
         boards = await services.dashboards.list(done.principal, limit=1)
         target = f"/dashboards/{boards.items[0].id}" if boards.items else "/pipelines"
-        return _with_cookie(JSONResponse({"next": target}), request, done.session_cookie)
+        return with_cookie(JSONResponse({"next": target}), request, done.session_cookie)
 
     async def sign_out(request: Request) -> Response:
+        there = None
         if cookie := request.cookies.get(COOKIE):
-            await services.sessions.sign_out(cookie)
-            open_pages.close(cookie)
-        answer = RedirectResponse("/sign-in", 303)
+            there = await services.provider_sign_in.farewell(cookie, visitor(request))
+            # Not the page that was just sent away to its provider: it would be called back.
+            asyncio.get_running_loop().call_later(0 if there is None else AWAY_SECS, open_pages.close, cookie)
+        answer = RedirectResponse("/sign-in", 303) if there is None else leaving(there)
         answer.delete_cookie(COOKIE, path="/")
         return answer
 
@@ -83,10 +89,11 @@ def add_doors(shell: FastAPI, services: "Services", open_pages: OpenPages) -> No
         await services.sessions.change_password(who, form.old, form.new)
         remote = request.client.host if request.client else None
         done = await services.sessions.sign_in(who.name, form.new, remote)
-        return _with_cookie(JSONResponse({"next": None}), request, done.cookie)
+        return with_cookie(JSONResponse({"next": None}), request, done.cookie)
 
     for path, door in (("sign-in", sign_in), ("setup", set_up), ("sign-out", sign_out), ("password", password)):
         shell.add_api_route(f"/ui/{path}", _guarded(door), methods=["POST"], response_model=None)
+    add_provider_doors(shell, services)
 
 
 def _guarded(door: Door) -> Door:
@@ -125,20 +132,6 @@ async def _form(request: Request, shape: type[F]) -> F:
         raise Invalid([Problem("/" + place.rstrip("`"), what)]) from error
     except msgspec.DecodeError as error:
         raise BadRequest(f"Reading the form: it is not JSON ({error})") from error
-
-
-def _safe_next(request: Request) -> str:
-    """Return the local path to go on to; anything that could leave the origin becomes the start page."""
-    wanted = request.query_params.get("next", "/")
-    local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if local else "/"
-
-
-def _with_cookie(answer: Response, request: Request, cookie: str) -> Response:
-    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
-    seconds = round(AT_MOST.total_seconds())
-    answer.set_cookie(COOKIE, cookie, seconds, path="/", httponly=True, samesite="lax", secure=secure)
-    return answer
 
 
 def _problem(error: DashError) -> Response:

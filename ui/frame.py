@@ -48,6 +48,7 @@ SECTIONS = (  # with what somebody must be allowed to do to be led there; None: 
     ("organisations", "/organisations", "Organisations", "house", Action.ORGANISATION_MANAGE),
     ("people", "/people", "People", "people", Action.USER_MANAGE),
     ("tokens", "/tokens", "API tokens", "key", Action.TOKEN_MANAGE),
+    ("sign-in", "/sign-in/providers", "Sign-in", "lock", Action.USER_MANAGE),
     ("license", "/license", "Licence", "seal", Action.LICENSE_READ),
     ("appearance", "/appearance", "Appearance", "palette", Action.BRANDING_MANAGE),
 )

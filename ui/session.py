@@ -12,10 +12,12 @@ from nicegui.client import Client
 from nicegui.element import Element
 from nicegui.events import GenericEventArguments
 from starlette.requests import Request
+from starlette.responses import Response
 
 from appliance.domain import handbook
 from appliance.domain.access import Action, Principal, may
 from appliance.errors import DashError, Unauthenticated
+from appliance.services.sessions import AT_MOST
 from ui.toast import sentence, toast
 
 if TYPE_CHECKING:
@@ -31,6 +33,27 @@ def sign_in_url(request: Request) -> str:
     """Return the sign-in page that leads back to where ``request`` wanted to go."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return "/sign-in" if wanted in ("/", "/sign-in") else f"/sign-in?next={quote(wanted)}"
+
+
+def local_path(wanted: str) -> str:
+    """Return the local path to go on to; anything that could leave the origin becomes the start page.
+
+    Browsers take a backslash for a slash, and leave out tabs and line ends.
+    """
+    local = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted and wanted.isprintable()
+    return wanted if local else "/"
+
+
+def with_cookie(answer: Response, request: Request, cookie: str) -> Response:
+    """Give the session's cookie to the browser."""
+    seconds = round(AT_MOST.total_seconds())
+    answer.set_cookie(COOKIE, cookie, seconds, path="/", httponly=True, samesite="lax", secure=is_secure(request))
+    return answer
+
+
+def is_secure(request: Request) -> bool:
+    """Return whether the browser speaks TLS, with us or with a proxy before us."""
+    return "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
 
 
 class OpenPages:
@@ -50,10 +73,11 @@ class OpenPages:
         if not self._clients[cookie]:
             del self._clients[cookie]
 
-    def close(self, cookie: str) -> None:
-        """Send every page of an ended session to the sign-in page."""
+    def close(self, cookie: str, *, back: bool = False) -> None:
+        """Send every page of an ended session to the sign-in page; ``back``: which leads to the page again."""
+        leading = " + '?next=' + encodeURIComponent(location.pathname + location.search)" if back else ""
         for client in list(self._clients.get(cookie, ())):
-            client.run_javascript("location.assign('/sign-in')")
+            client.run_javascript(f"location.assign('/sign-in'{leading})")
 
     async def watch(self) -> None:
         """Close the pages of sessions that ended elsewhere (signed out by API, user disabled); runs until cancelled."""
@@ -66,7 +90,7 @@ class OpenPages:
                     _log.warning("looking for ended sessions: %s", error)
                     break
                 if ended:
-                    self.close(cookie)
+                    self.close(cookie, back=True)
 
 
 @dataclass(frozen=True, kw_only=True)

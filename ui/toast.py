@@ -13,6 +13,11 @@ def sentence(told: Exception | str) -> str:
     return text[:1].upper() + text[1:] if begins.isalpha() else text
 
 
+def meanwhile(version: int) -> str:
+    """Return what to tell somebody who saves over a version that they have not seen."""
+    return f"Version {version} was saved meanwhile: reload the page to see it, or save again to put yours on top of it"
+
+
 def go(client: Client, url: str | None, message: str) -> None:
     """Lead the page of ``client`` to ``url`` (None: draw it anew) and show ``message`` there."""
     client.run_javascript(f"dash.go({json.dumps(url)}, {json.dumps(message)})")

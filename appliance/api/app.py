@@ -33,6 +33,7 @@ from appliance.api.controllers.records import RecordController
 from appliance.api.controllers.replays import AllReplaysController, ReplayController
 from appliance.api.controllers.session import SessionController
 from appliance.api.controllers.setup import SetupController
+from appliance.api.controllers.sign_in import ProviderController
 from appliance.api.controllers.storage import StorageController
 from appliance.api.controllers.upgrades import UpgradeController
 from appliance.api.controllers.versions import VersionController
@@ -48,6 +49,7 @@ PREFIX: Final = "/api/v1"
 CONTROLLERS: Final = (
     SetupController,
     SessionController,
+    ProviderController,
     UserController,
     TokenController,
     OrganisationController,

@@ -1,6 +1,7 @@
 """A rehearsal: a backup is really restored into a folder that goes again, opened, and proved, with times."""
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from appliance import compose
+from appliance.backups.proving import scratch_beside
 from appliance.backups.restoring import Restoration, Told, Wanted
 from appliance.domain.clock import utc_now
 from appliance.domain.ids import PipelineId
@@ -49,10 +51,10 @@ def drill(
     if not key_file.exists():
         hint = "name the copy that you keep: --key-file"
         raise ConfigError([Problem(KEY_FILE, f"there is none at {str(key_file)!r}, and it is in no backup", hint=hint)])
-    scratch = settings.server.data_dir if settings.server.data_dir.is_dir() else None
+    scratch = scratch_beside(settings.server.data_dir)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".drill-") as folder:
         place, began = Path(folder), time.monotonic()
-        shutil.copy(key_file, place / KEY_FILE)
+        _copied(key_file, place / KEY_FILE)
         plan = Restoration(repository, place, Wanted(backup_id=backup_id), utc_now()).run(told)
         restored, backup = time.monotonic(), plan.backup
         if backup.database is None:
@@ -95,3 +97,13 @@ def _events(place: Path, pipelines: list[PipelineId]) -> tuple[str, list[Trouble
         return f"{len(pipelines)} logs; rows and control plane are in a database", found
     finally:
         asyncio.run(bronze.close())
+
+
+def _copied(key_file: Path, target: Path) -> None:
+    try:
+        shutil.copy(key_file, target)
+    except PermissionError as error:
+        told = f"{str(key_file)!r} cannot be read by uid {os.geteuid()}, as whom this works"
+        raise ConfigError(
+            [Problem(KEY_FILE, told, hint="let that user read the copy for the time of the drill")]
+        ) from error

@@ -53,7 +53,7 @@ def _lately(settings: Settings) -> Iterator[Examined]:
         told = f"no backup has succeeded for {late.total_seconds() / 3600:.1f} h{why}"
         yield Examined(_ABOUT, "bad", told, "run 'dash-appliance backup create', and look at the page Backups")
     elif record.last_at is not None:
-        yield Examined(_ABOUT, "fine", f"the last backup is of {record.last_at.isoformat(timespec='minutes')}")
+        yield Examined(_ABOUT, "fine", f"the last backup is of {record.last_at:%Y-%m-%d %H:%M} UTC")
 
 
 def _known(settings: Settings, node: str) -> tuple[BackupPlan, BackupRecord] | None:

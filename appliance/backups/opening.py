@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from appliance.archiving import access_to
 from appliance.components.archive import ArchiveStore, parse_place
 from appliance.errors import ConfigError, Problem
+from appliance.observe.masking import conceal
 from appliance.settings import Settings
 from appliance.storage.backup.pruning import prune
 from appliance.storage.backup.repository import Repository
@@ -37,7 +38,7 @@ def store_of(settings: Settings, place: str | None = None) -> ArchiveStore:
     """Return the folder or bucket; nothing is asked of it yet. Raises ConfigError."""
     from appliance.storage.archive.opening import open_store
 
-    return open_store(url_of(settings, place), access_to(settings.backup))
+    return open_store(url_of(settings, place), access_to(settings.backup, "backup"))
 
 
 def url_of(settings: Settings, place: str | None = None) -> str:
@@ -67,6 +68,7 @@ def passphrase(path: Path | None) -> bytes | None:
         told = f"the passphrase in {str(path)!r} has {len(found)} characters, expected {_LEAST_PASSPHRASE} or more"
         hint = "make one: openssl rand -base64 32 > FILE; and keep a copy where the backups are not"
         raise ConfigError([Problem("backup.passphrase_file", told, hint=hint)])
+    conceal(found)
     return found.encode()
 
 

@@ -14,6 +14,7 @@ from appliance.storage.control import audit
 from appliance.storage.control.installation import EVENTS_TODAY
 from appliance.storage.control.keeping import forget
 from appliance.storage.control.plane import ControlPlane
+from appliance.storage.control.provider_tables import IdentityRow, ProviderRow
 from appliance.storage.control.tables import (
     AuditHeadRow,
     AuditRow,
@@ -36,7 +37,9 @@ from appliance.storage.control.tables import (
 )
 
 # What has an organisation: of the others it goes, in this order. What is about all of them at once goes altogether.
-_OWNED: tuple[Any, ...] = (TokenRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow)
+_OWNED: tuple[Any, ...] = (
+    TokenRow, IdentityRow, ProviderRow, UserRow, ReplayRow, ErasureRow, DashboardRow, PipelineRow,
+)  # fmt: skip
 _SHARED = (SessionRow, IdempotencyRow, JobNeedRow, JobRow, LeaseRow, NoticeRow, UsageRow)
 
 

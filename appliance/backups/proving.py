@@ -1,5 +1,6 @@
 """Proving that a backup is good: every byte is read, and what was written is really opened."""
 
+import os
 import sqlite3
 import tempfile
 import time
@@ -27,6 +28,11 @@ _SHOWN: Final = 20
 log = structlog.get_logger("backup")
 
 Told = Callable[[int, int, str], None]  # bytes done, in all, of which file; may raise to stop
+
+
+def scratch_beside(data_dir: Path) -> Path:
+    """Return a folder that has room for what is opened: the data directory, or for whoever may not write it another."""
+    return data_dir if os.access(data_dir, os.W_OK) else Path(tempfile.gettempdir())
 
 
 def prove(repository: Repository, backup: Backup, scratch: Path | None, told: Told = lambda *_: None) -> Verdict:

@@ -6,8 +6,9 @@ first, the control plane last, without which nothing starts on them. Interrupted
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -82,7 +83,8 @@ class Restoration:
         """Do it, and return what was done; blocking.
 
         Raises:
-            FatalError: an object turns out to be damaged; the data directory is as it was.
+            FatalError, ConfigError: an object turns out to be damaged, or the control plane another one than the backup
+                says; the data directory is as it was.
             OSError: the disk refuses; the same call begins anew.
         """
         work, done, total = self._data_dir / WORK, 0, self.plan.bytes
@@ -97,6 +99,8 @@ class Restoration:
 
         with reading(self._repository.store, "restoring a backup"), _swept(work):
             unpack(self._repository, self._files, work, step)
+            if (work / CONTROL).exists():
+                _refuse_lying(work / CONTROL, self.backup)
             if self.organisation is not None and (work / CONTROL).exists():
                 reduced(work / CONTROL, self.organisation)
             self._set_aside()
@@ -155,6 +159,9 @@ class Restoration:
         return None
 
     def _notes(self) -> Iterator[str]:
+        if self._wanted.backup_id is None:
+            newer = [one for one in self._repository.broken() if one[: len(self.backup.id)] > self.backup.id]
+            yield from (f"this is not the newest: {one}" for one in newer)
         if self.backup.database is not None:
             yield (
                 f"rows and control plane were in {self.backup.database}: restore that database to a moment not after "
@@ -195,6 +202,18 @@ def _refuse_newer(backup: Backup) -> None:
             f"it has the schema {backup.schema!r} of a newer version ({backup.version}); this one knows {schema.HEAD!r}"
         )
         raise ConfigError([Problem(f"backup {backup.id}", told, hint=f"install Dash {backup.version} or newer first")])
+
+
+def _refuse_lying(control: Path, backup: Backup) -> None:
+    """Which schema it has is, before this, only what the backup says of itself; nothing would start on another."""
+    try:
+        with closing(sqlite3.connect(f"{control.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
+            found = connection.execute(f"SELECT version_num FROM {schema.VERSIONS}").fetchone()  # noqa: S608 - ours
+    except sqlite3.Error as error:
+        told = f"restoring backup {backup.id}: its {CONTROL} is no control plane of Dash ({error})"
+        raise FatalError(told, hint="nothing was changed; restore from another backup") from error
+    if found is None or found[0] not in schema.KNOWN:
+        _refuse_newer(msgspec.structs.replace(backup, schema=str(found and found[0])))
 
 
 def _refuse_strange(backup: Backup, files: list[FileEntry]) -> None:

@@ -62,6 +62,7 @@ def take_snapshot(settings: Settings, why: str) -> Snapshot:
         OSError: the disk refuses; there is no snapshot then.
     """
     data_dir = _embedded(settings)
+    _swept(data_dir / FOLDER)
     wanted = [*_rows(data_dir), *(data_dir / name for name in _NODE if (data_dir / name).exists())]
     control = data_dir / CONTROL
     size = sum(path.stat().st_size for path in (*wanted, control))
@@ -151,6 +152,13 @@ def _found(settings: Settings, snapshot_id: str) -> Snapshot:
     if found is None:
         raise NotFound(f"there is no snapshot {snapshot_id[:80]!r} in {settings.server.data_dir}")
     return found
+
+
+def _swept(folder: Path) -> None:
+    """Remove what was cut short while it was taken: nobody could find it, and it takes the room of one."""
+    for path in folder.glob("*"):
+        if is_backup_id(path.name) and not (path / _PAPER).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _rows(data_dir: Path) -> list[Path]:

@@ -1,20 +1,27 @@
 """What could leave this machine: nothing, until somebody adds a source that polls, or a setting says where to."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from appliance.domain.finding import Examined
 from appliance.errors import DashError
 from appliance.settings import Settings
 
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from appliance.storage.control.plane import ControlPlane
+
+T = TypeVar("T")
+
 
 def ways_out(settings: Settings) -> list[Examined]:
     """Return every pipeline and setting that connects to somebody else, and the private networks that are allowed."""
     try:
         found = [*_database(settings), *_polling(settings), *_allowed(settings), *_buckets(settings)]
-        found += _telemetry(settings)
+        found += [*_telemetry(settings), *_providers(settings)]
     except DashError as error:
         return [Examined("egress", "bad", f"the pipelines cannot be read: {error}", "mend the database first")]
     return found or [Examined("egress", "fine", "nothing leaves this machine: no source polls, no network is allowed")]
@@ -57,10 +64,36 @@ def _host(address: str) -> str:
     return urlsplit(address).netloc.rpartition("@")[2]
 
 
+def _providers(settings: Settings) -> Iterator[Examined]:
+    from sqlalchemy import select
+
+    from appliance.storage.control.plane import ControlPlane
+    from appliance.storage.control.provider_tables import ProviderRow
+
+    # A database of before this version has none.
+    for row in _read(settings, lambda tx: list(tx.scalars(select(ProviderRow))), ControlPlane.is_current):
+        state = "on" if row.document["enabled"] else "off"
+        told = f"people sign in by the provider {row.name!r} ({state}) at {_host(row.document['issuer'])}"
+        yield Examined("egress", "fine", told)
+
+
 def _sources(settings: Settings) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return (name, state, source) of every pipeline. Read-only: the appliance may be running."""
-    from appliance.placing import place_of
+    """Return (name, state, source) of every pipeline."""
     from appliance.storage.control import pipelines
+    from appliance.storage.control.plane import ControlPlane
+
+    return [
+        (str(row.live_name), row.state, version.definition.get("source", {}))
+        for row, version in _read(settings, pipelines.everything, ControlPlane.is_there)
+        if row.live_name
+    ]
+
+
+def _read(
+    settings: Settings, work: Callable[["Session"], list[T]], readable: Callable[["ControlPlane"], bool]
+) -> list[T]:  # fmt: skip
+    """Return what the control plane holds, where it is ``readable``. Read-only: the appliance may be running."""
+    from appliance.placing import place_of
     from appliance.storage.control.plane import ControlPlane
 
     place = place_of(settings)
@@ -68,9 +101,6 @@ def _sources(settings: Settings) -> list[tuple[str, str, dict[str, Any]]]:
         return []
     plane = ControlPlane.look(place)
     try:
-        saved = plane.read_now(pipelines.everything) if plane.is_there() else []
+        return plane.read_now(work) if readable(plane) else []
     finally:
         plane.close()
-    return [
-        (str(row.live_name), row.state, version.definition.get("source", {})) for row, version in saved if row.live_name
-    ]

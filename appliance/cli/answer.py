@@ -18,3 +18,8 @@ def located_settings(data_dir: str | None, config: str | None, flags: Mapping[st
 def say_json(answer: Any) -> None:
     """Print ``answer`` as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(answer, enc_hook=str), indent=2).decode())
+
+
+def plain(text: str) -> str:
+    """Return ``text`` as it may go to a terminal: what somebody else wrote must not steer it."""
+    return "".join(one if one.isprintable() or one == "\n" else repr(one)[1:-1] for one in text)

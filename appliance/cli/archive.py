@@ -13,6 +13,7 @@ from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.components.archive import Restored
+from appliance.domain.quantity import counted
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Settings
 
@@ -66,7 +67,7 @@ def restore(**options: Any) -> int:
     if quiet:
         say_json(done)
     else:
-        click.echo(f"{len(done)} pipelines restored")
+        click.echo(f"{counted(len(done), 'pipeline')} restored")
         click.echo("nothing is archived from here until 'dash-appliance archive take-over': the lost machine may live")
     return Exit.FAILED if any(one.lost for one in done) else Exit.FINE
 

@@ -10,13 +10,14 @@ from appliance.cli.answer import located_settings, say_json
 from appliance.cli.backup_progress import Shown, mib
 from appliance.cli.backup_snapshot import snapshot
 from appliance.cli.client import reaching
-from appliance.cli.data_dir import owned, owner
+from appliance.cli.data_dir import become_owner, owned, owner
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.domain.backup import Backup, Kind
 from appliance.domain.backup_keeping import Keeping
 from appliance.domain.backup_view import BackupView, view_of
 from appliance.domain.clock import utc_now
+from appliance.domain.quantity import counted
 from appliance.settings import Settings
 
 if TYPE_CHECKING:
@@ -106,11 +107,11 @@ def verify(**options: Any) -> int:
     """Prove the newest backup, or the one named: every byte against its sum, the control plane by SQLite's own check,
     rows opened by DuckDB, each log's chain and ledger. Answers 1 if something is wrong.
     """
-    from appliance.backups.proving import prove
+    from appliance.backups.proving import prove, scratch_beside
 
     settings, repository = _settings(options), _repository(options)
     backups = repository.backups() if options["everyone"] else [repository.backup(options["backup_id"])]
-    scratch = settings.server.data_dir if settings.server.data_dir.is_dir() else Path.cwd()
+    scratch = scratch_beside(settings.server.data_dir)
     found = {}
     for one in backups:
         shown = Shown(f"verifying {one.id}", quiet=options["as_json"])
@@ -194,6 +195,7 @@ def _repository(options: dict[str, Any], *, make: bool = False) -> "Repository":
     from appliance.observe import logs
 
     settings = _settings(options)
+    become_owner(settings.server.data_dir)
     logs.configure("warning", settings.log.format.value)
     file = Path(options["passphrase_file"]) if options["passphrase_file"] else None
     return repository_of(settings, options["place"], file, utc_now() if make else None)
@@ -211,8 +213,9 @@ def _stopped(settings: Settings, options: dict[str, Any]) -> Backup:
 
 
 def _taken(backup: BackupView) -> list[str]:
+    held = f"{counted(backup.events, 'event')} of {counted(backup.pipelines, 'pipeline')}"
     told = [
-        f"{backup.id}: {backup.kind.value}, {backup.events:,} events of {backup.pipelines} pipelines, "
+        f"{backup.id}: {backup.kind.value}, {held}, "
         f"{mib(backup.bytes)}, of which {mib(backup.new_bytes)} were new; {backup.took_secs:.1f} s",
         "secret.key is not in it: keep a copy of that file elsewhere",
     ]
@@ -227,6 +230,6 @@ def _taken(backup: BackupView) -> list[str]:
 def _line(one: Backup, verdict: "Verdict | None") -> str:
     seen = "never verified"
     if verdict is not None:
-        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at.isoformat(timespec='minutes')}"
-    at = one.at.isoformat(timespec="seconds")
+        seen = f"{'WRONG' if verdict.problems else 'good'} at {verdict.at:%Y-%m-%d %H:%M} UTC"
+    at = f"{one.at:%Y-%m-%d %H:%M:%S} UTC"
     return f"{one.id}  {at}  {one.kind.value:<11}  {mib(one.bytes):>13}  new {mib(one.new_bytes):>13}  {seen}"

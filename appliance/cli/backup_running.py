@@ -9,7 +9,7 @@ from appliance.backups.opening import url_of
 from appliance.cli.backup_progress import Shown
 from appliance.cli.client import Client, connected
 from appliance.domain.backup_view import BackupView
-from appliance.errors import ConfigError, DashError, Problem
+from appliance.errors import ConfigError, Problem, TransientError
 from appliance.settings import Settings
 
 _LOOK_SECS: Final = 0.5
@@ -20,7 +20,7 @@ def taken_by_running(settings: Settings, options: dict[str, Any]) -> BackupView:
 
     Raises:
         ConfigError: another place is named than the one that it is set to, which only its operator may change.
-        DashError: it failed; the message says why.
+        TransientError: it failed; the message says why.
     """
     if options["place"] is not None and url_of(settings, options["place"]) != settings.backup.url:
         told = f"a running appliance takes backups to backup.url ({settings.backup.url or 'not set'}) only"
@@ -39,9 +39,11 @@ def _follow(client: Client, job: dict[str, Any], *, quiet: bool) -> None:
         time.sleep(_LOOK_SECS)
         job = client.get(f"/jobs/{job['id']}")
         if job["error"] and job["state"] == "ready":
-            raise DashError(f"the backup failed, and is tried again at {job['run_at']}: {job['error']}")
+            raise TransientError(f"the backup failed, and is tried again at {job['run_at']}: {job['error']}")
         if progress := job["progress"]:
             shown(progress["done"], progress["total"], progress["text"])
     shown.end()
     if job["state"] != "done":
-        raise DashError(f"the backup did not come about: {job['error'] or 'it was cancelled'}")
+        raise TransientError(
+            f"the backup did not come about: {job['error'] or 'it was cancelled'}; see the page Backups"
+        )

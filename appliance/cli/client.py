@@ -159,7 +159,7 @@ def _token(file: str | None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise CannotCreate(f"the token file {file!r} cannot be read: {error}") from error
     if not found:
-        hint = f"set {TOKEN}, or say --token-file; tokens are made on the page Tokens, or by 'setup --print-token'"
+        hint = f"set {TOKEN}, or say --token-file; tokens are made on the page API tokens, or by 'setup --print-token'"
         raise ConfigError([Problem(TOKEN, "there is no API token", hint)])
     return found
 
@@ -185,7 +185,7 @@ def _answer(answer: http.client.HTTPResponse, body: bytes) -> Any:
     if answer.status == 401:  # the appliance says that nobody is signed in, which is no help to one who sent a token
         raise Unauthenticated(
             "the token is not known: it is another appliance's, was revoked or has expired; "
-            f"make one on the page Tokens, and set {TOKEN} or say --token-file"
+            f"make one on the page API tokens, and set {TOKEN} or say --token-file"
         )
     if answer.status in (429, 503):
         raise TransientError(text, float(answer.headers.get("retry-after") or 1))

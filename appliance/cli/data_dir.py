@@ -3,8 +3,9 @@
 import errno
 import fcntl
 import os
+import pwd
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -16,14 +17,59 @@ LOCK_FILE: Final = "lock"
 _SIGNED_WITHIN_SECS: Final = 1.0  # a new owner locks first and writes its pid then
 
 
+def become_owner(data_dir: Path) -> None:
+    """As root, act from now on as the user whom ``data_dir`` belongs to, for good.
+
+    What root made there the service could not write, so that its next backup or its next pipeline would fail; and what
+    it may have left there, such as a link, must not lead root.
+    """
+    if os.geteuid() != 0 or not data_dir.is_dir():
+        return
+    found = data_dir.stat()
+    if found.st_uid == 0:
+        return
+    try:
+        groups = os.getgrouplist(pwd.getpwuid(found.st_uid).pw_name, found.st_gid)
+    except KeyError:  # a user without a name
+        groups = [found.st_gid]
+    os.setgroups(groups)
+    os.setgid(found.st_gid)
+    os.setuid(found.st_uid)
+
+
+def asked_as_owner(data_dir: Path, ask: Callable[[], str]) -> str:
+    """Return what ``ask`` answers as the user whom ``data_dir`` belongs to, empty if that fails; root stays root.
+
+    Databases that somebody else may have written are not read by root.
+    """
+    if os.geteuid() != 0 or data_dir.stat().st_uid == 0:
+        return ask()
+    reading, writing = os.pipe()
+    if (child := os.fork()) == 0:
+        try:
+            become_owner(data_dir)
+            os.write(writing, ask().encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
 @contextmanager
-def owned(data_dir: Path) -> Iterator[Path]:
+def owned(data_dir: Path, *, as_owner: bool = True) -> Iterator[Path]:
     """Make ``data_dir`` if it is not there, and own it until the end. The lock goes with the process, however it ends.
+
+    ``as_owner``: root becomes the user whom it belongs to, see ``become_owner``.
 
     Raises:
         CannotCreate: it cannot be made or written.
         TransientError: another process owns it; the message names its pid.
     """
+    if as_owner:
+        become_owner(data_dir)
     descriptor = _open(data_dir)
     try:
         _lock(descriptor, data_dir)

@@ -11,6 +11,7 @@ from appliance.cli.move_ordered import check_idle, check_order, ordered, watched
 from appliance.cli.move_progress import Shown
 from appliance.cli.replay_progress import duration
 from appliance.domain.database.dsn import Dsn
+from appliance.domain.quantity import counted
 from appliance.errors import ConfigError, Problem
 from appliance.settings import Settings
 from appliance.settings.chosen import choose_embedded
@@ -175,7 +176,7 @@ def _say_done(done: Any) -> None:
         click.echo("rows are made again from Bronze at the first start")
     else:
         told = f"moved and compared: {done.rows.rows:,} rows and {done.rows.dead:,} dead letters"
-        click.echo(f"{told} of {done.rows.pipelines} pipelines in {duration(done.rows.secs)}")
+        click.echo(f"{told} of {counted(done.rows.pipelines, 'pipeline')} in {duration(done.rows.secs)}")
     if control.set_aside:
         click.echo(f"what was in the way is kept as {control.set_aside}")
 

@@ -19,7 +19,9 @@ def command(airgap: bool, data_dir: str | None, config: str | None, as_json: boo
     settings = located_settings(data_dir, config).settings
     from appliance.cli import airgap as outside
     from appliance.cli import examinations
+    from appliance.cli.data_dir import become_owner
 
+    become_owner(settings.server.data_dir)  # what the service may counts, and nothing is left that it could not write
     findings = outside.ways_out(settings) if airgap else examinations.everything(settings)
     bad = any(finding.state == "bad" for finding in findings)
     say_findings(findings, as_json=as_json)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+import msgspec
+
 from appliance.cli.airgap import ways_out
 from appliance.cli.data_dir import owned, owner
 from appliance.cli.exits import Unavailable
@@ -187,9 +189,17 @@ def health(settings: Settings) -> Iterator[Examined]:
     finally:
         connection.close()
     ready = answer.status == http.client.OK
-    yield Examined(
-        "health", "fine" if ready else "bad", body.strip(), None if ready else "see the reasons in the answer"
-    )
+    told, remedy = ("every part is ready", None) if ready else (_not_ready(body), "see the reasons")
+    yield Examined("health", "fine" if ready else "bad", told, remedy)
+
+
+def _not_ready(body: str) -> str:
+    """Return which parts are not ready, and why."""
+    try:
+        parts = msgspec.json.decode(body)["parts"]
+        return "; ".join(f"{name}: {part['reason']}" for name, part in parts.items() if not part["ready"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return body.strip()
 
 
 def databases(settings: Settings) -> Iterator[Examined]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 import msgspec
 
-from appliance.cli.answer import say_json
+from appliance.cli.answer import plain, say_json
 from appliance.domain import handbook
 from appliance.domain.finding import Examined
 
@@ -21,9 +21,9 @@ def say_findings(findings: Sequence[Examined], *, as_json: bool, intentions: Seq
         say_json({"fine": fine, "findings": list(map(_told, findings)), **more})
         return
     for finding in findings:
-        click.echo(f"{_SIGNS[finding.state]}  {finding.about:<12} {finding.message}")
+        click.echo(f"{_SIGNS[finding.state]}  {plain(finding.about):<12} {plain(finding.message)}")
         if finding.remedy:
-            click.echo(f"      {'':<12} -> {finding.remedy}")
+            click.echo(f"      {'':<12} -> {plain(finding.remedy)}")
             click.echo(f"      {'':<12} more: {handbook.of_finding(finding.about)}")
 
 

@@ -1,6 +1,7 @@
 """The command line: the list of commands, what they share, and the boundary where errors end."""
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -89,13 +90,27 @@ def _reader_has_gone() -> int:
     return Exit.FINE
 
 
+class Readable(click.Path):
+    """A path that is there or not; one that this user may not read says who may."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            if os.path.exists(value) and not os.access(value, os.R_OK):
+                from appliance.settings.load import AS_ROOT  # here, for '--help' is answered at once
+
+                self.fail(f"{str(value)!r} cannot be read: {AS_ROOT}.", param, ctx)
+            raise error
+
+
 def located(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options by which every command finds its appliance, and how it speaks."""
     for option in (
         click.option("--debug", is_flag=True, help="Show where an error came from."),
         click.option("--json", "as_json", is_flag=True, help="Answer in JSON."),
-        click.option("--config", metavar="FILE", type=click.Path(), help="Settings file."),
-        click.option("--data-dir", metavar="DIR", type=click.Path(), help="Directory of everything Dash stores."),
+        click.option("--config", metavar="FILE", type=Readable(), help="Settings file."),
+        click.option("--data-dir", metavar="DIR", type=Readable(), help="Directory of everything Dash stores."),
     ):
         command = option(command)
     return command

@@ -57,7 +57,7 @@ def _say(plan: "Plan", *, done: bool, as_json: bool) -> None:
         return
     of = f"organisation {plan.organisation} of " if plan.organisation else ""
     would = "restored" if done else "would restore"
-    at = plan.backup.at.isoformat(timespec="seconds")
+    at = f"{plan.backup.at:%Y-%m-%d %H:%M:%S} UTC"
     click.echo(
         f"{would} {of}backup {plan.backup.id} of {at}: {plan.files} files, {mib(plan.bytes)}, to {plan.data_dir}"
     )

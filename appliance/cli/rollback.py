@@ -1,13 +1,14 @@
 """``dash-appliance rollback``: to an older release that is still here."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from appliance.cli.answer import located_settings
 from appliance.cli.main import located
-from appliance.cli.upgrade_parts import course_of, told, where
-from appliance.errors import ConfigError, NotFound, Problem
+from appliance.cli.upgrade_parts import alone, course_of, kept, releases_of, told, where
+from appliance.errors import ConfigError, Conflict, NotFound, Problem
 
 if TYPE_CHECKING:
     from appliance.upgrading.releases import Releases
@@ -28,14 +29,30 @@ def command(version: str | None, snapshot: str | None, yes: bool, **options: Any
     snapshot list'): what people changed since is lost then; events are not, and are refined again.
     """
     settings = located_settings(options["data_dir"], options["config"]).settings
-    course, releases, _ = course_of(settings, options)
-    to = _older(releases, version)
-    if snapshot is None and releases.manifest(to).control_schema != releases.manifest(releases.current).control_schema:
-        hint = "'dash-appliance backup snapshot list' names them; the upgrade took one"
-        raise ConfigError([Problem("--snapshot", f"{to} keeps an older schema: the data have to go back too", hint)])
-    if not yes:
-        click.confirm(f"Go back from {releases.current} to {to}?", abort=True)
-    return told(course.back(to, snapshot), as_json=options["as_json"])
+    releases = releases_of(options)
+    with alone(releases.home):
+        if releases.noted(dict) is not None:
+            raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
+        course, _, _ = course_of(settings, options)
+        to = _older(releases, version)
+        if snapshot is None and _schema(releases, to) != _schema(releases, releases.current):
+            told_of = f"{to} keeps an older schema: the data have to go back too"
+            raise ConfigError([Problem("--snapshot", told_of, _snapshot_hint(releases, to))])
+        if not yes:
+            click.confirm(f"Go back from {releases.current} to {to}?", abort=True)
+        outcome = kept(releases, to, partial(course.back, to, snapshot))
+    return told(outcome, as_json=options["as_json"])
+
+
+def _schema(releases: "Releases", version: str) -> str:
+    return releases.manifest(version).control_schema
+
+
+def _snapshot_hint(releases: "Releases", to: str) -> str:
+    last = releases.outcome()
+    if last is not None and last.snapshot and (last.before, last.after) == (to, releases.current):
+        return f"the upgrade took --snapshot {last.snapshot}"
+    return "'sudo dash-appliance backup snapshot list' names them; the upgrade took one"
 
 
 def _older(releases: "Releases", wanted: str | None) -> str:

@@ -44,7 +44,7 @@ def command(**options: Any) -> int:
 
     level = "debug" if options["debug"] else settings.log.level.value
     logs.configure(level, "json" if options["as_json"] else settings.log.format.value)
-    with owned(settings.server.data_dir):
+    with owned(settings.server.data_dir, as_owner=False):  # whoever starts it says as whom
         if loaded.passed_over is not None:
             _warn_of_left(loaded.passed_over)
         port = taken_port(settings)

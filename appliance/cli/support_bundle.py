@@ -1,14 +1,16 @@
 """``dash-appliance support-bundle``: what somebody elsewhere needs to help, shown before it is saved."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
+from appliance.cli.answer import located_settings, plain, say_json
 from appliance.cli.client import connected, reaching
-from appliance.cli.data_dir import owner
+from appliance.cli.data_dir import become_owner, owner
 from appliance.cli.exits import CannotCreate, Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.main import located
@@ -33,15 +35,16 @@ def command(output: str | None, preview: bool, given: str | None, **options: Any
     if given is not None:
         return _read(Path(given), as_json=options["as_json"])
     settings = located_settings(options["data_dir"], options["config"]).settings
-    files = support.redacted(_collected(settings, options))
-    if preview:
-        return _preview(files, as_json=options["as_json"])
     target = Path(output or support.name_of(utc_now()))
-    _write(target, support.packed(files))
+    with _made(None if preview else target) as file:
+        files = support.redacted(_collected(settings, options))
+        if file is None:
+            return _preview(files, as_json=options["as_json"])
+        size = file.write(support.packed(files))
     if options["as_json"]:
         say_json({"file": str(target), "files": {name: len(text) for name, text in files.items()}})
     else:
-        click.echo(f"{target}: {len(files)} files, {target.stat().st_size:,} bytes; look into it before you send it")
+        click.echo(f"{target}: {len(files)} files, {size:,} bytes; look into it before you send it")
     return Exit.FINE
 
 
@@ -49,10 +52,13 @@ def _collected(settings: Settings, options: dict[str, Any]) -> dict[str, str]:
     from appliance.cli import examinations
     from appliance.services import support
 
-    files = {"doctor.json": support.pretty(examinations.everything(settings))}
+    told: dict[str, Any] | None = None
     if options["url"] is not None or owner(settings.server.data_dir) is not None:
         with connected(settings, options["url"], options["token_file"]) as client:
             told = client.get("/support-bundle/preview")
+    become_owner(settings.server.data_dir)
+    files = {"doctor.json": support.pretty(examinations.everything(settings))}
+    if told is not None:
         return files | {one["name"]: one["text"] for one in told["files"]}
     return files | support.about(utc_now(), _shown(settings)) | _left(settings.server.data_dir)
 
@@ -82,7 +88,7 @@ def _preview(files: dict[str, str], *, as_json: bool) -> int:
         say_json(files)
         return Exit.FINE
     for name, text in files.items():
-        click.echo(f"== {name} ({len(text):,} characters)\n{text}")
+        click.echo(f"== {name} ({len(text):,} characters)\n{plain(text)}")
     return Exit.FINE
 
 
@@ -94,11 +100,20 @@ def _read(path: Path, *, as_json: bool) -> int:
     return Exit.FAILED if any(one.state == "bad" for one in findings) else Exit.FINE
 
 
-def _write(target: Path, content: bytes) -> None:
-    """Write a file that was not there, for its owner only."""
+@contextmanager
+def _made(target: Path | None) -> Iterator[BinaryIO | None]:
+    """Make a file that was not there, for its owner only, before anything is looked at; it goes if that fails."""
+    if target is None:
+        yield None
+        return
     try:
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+        file = os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except OSError as error:
         raise CannotCreate(f"the support bundle cannot be written to {target}: {error.strerror}") from error
+    try:
+        with file:
+            yield file
+    except BaseException:
+        with suppress(OSError):  # it may lie where only root may remove it: then it is empty
+            target.unlink()
+        raise

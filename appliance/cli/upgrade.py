@@ -1,24 +1,29 @@
 """``dash-appliance upgrade``: to a signed release, and back by itself where that is not well."""
 
-import shutil
+from contextlib import suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from appliance.cli.answer import located_settings
+from appliance.cli.data_dir import asked_as_owner
 from appliance.cli.exits import Exit
 from appliance.cli.findings import say_findings
 from appliance.cli.keys import ring_of_keys
 from appliance.cli.main import located
-from appliance.cli.upgrade_parts import course_of, releases_of, told, where
-from appliance.errors import ConfigError, Conflict, DashError, Problem
+from appliance.cli.upgrade_parts import alone, course_of, kept, releases_of, told, where
+from appliance.errors import ConfigError, Conflict, DashError, NotFound, Problem
 
 if TYPE_CHECKING:
     from appliance.settings import Settings
     from appliance.upgrading.course import Course, Data
+    from appliance.upgrading.preflight import Plan, Wanted
     from appliance.upgrading.releases import Releases
+    from appliance.upgrading.taking import Taken
 
 
 @click.command("upgrade", short_help="Go over to a signed release; back by itself where it is not well.")
@@ -38,55 +43,87 @@ def command(bundle: str | None, **options: Any) -> int:
     go back by themselves; events that came in meanwhile are kept. Answers 1 if something stands in the way, or it went
     back.
     """
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    if options["resume"]:
-        return _resumed(course_of(settings, options)[0], as_json=options["as_json"])
     releases = releases_of(options)
     if options["ordered"]:
-        return _ordered(settings, releases, options)
+        return _ordered(releases, options)
+    settings = located_settings(options["data_dir"], options["config"]).settings
+    if options["resume"]:
+        return _resumed(settings, releases, options)
     if bundle is None:
         raise ConfigError([Problem("BUNDLE", "there is no release to go over to", "say the .tar.xz, or --resume")])
-    return _upgraded(settings, Path(bundle), Path(options["signature"] or f"{bundle}.sig"), options)
+    named = Path(bundle), Path(options["signature"] or f"{bundle}.sig")
+    if options["dry_run"]:
+        return _looked_at_only(settings, named, options)
+    from appliance.upgrading import taking
+
+    # By a copy: what is named may lie where others write.
+    with alone(releases.home), taking.into(releases.home) as incoming:
+        return _upgraded(settings, taking.kept_from(*named, incoming), options)
 
 
-def _ordered(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+def _looked_at_only(settings: "Settings", named: tuple[Path, Path], options: dict[str, Any]) -> int:
+    from appliance.upgrading.taking import Taken
+
+    plan = _plan(_wanted(settings, Taken(*named), options), *course_of(settings, options))
+    say_findings(plan.findings, as_json=options["as_json"])
+    return Exit.FINE if plan.go else Exit.FAILED
+
+
+def _ordered(releases: "Releases", options: dict[str, Any]) -> int:
     """Take the release that waits, and let whoever asked for it see why it was not taken."""
     from appliance.domain.upgrade import Outcome
-    from appliance.upgrading import staging
+    from appliance.upgrading import taking
 
-    incoming = releases.home / "incoming"
     try:
-        bundle, signature = staging.taken(settings.server.data_dir, incoming)
-        return _upgraded(settings, bundle, signature, options)
-    except DashError as error:
+        settings = located_settings(options["data_dir"], options["config"]).settings
+        with alone(releases.home), taking.into(releases.home) as incoming:
+            code = _upgraded(settings, taking.taken(settings.server.data_dir, incoming), options)
+    except (DashError, OSError) as error:
+        if options["data_dir"]:
+            with suppress(NotFound):
+                taking.unasked(Path(options["data_dir"]))
         releases.keep(Outcome(releases.current, "", str(error)))
         raise
-    finally:
-        shutil.rmtree(incoming, ignore_errors=True)
+    if code == Exit.FINE:
+        taking.forgotten(settings.server.data_dir)
+    return code
 
 
-def _upgraded(settings: "Settings", bundle: Path, signature: Path, options: dict[str, Any]) -> int:
-    from appliance.release import pinned
-    from appliance.upgrading.preflight import Wanted, examine
-
+def _upgraded(settings: "Settings", found: "Taken", options: dict[str, Any]) -> int:
     if releases_of(options).noted(dict) is not None:
-        raise Conflict("an upgrade was cut short: 'dash-appliance upgrade --resume' undoes it first")
+        raise Conflict("an upgrade was cut short: 'sudo dash-appliance upgrade --resume' undoes it first")
     course, releases, data = course_of(settings, options)
-    wanted = Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"])
-    plan = examine(wanted, releases, data)
-    if options["dry_run"] or not plan.go or plan.manifest is None:
+    plan = _plan(_wanted(settings, found, options), course, releases, data)
+    if not plan.go or plan.manifest is None or not options["as_json"]:
         say_findings(plan.findings, as_json=options["as_json"])
-        return Exit.FINE if plan.go else Exit.FAILED
+    if not plan.go or plan.manifest is None:
+        if options["ordered"]:
+            raise Conflict(plan.in_the_way)
+        return Exit.FAILED
     if not options["as_json"]:
-        say_findings(plan.findings, as_json=False)
         click.echo(f"unpack    {plan.manifest.version}")
-    releases.add(bundle, plan.manifest)
+    releases.add(found.bundle, plan.manifest)
     _smoke(releases, plan.manifest.version, data)
-    outcome = course.run(plan.manifest.version)
-    releases.keep(outcome)
+    outcome = kept(releases, plan.manifest.version, partial(course.run, plan.manifest.version))
     if outcome.trouble is None:
-        releases.tidy([outcome.before, outcome.after])
+        course.tidy(releases.tidy([outcome.before, outcome.after]))
     return told(outcome, as_json=options["as_json"])
+
+
+def _wanted(settings: "Settings", found: "Taken", options: dict[str, Any]) -> "Wanted":
+    from appliance.release import pinned
+    from appliance.upgrading.preflight import Wanted
+
+    bundle, signature, version = found
+    return Wanted(bundle, signature, pinned(), _maintained_to(settings), options["database_copied"], version)
+
+
+def _plan(wanted: "Wanted", course: "Course", releases: "Releases", data: "Data") -> "Plan":
+    """Look at the release, and at the one that runs: where that is not well, neither way would end well."""
+    from appliance.upgrading.preflight import examine
+
+    plan = examine(wanted, releases, data)
+    return msgspec.structs.replace(plan, findings=[*plan.findings, course.at_present()])
 
 
 def _smoke(releases: "Releases", version: str, data: "Data") -> None:
@@ -104,13 +141,22 @@ def _maintained_to(settings: "Settings") -> date | None:
     """Return the last day whose releases the licence covers; None: there is none, and every release may come."""
     from appliance.licensing import looked_at
 
-    found = looked_at(settings, ring_of_keys())
-    return found.maintenance_to if found is not None else None
+    if not settings.server.data_dir.is_dir():  # of which others tell
+        return None
+    ring = ring_of_keys()
+
+    def ask() -> str:
+        found = looked_at(settings, ring)
+        return "" if found is None or found.maintenance_to is None else found.maintenance_to.isoformat()
+
+    said = asked_as_owner(settings.server.data_dir, ask)
+    return date.fromisoformat(said) if said else None
 
 
-def _resumed(course: "Course", *, as_json: bool) -> int:
-    outcome = course.take_up()
-    if outcome is None:
-        click.echo("{}" if as_json else "no upgrade was cut short")
-        return Exit.FINE
-    return told(outcome, as_json=as_json)
+def _resumed(settings: "Settings", releases: "Releases", options: dict[str, Any]) -> int:
+    with alone(releases.home):
+        if releases.noted(dict) is None:
+            click.echo("{}" if options["as_json"] else "no upgrade was cut short")
+            return Exit.FINE
+        outcome = kept(releases, "", course_of(settings, options)[0].take_up)
+    return told(outcome, as_json=options["as_json"])

@@ -1,6 +1,8 @@
 """What the commands ``upgrade`` and ``rollback`` have in common: where they work, on what, and how they tell of it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,7 +12,7 @@ import msgspec
 from appliance.cli.answer import say_json
 from appliance.cli.data_dir import owner
 from appliance.cli.exits import Exit
-from appliance.errors import ConfigError, Problem
+from appliance.errors import ConfigError, Conflict, DashError, Problem
 
 if TYPE_CHECKING:
     from appliance.domain.upgrade import Outcome
@@ -60,6 +62,32 @@ def course_of(settings: "Settings", options: dict[str, Any]) -> tuple["Course", 
     return Course(releases, service, data, gate, said), releases, data
 
 
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Be the one that exchanges releases in ``home``. Raises Conflict: another one is at it."""
+    from appliance.upgrading.undisturbed import alone as held
+
+    if not os.access(home, os.W_OK):
+        told = f"uid {os.getuid()} may not exchange what is in {home}"
+        raise ConfigError([Problem("--program", told, "run it as root: sudo dash-appliance …")])
+    with held(home):
+        yield
+
+
+def kept(releases: "Releases", after: str, act: Callable[[], "Outcome"]) -> "Outcome":
+    """Do it, and let everybody see what it came to, whatever that is."""
+    from appliance.domain.upgrade import Outcome
+
+    before = releases.current
+    try:
+        outcome = act()
+    except DashError as error:
+        releases.keep(Outcome(before, after, str(error)))
+        raise
+    releases.keep(outcome)
+    return outcome
+
+
 def releases_of(options: dict[str, Any]) -> "Releases":
     from appliance.upgrading.releases import Releases
 
@@ -77,6 +105,12 @@ def _service(settings: "Settings", releases: "Releases", *, may_stand: bool) -> 
     if not pid:
         told = f"no appliance runs on {settings.server.data_dir}"
         raise ConfigError([Problem("--data-dir", told, "start it: whether a release is well shows only while it runs")])
+    if os.stat(f"/proc/{pid}").st_uid != settings.server.data_dir.stat().st_uid:
+        # Whoever owns the data says in them which process it is: that must not lead to one of somebody else's.
+        raise Conflict(
+            f"process {pid}, which says that it owns {settings.server.data_dir}, runs as another user than that "
+            "directory belongs to: start it as the owner of its data"
+        )
     return Process(pid, releases.home / "current" / "dash-appliance", releases.home / "upgrade.log")
 
 

@@ -128,6 +128,11 @@ def _told(type_: Any, data: Any, pointer: str, said: str) -> Problem:
     if said.startswith("Invalid enum value") or (said.startswith("Invalid value") and shape.choices(type_)):
         allowed = shape.choices(type_)
         return Problem(pointer, f"expected one of {', '.join(map(repr, allowed))}{actual}", _near(data, allowed))
+    example = shape.example(type_)
+    if "matching regex" in said and example is not None:
+        return Problem(pointer, f"expected something like {example!r}{actual}")
+    if data == "" and "length >= 1" in said:
+        return Problem(pointer, "expected some text, got none")
     if said.startswith("Expected"):
         said = "expected" + re.sub(r"`([^`]+)`", _in_words, said.removeprefix("Expected"))
         return Problem(pointer, said if ", got" in said else said + actual)

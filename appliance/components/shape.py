@@ -42,6 +42,12 @@ def note(type_: Any, key: str) -> Any:
     return None
 
 
+def example(type_: Any) -> Any:
+    """Return the first of the ``examples`` on ``type_`` or on a member of it; None: there is none."""
+    metas = (meta for candidate in (type_, *members(type_)) for meta in peel(candidate)[1])
+    return next((meta.examples[0] for meta in metas if meta.examples), None)
+
+
 def is_struct(type_: Any) -> bool:
     bare, _ = peel(type_)
     return isinstance(bare, type) and issubclass(bare, msgspec.Struct)

@@ -26,11 +26,16 @@ class BackupPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def problems(self) -> list[tuple[str, str]]:
         """Return what is wrong with it, each with its field."""
         found = []
-        for name in ("incremental", "full"):
+        midnight = "0 0 * * *"  # any expression will do to try the time zone with
+        for name, text, zone in (
+            ("incremental", self.incremental, "UTC"),
+            ("full", self.full, "UTC"),
+            ("timezone", midnight, self.timezone),
+        ):
             try:
-                self._cron(getattr(self, name))
+                Cron(text or midnight, zone)
             except ValueError as error:
-                found.append(("timezone" if "time zone" in str(error) else name, str(error)))
+                found.append((name, str(error)))
         return found
 
     def next_at(self, after: datetime) -> datetime | None:

@@ -10,6 +10,8 @@ UserId = NewType("UserId", str)
 TokenId = NewType("TokenId", str)
 DashboardId = NewType("DashboardId", str)
 NodeId = NewType("NodeId", str)
+ProviderId = NewType("ProviderId", str)
+IdentityId = NewType("IdentityId", str)
 
 NOWHERE = NodeId("")  # where nodes do not matter
 

@@ -29,6 +29,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 ENDED = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
 
 
+# What comes by the clock, all day: of interest when it fails.
+ROUTINE = frozenset({"drift.save", "storage.sample", "control.tidy", "retention.round", "replay.forget"})
+
+
 class JobProgress(msgspec.Struct, frozen=True):
     """How far a job is. ``total`` None: nobody knows; ``text``: what it does at present, or did last."""
 

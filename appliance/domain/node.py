@@ -1,10 +1,13 @@
 """A node: one process of Dash, its place among the others, and when it counts as gone."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.pipeline import State
@@ -83,6 +86,18 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime
     load: Load
     partition: int | None = None
+
+
+def told_apart(nodes: Sequence[Node]) -> list[Node]:
+    """Return ``nodes``, those of one name by their port too: several on one machine are called as that is."""
+    names = Counter(one.card.name for one in nodes)
+    return [one if names[one.card.name] == 1 else _with_port(one) for one in nodes]
+
+
+def _with_port(node: Node) -> Node:
+    port = node.card.address.rpartition(":")[2]
+    name = f"{node.card.name}:{port}" if port.isdecimal() else f"{node.card.name} ({node.card.address})"
+    return replace(node, card=replace(node.card, name=name))
 
 
 def gone_after(every_secs: float) -> timedelta:

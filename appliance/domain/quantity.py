@@ -122,3 +122,8 @@ def _parts(text: str, factors: dict[str, int], words: dict[str, str], wanted: st
         missing = ": the unit is missing" if stripped.replace(".", "", 1).isdigit() else ""
         raise ValueError(f"expected {wanted}, got {text!r}{missing}")
     return found
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are, as said: ``1 event``, ``1,200 events``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

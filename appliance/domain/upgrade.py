@@ -1,5 +1,6 @@
 """What an upgrade came to, and what is known of a release that waits to be taken."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -40,3 +41,8 @@ class Upgrade(msgspec.Struct, frozen=True, kw_only=True):
     by_hand: str | None
     ordered_at: datetime | None
     last: Outcome | None
+
+
+def in_the_way(findings: Sequence[Examined]) -> str:
+    """Return one sentence of all that stands in the way of a release."""
+    return "this release cannot be taken: " + "; ".join(one.message for one in findings if one.state == "bad")

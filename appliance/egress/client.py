@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import httpcore
 
@@ -22,9 +23,15 @@ _MAX_CONNECTIONS = 100
 
 
 class OutboundClient:
-    """Satisfies ``Outbound``. Proxies and other settings of the environment are not looked at."""
+    """Satisfies ``Outbound``. Proxies and other settings of the environment are not looked at.
 
-    def __init__(self, allow: Sequence[Allowed] = (), *, resolver: Resolver = resolve) -> None:
+    ``ca_file``: authorities to trust beside the system's.
+    """
+
+    def __init__(
+        self, allow: Sequence[Allowed] = (), ca_file: Path | None = None, *, resolver: Resolver = resolve
+    ) -> None:  # fmt: skip
+        self._ca_file = ca_file
         self._backend = GuardedBackend(tuple(allow), resolver)
         self._traffic = TrafficLog()
         self._pool: httpcore.AsyncConnectionPool | None = None
@@ -90,7 +97,7 @@ class OutboundClient:
     def _connections(self) -> httpcore.AsyncConnectionPool:
         if self._pool is None:
             self._pool = httpcore.AsyncConnectionPool(
-                ssl_context=_trust(),
+                ssl_context=_trust(self._ca_file),
                 max_connections=_MAX_CONNECTIONS,
                 keepalive_expiry=15.0,
                 network_backend=self._backend,
@@ -152,14 +159,25 @@ def _cause(error: Exception) -> str:
     return str(error) or "the connection was closed"
 
 
-def _trust() -> ssl.SSLContext:
-    """Return TLS settings that trust the system's authorities; on a system without any, those of certifi."""
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    """Return TLS settings that trust the system's authorities (on a system without any, those of certifi), and further
+    ones.
+
+    Raises:
+        ConfigError: ``ca_file`` cannot be read.
+    """
     context = ssl.create_default_context()
     places = ssl.get_default_verify_paths()
     if not (places.cafile or places.capath):
         import certifi
 
         context.load_verify_locations(certifi.where())
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except OSError as error:  # ssl.SSLError too: a file that holds none
+            told = f"no certificates can be read from it: {error.strerror or error}"
+            raise ConfigError([Problem("egress.ca_file", told, file=str(ca_file))]) from error
     return context
 
 

@@ -9,12 +9,12 @@ from typing import Final
 import structlog
 
 from appliance.domain.disk import DiskState, Marks, Room, delay_secs, reserve_bytes, state_after
+from appliance.domain.quantity import shown_size
 from appliance.errors import TransientError
 
 LOOK_EVERY_SECS: Final = 1.0
 RETRY_AFTER_SECS: Final = 30.0
 RESERVE_FILE: Final = "reserve"
-MIB: Final = 1 << 20
 
 _LEVELS: Final = {DiskState.FINE: "info", DiskState.WARNING: "warning", DiskState.SLOW: "warning"}
 
@@ -78,7 +78,7 @@ class DiskGuard:
         """Return the state of the disk and what to do about it, in one sentence."""
         if self.trouble is not None:
             return self.trouble
-        told = f"{self.room.free / MIB:,.0f} MiB free, {self.room.used_share:.0%} in use"
+        told = f"{shown_size(self.room.free)} free, {self.room.used_share:.0%} in use"
         match self.state:
             case DiskState.FINE:
                 return told

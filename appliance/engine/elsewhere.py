@@ -29,6 +29,15 @@ class Elsewhere:
             return NOBODY
         return " or ".join(f"{node.card.name} at {node.card.address}" for node in self.living)
 
+    def away(self) -> str | None:
+        """Return which of the nodes that keep events are gone, in words; None: all are there."""
+        gone = [node.card.name for node, _ in self.said if node.state is NodeState.GONE]
+        if not self.living:
+            return NOBODY
+        if not gone:
+            return None
+        return f"{', '.join(gone)} {'is' if len(gone) == 1 else 'are'} away: what it received before waits there"
+
     def failed(self, pipeline_id: PipelineId) -> bool:
         """Return whether it has failed on a node that is up."""
         return any(one.state is State.FAILED for one in self._living(pipeline_id))

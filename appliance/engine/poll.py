@@ -15,6 +15,7 @@ from appliance.domain.retry import Backoff
 from appliance.engine.receive import Receiver
 from appliance.engine.turns import Turn
 from appliance.errors import ConfigError, DashError, TransientError
+from appliance.observe.masking import cleaned
 
 SLOW_RETRY_SECS = 300.0  # for what only a person can mend
 POKED_REST_SECS = 0.01  # after a poke: what else comes at this moment is taken together
@@ -131,7 +132,7 @@ class Poller:
         return max(0.0, (due - now).total_seconds())
 
     def _say(self, error: Exception) -> None:
-        told = str(error) if isinstance(error, DashError) else f"{type(error).__name__}: {error}"
+        told = cleaned(str(error) if isinstance(error, DashError) else f"{type(error).__name__}: {error}")
         if told != self.error:
             log.warning("poll.failed", pipeline=self._pipeline_id, error=told)
         self.error = told

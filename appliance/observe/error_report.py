@@ -14,6 +14,7 @@ import msgspec
 
 from appliance.observe.destinations import CLIENT
 from appliance.observe.log_book import Failure
+from appliance.observe.masking import unpeopled
 
 _LEVELS: Final = {"critical": "fatal", "error": "error", "warning": "warning"}
 _FRAME: Final = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)', re.MULTILINE)
@@ -22,7 +23,7 @@ _FRAME: Final = re.compile(r'^  File "([^"]+)", line (\d+), in (\S+)', re.MULTIL
 def envelope(failure: Failure, about: Mapping[str, str], now: datetime) -> bytes:
     """Return the body of one post. ``about``: ``release``, ``server_name`` and the like, of this process."""
     event = _event(failure, about)
-    payload = msgspec.json.encode(event)
+    payload = unpeopled(msgspec.json.encode(event).decode()).encode()
     head = {"event_id": event["event_id"], "sent_at": now.isoformat(), "sdk": {"name": CLIENT, "version": "1"}}
     item = {"type": "event", "length": len(payload), "content_type": "application/json"}
     return b"\n".join((msgspec.json.encode(head), msgspec.json.encode(item), payload, b""))

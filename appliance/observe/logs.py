@@ -20,7 +20,9 @@ Format = Literal["auto", "text", "json"]
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 # Libraries that tell every request or every query at INFO.
-_QUIET: Final = ("httpx", "httpcore", "sqlalchemy", "alembic", "watchfiles", "asyncio", "granian.access", "multipart")
+_QUIET: Final = (
+    "httpx", "httpcore", "sqlalchemy", "alembic", "watchfiles", "asyncio", "granian.access", "multipart", "sqlglot",
+)  # fmt: skip
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 _least = LEVELS["info"]

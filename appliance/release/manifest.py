@@ -29,7 +29,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     format: int
-    version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.+-][A-Za-z0-9.+-]+)?$", max_length=64)]
+    version: Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([.+-][A-Za-z0-9.+-]+)?\Z", max_length=64)]
     machine: str
     glibc: str
     python: str
@@ -66,12 +66,9 @@ def _inside(path: str) -> bool:
 
 
 def _leads_inside(entry: Entry) -> bool:
-    """A link may climb within the folder, not out of it."""
-    if "\0" in entry.link or PurePosixPath(entry.link).is_absolute():
+    """A link may climb within the folder, not out of it; and only at first, for what it enters may be a link, too."""
+    link = PurePosixPath(entry.link)
+    if "\0" in entry.link or link.is_absolute():
         return False
-    depth = len(PurePosixPath(entry.path).parts) - 1
-    for part in PurePosixPath(entry.link).parts:
-        depth += -1 if part == ".." else 1
-        if depth < 0:
-            return False
-    return True
+    climbs = next((number for number, part in enumerate(link.parts) if part != ".."), len(link.parts))
+    return climbs < len(PurePosixPath(entry.path).parts) and ".." not in link.parts[climbs:]

@@ -87,7 +87,7 @@ def unpack(bundle: Path, manifest: Manifest, into: Path) -> None:
         OSError: ``into`` is there already, cannot be written, or is full.
     """
     wanted = {entry.path: entry for entry in manifest.files}
-    into.mkdir(mode=0o755)
+    _make(into)
     try:
         with tarfile.open(bundle, "r|xz") as archive:
             for member in archive:
@@ -106,14 +106,17 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: dict[str, 
     if path == FILE and member.isreg():
         content = archive.extractfile(member)
         (into / FILE).write_bytes(content.read(_MOST_MANIFEST) if content is not None else b"")
+        (into / FILE).chmod(0o644)
         return
     entry = wanted.pop(path, None)
     if entry is None or (bool(entry.link), entry.link) != (member.issym(), member.linkname):
         raise ValueError(f"it holds {member.name!r}, which its manifest does not name so")
     target = into / path
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if target.parent.resolve() != into.resolve() / Path(path).parent:
-        raise ValueError(f"{member.name!r} would lie behind a link")
+    for folder in reversed(Path(path).parents[:-1]):
+        if (into / folder).is_symlink():
+            raise ValueError(f"{member.name!r} would lie behind a link")
+        if not (into / folder).exists():
+            _make(into / folder)
     if entry.link:
         target.symlink_to(entry.link)
         return
@@ -121,6 +124,12 @@ def _place(archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: dict[str, 
     if content is None or member.size != entry.size:
         raise ValueError(f"{member.name!r} is not the file that its manifest names")
     _copy(content, entry, target)
+
+
+def _make(folder: Path) -> None:
+    """The service reads what root unpacks, however much root's umask takes away."""
+    folder.mkdir()
+    folder.chmod(0o755)
 
 
 def _copy(content: IO[bytes], entry: Entry, target: Path) -> None:

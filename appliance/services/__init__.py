@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from appliance.services.pipelines import Pipelines
     from appliance.services.points import Points
     from appliance.services.previews import Previews
+    from appliance.services.provider_sign_in import ProviderSignIn
     from appliance.services.queries import Queries
     from appliance.services.records import Records
     from appliance.services.replays import Replays
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from appliance.services.retention_rules import RetentionRules
     from appliance.services.sessions import Sessions
     from appliance.services.setup import Setup
+    from appliance.services.sign_in_providers import SignInProviders
     from appliance.services.storage import Storage
     from appliance.services.suggestions import Suggestions
     from appliance.services.support import Support
@@ -54,6 +56,8 @@ class Services:
     databases: "Databases"
     sessions: "Sessions"
     users: "Users"
+    providers: "SignInProviders"
+    provider_sign_in: "ProviderSignIn"
     tokens: "Tokens"
     organisations: "Organisations"
     organisation_changes: "OrganisationChanges"

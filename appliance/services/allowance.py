@@ -88,6 +88,10 @@ class Allowance:
         found = outlook(held.license, day)
         return Allowed(day, found, entitled(held.license, found.standing))
 
+    def maintained_to(self) -> date | None:
+        """Return the last day whose releases are covered; None: there is no licence, and every release is."""
+        return self.held.license.maintenance_to if self.held.license is not None else None
+
     def clock_set_back(self) -> bool:
         """Return whether the clock is behind what it showed before. That warns, and locks nothing."""
         seen = self.held.installation.seen_at

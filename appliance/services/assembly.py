@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Any
 
 from appliance.components.archive import ArchiveState
 from appliance.components.backups import BackupKeeper
 from appliance.components.comparison import Compare
+from appliance.components.resources import Outbound
 from appliance.components.suggestion import Suggest
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NOWHERE, NodeId, OrganisationId
@@ -42,6 +44,8 @@ from appliance.services.pipelines import Pipelines
 from appliance.services.points import Points
 from appliance.services.ports import Amender, Catalog, Engine, Exporter, Replaying
 from appliance.services.previews import Previews
+from appliance.services.provider_rows import barred
+from appliance.services.provider_sign_in import ProviderSignIn
 from appliance.services.queries import Queries
 from appliance.services.records import Records
 from appliance.services.replay_book import ControlBook
@@ -51,6 +55,7 @@ from appliance.services.retention_rules import RetentionRules
 from appliance.services.sample import Sample
 from appliance.services.sessions import Lifetime, Sessions
 from appliance.services.setup import Setup
+from appliance.services.sign_in_providers import Reception, SignInProviders, speaker
 from appliance.services.storage import Disk, Here, Storage, Watch
 from appliance.services.suggestions import Suggestions
 from appliance.services.support import Support
@@ -74,6 +79,7 @@ class Parts:
     compare: Compare
     suggest: Suggest
     exporter: Exporter
+    outbound: Outbound
     amender: Amender
     replaying: Callable[[ControlBook], Replaying]  # makes those of this process, which keep that book
     disk: Disk
@@ -108,6 +114,9 @@ def assemble(parts: Parts) -> Services:
     tokens = Tokens(plane, clock)
     maintenance = Maintenances(plane, clock)
     sessions.judge = tokens.judge = maintenance.judged
+    sessions.barred = barred
+    speaks = cache(partial(speaker, parts.outbound))
+    reception = Reception(parts.vault, parts.allowance, speaks, definitions.base_url)
     setup = Setup(plane, parts.passwords, sessions, tokens, Sample(pipelines, dashboards))
     storage = Storage(plane, engine, Here(parts.disk, parts.watch, parts.node_id, parts.archive), clock)
     erasures = Erasures(plane, parts.vault, engine, Finding(engine, parts.finder), clock)
@@ -117,6 +126,8 @@ def assemble(parts: Parts) -> Services:
         databases=Databases(setup, parts.chooser),
         sessions=sessions,
         users=Users(plane, parts.passwords, parts.allowance, clock),
+        providers=SignInProviders(plane, reception, clock),
+        provider_sign_in=ProviderSignIn(plane, sessions, reception, clock),
         tokens=tokens,
         organisations=Organisations(plane, parts.settings, parts.watch, clock),
         organisation_changes=OrganisationChanges(

@@ -19,7 +19,7 @@ from appliance.engine.bells import Bell
 from appliance.errors import ConfigError, DashError, Invalid, NotFound, Problem
 from appliance.services.backup_job import TAKE, VERIFY, BackupJob, taking
 from appliance.services.backup_views import BackupRequest, BackupsView
-from appliance.services.jobs import Jobs, JobView
+from appliance.services.jobs import JobFilter, Jobs, JobView
 from appliance.services.ports import Engine
 from appliance.services.views import Page
 from appliance.storage.control import backups as book
@@ -69,7 +69,9 @@ class Backups:
         """Return the jobs that wait or run. Cheap: the place is not asked."""
         require(who, Action.BACKUP_READ)
         open_jobs = (JobState.READY, JobState.RUNNING)
-        return [one for kind in (TAKE, VERIFY) for one in (await self._jobs.list(who, open_jobs, kind)).items]
+        return [
+            one for kind in (TAKE, VERIFY) for one in (await self._jobs.list(who, JobFilter(open_jobs, kind))).items
+        ]
 
     async def latest(self, who: Principal) -> BackupView:
         """Return the newest backup. Raises NotFound: there is none."""
@@ -119,11 +121,9 @@ class Backups:
     async def set_plan(self, who: Principal, document: Any) -> BackupPlan:
         """Replace the schedule. Raises Invalid, with every problem."""
         require(who, Action.BACKUP_MANAGE)
-        if problems := lint(BackupPlan, document):
+        if problems := _problems(document):
             raise Invalid(problems)
         wanted = msgspec.convert(document, BackupPlan)
-        if wrong := wanted.problems():
-            raise Invalid([Problem(f"/{name}", told) for name, told in dict.fromkeys(wrong)])
 
         def save(tx: Session) -> None:
             now = self._clock()
@@ -158,3 +158,11 @@ class Backups:
 
 def _deed(who: Principal, action: str, target: str, detail: dict[str, Any]) -> Deed:
     return Deed(organisation_id=who.organisation_id, who=who.name, action=action, target=target, detail=detail)
+
+
+def _problems(document: Any) -> list[Problem]:
+    """Return all that is wrong with a schedule, the expressions too where something else is not of its type."""
+    said = document if isinstance(document, dict) else {}
+    texts = {name: said[name] for name in ("incremental", "full", "timezone") if isinstance(said.get(name), str)}
+    expressions = BackupPlan(**texts).problems()
+    return lint(BackupPlan, document) + [Problem(f"/{name}", told) for name, told in expressions]

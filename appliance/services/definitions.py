@@ -12,6 +12,7 @@ from appliance.domain.quantity import parse_duration, parse_size
 from appliance.domain.retention import FOREVER
 from appliance.domain.rollup import Rollup
 from appliance.errors import Invalid, Problem
+from appliance.observe.masking import conceal
 from appliance.services.chunk_rules import chunk_problems
 from appliance.services.header_rules import header_problems, without_credentials
 from appliance.services.ports import Catalog
@@ -103,14 +104,14 @@ class Definitions:
             if pointer not in kept:
                 missing.append(Problem(f"/source{pointer}", "the mask stands for a stored secret and there is none"))
                 return text
-            return self._vault.unseal(kept[pointer])
+            return self._clear(kept[pointer])
 
         return self._map(source, clear), missing
 
     def seal(self, document: PipelineDocument) -> dict[str, Any]:
         """Return the definition to store: JSON, every secret sealed."""
         plain: dict[str, Any] = msgspec.to_builtins(document)
-        return plain | {"source": self._map(plain["source"], lambda _, text: self._vault.seal(text))}
+        return plain | {"source": self._map(plain["source"], lambda _, text: self._sealed(text))}
 
     def unseal(self, definition: Mapping[str, Any]) -> PipelineDocument:
         """Return the document of a stored definition, secrets in clear.
@@ -118,7 +119,7 @@ class Definitions:
         Raises:
             FatalError: a secret cannot be read.
         """
-        source = self._map(definition["source"], lambda _, text: self._vault.unseal(text))
+        source = self._map(definition["source"], lambda _, text: self._clear(text))
         return msgspec.convert({**definition, "source": source}, PipelineDocument)
 
     def mask(self, definition: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,10 +128,18 @@ class Definitions:
         return {**definition, "source": without_credentials(masked)}
 
     def seal_all(self, secrets: Sequence[str]) -> list[str]:
-        return [self._vault.seal(secret) for secret in secrets]
+        return [self._sealed(secret) for secret in secrets]
 
     def unseal_all(self, sealed: Sequence[str]) -> tuple[str, ...]:
-        return tuple(self._vault.unseal(secret) for secret in sealed)
+        return tuple(self._clear(secret) for secret in sealed)
+
+    def _sealed(self, secret: str) -> str:
+        conceal(secret)
+        return self._vault.seal(secret)
+
+    def _clear(self, sealed: str) -> str:
+        conceal(secret := self._vault.unseal(sealed))
+        return secret
 
     def checks_signatures(self, document: PipelineDocument) -> bool:
         """Return whether its source is one that senders sign for."""

@@ -17,6 +17,8 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.job_book import JobFilter, StoredJob
 from appliance.storage.control.plane import ControlPlane
 
+__all__ = ["JobFilter", "JobView", "Jobs"]
+
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
     """``node``: the name of the node that works on it, or that alone could. ``cancelling``: it was told to stop.
@@ -54,8 +56,7 @@ class Jobs:
     async def list(
         self,
         who: Principal,
-        states: tuple[JobState, ...] = (),
-        kind: str | None = None,
+        wanted: JobFilter = JobFilter(),  # noqa: B008 - frozen
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[JobView]:
@@ -63,7 +64,7 @@ class Jobs:
         Invalid."""
         require(who, Action.JOB_READ)
         before = place_of(cursor, tuple[str])[0] if cursor is not None else None
-        wanted, more = JobFilter(states, kind, before), bounded(limit) + 1
+        wanted, more = msgspec.structs.replace(wanted, before_id=before), bounded(limit) + 1
 
         def read(tx: Session) -> tuple[list[StoredJob], dict[str, str]]:
             return book.page(tx, who.organisation_id, wanted, more, installation=who.operates), self._names(tx, who)

@@ -145,7 +145,7 @@ def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Wa
     if held.license is not None and allowed.outlook.warns:
         yield _running_out(held.license, allowed)
     if clock_set_back and held.installation.seen_at is not None:
-        seen = held.installation.seen_at.isoformat(timespec="minutes")
+        seen = f"{held.installation.seen_at:%Y-%m-%d %H:%M} UTC"
         yield Warned(
             code="clock",
             message=f"the clock of this machine is behind {seen}, which it showed before; nothing is locked by that",
@@ -155,11 +155,12 @@ def warned(held: Held, allowed: Allowed, *, clock_set_back: bool) -> Iterator[Wa
 
 def _running_out(license: License, allowed: Allowed) -> Warned:
     standing, left = allowed.outlook.standing, allowed.outlook.days_left or 0
-    renew = "ask for a renewal, and install it on the page Licence; the old one counts until then"
+    renew = "ask for a renewal, and install it on the page Licence"
     match standing:
         case Standing.ENDING:
             when = "today" if left == 0 else "tomorrow" if left == 1 else f"in {left} days"
             told = f"the licence of {license.customer} ends {when}, on {license.valid_to}"
+            renew += "; the old one counts until then"
         case Standing.GRACE:
             told = f"the licence of {license.customer} ended on {license.valid_to}; nothing changes before "
             told += f"{allowed.outlook.next_step}, when new things above {COMMUNITY} are refused"

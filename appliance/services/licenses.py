@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from sqlalchemy.orm import Session
@@ -18,8 +18,11 @@ from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.installation import Installation
 from appliance.storage.control.plane import ControlPlane
 from license import verify
+from license.document import Revocations
 from license.entitlements import Thing
 from license.errors import LicenseError
+
+LIST: Final = "-----BEGIN DASH REVOCATIONS-----"
 
 
 class RequestView(msgspec.Struct, frozen=True):
@@ -60,12 +63,13 @@ class Licenses:
         return seen_by(who, view(self._allowance.held, self._allowance.on(day), used, self._allowance.ring.names))
 
     async def preview(self, who: Principal, document: str) -> PreviewView:
-        """Return what installing ``document`` would change. Raises Refused."""
+        """Return what putting ``document`` in force would change, a licence or a revocation list. Raises Refused."""
         require(who, Action.LICENSE_MANAGE)
 
         def work(tx: Session) -> PreviewView:
             before, used = self._view(tx), self._used(tx)
-            held = self._accepted(self._stored(tx), document)
+            stored = self._stored(tx)
+            held = self._listed(stored, document)[0] if LIST in document else self._accepted(stored, document)
             allowed = self._allowance.of(held, before.day)
             after = view(held, allowed, used, self._allowance.ring.names)
             return PreviewView(before=before, after=after, changes=changes(before, after))
@@ -96,11 +100,7 @@ class Licenses:
 
         def work(tx: Session) -> None:
             now, before = self._clock(), self._stored(tx)
-            try:
-                former = proved(before, self._allowance.ring, now.date()).revocations
-                listed = verify.revocations(document, self._allowance.ring, former)
-            except LicenseError as error:
-                raise Refused(error) from error
+            listed = self._listed(before, document)[1]
             store.keep(tx, msgspec.structs.replace(before, revocations=document), now)
             self._note(tx, who, "license.revocations", str(listed.number), licenses=len(listed.licenses))
 
@@ -150,6 +150,15 @@ class Licenses:
         except LicenseError as error:
             raise Refused(error) from error
         return Held(msgspec.structs.replace(before, license=document), license, listed)
+
+    def _listed(self, before: Installation, document: str) -> tuple[Held, Revocations]:
+        """Return what would be held with ``document`` as the revocation list, and that list. Raises Refused."""
+        ring, today = self._allowance.ring, self._clock().date()
+        try:
+            listed = verify.revocations(document, ring, proved(before, ring, today).revocations)
+        except LicenseError as error:
+            raise Refused(error) from error
+        return proved(msgspec.structs.replace(before, revocations=document), ring, today), listed
 
     def _note(self, tx: Session, who: Principal, action: str, target: str, **detail: Any) -> None:
         deed = Deed(

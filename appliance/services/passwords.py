@@ -9,6 +9,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from appliance.errors import Problem
 
 MIN_CHARACTERS: Final = 12
+NONE: Final = "!"  # in the place of a hash: somebody who has no password
 MAX_CHARACTERS: Final = 1024
 _AT_ONCE: Final = 2
 
@@ -26,9 +27,9 @@ class Passwords:
             return await asyncio.to_thread(self._hasher.hash, clear)
 
     async def match(self, stored: str | None, clear: str) -> bool:
-        """Return whether ``clear`` is the password; takes as long when there is no such account (None)."""
+        """Return whether ``clear`` is the password; takes as long when there is no such account (None) or password."""
         async with self._turn:
-            return await asyncio.to_thread(self._verify, stored, clear)
+            return await asyncio.to_thread(self._verify, None if stored == NONE else stored, clear)
 
     def _verify(self, stored: str | None, clear: str) -> bool:
         self._nobody = self._nobody or self._hasher.hash("nobody")

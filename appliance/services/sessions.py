@@ -15,7 +15,7 @@ from appliance.domain.access import Principal, Role
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, UserId
 from appliance.errors import Forbidden, Invalid, TransientError, Unauthenticated
-from appliance.services.passwords import Passwords, password_problems
+from appliance.services.passwords import NONE, Passwords, password_problems
 from appliance.services.sign_in_limit import SignInLimit
 from appliance.services.views import SignedIn
 from appliance.storage.control.audit import Deed, record
@@ -31,6 +31,7 @@ _NOTE_EVERY: Final = timedelta(minutes=5)  # how exactly the last use is remembe
 
 
 Judge = Callable[[Principal | None], Principal | None]  # says what holds for somebody at this moment
+Barred = Callable[[Session, UserRow], str | None]  # by what somebody has to come instead of by password; None: nothing
 
 
 def as_is(who: Principal | None) -> Principal | None:
@@ -44,6 +45,18 @@ class Lifetime(msgspec.Struct, frozen=True):
     at_most: timedelta = AT_MOST
 
 
+class Came(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose word somebody came on: a provider, and the ID token that was its proof, sealed."""
+
+    provider_id: str
+    name: str
+    id_token: str
+
+
+def nobody_barred(_: Session, __: UserRow) -> str | None:
+    return None
+
+
 class Sessions:
     """Sessions of people. The cookie is 256 random bits; its SHA-256 is stored, so a stolen database opens no door."""
 
@@ -54,12 +67,14 @@ class Sessions:
         self.lifetime = lifetime or Lifetime()
         self._limit = SignInLimit()
         self.judge: Judge = as_is
+        self.barred: Barred = nobody_barred
 
     async def sign_in(self, email: str, password: str, remote: str | None) -> SignedIn:
         """Check the password and open a session.
 
         Raises:
             Unauthenticated: address or password is wrong, or the account is disabled; does not say which.
+            Forbidden: it is right, and the account is for a provider's word alone.
             RateLimited: too many failures of this account or from this address.
         """
         key = email_key(email)
@@ -70,10 +85,15 @@ class Sessions:
             self._limit.failed(key, remote)
             raise Unauthenticated("signing in failed: the e-mail address or the password is wrong")
         self._limit.worked(key, remote)
+        await self._check_barred(user.id)
         return await self.open(user.id, remote)
 
-    async def open(self, user_id: str, remote: str | None) -> SignedIn:
-        """Open a session for somebody whose identity was proved."""
+    async def _check_barred(self, user_id: str) -> None:
+        if (instead := await self._plane.read(lambda tx: self.barred(tx, tx.get_one(UserRow, user_id)))) is not None:
+            raise Forbidden(f"this account has no password here any more: sign in with {instead}")
+
+    async def open(self, user_id: str, remote: str | None, came: Came | None = None) -> SignedIn:
+        """Open a session for somebody whose identity was proved; ``came``: by a provider."""
         cookie, now = secrets.token_urlsafe(32), self._clock()
 
         def work(tx: Session) -> SignedIn:
@@ -81,10 +101,17 @@ class Sessions:
             expires = now + min(self.lifetime.idle, self.lifetime.at_most)
             tx.add(
                 SessionRow(
-                    id=_digest(cookie), user_id=user.id, created_at=now, seen_at=now, expires_at=expires, remote=remote
+                    id=_digest(cookie),
+                    user_id=user.id,
+                    created_at=now,
+                    seen_at=now,
+                    expires_at=expires,
+                    remote=remote,
+                    provider_id=came and came.provider_id,
+                    id_token=came and came.id_token,
                 )
             )
-            record(tx, _opened(user, remote), now)
+            record(tx, _opened(user, remote, came), now)
             who = principal_of_user(user, operates=tx.get_one(OrganisationRow, user.organisation_id).operates)
             return SignedIn(cookie=cookie, principal=who, expires_at=now + self.lifetime.at_most)
 
@@ -105,6 +132,24 @@ class Sessions:
                 await self._plane.write(lambda tx: _prolong(tx, digest, now, self.lifetime))
         return self.judge(principal_of_user(user, operates=operates))
 
+    async def came(self, cookie: str) -> Came | None:
+        """Return on whose word the session was opened; None: by password, or it is unknown."""
+        row = await self._plane.read(lambda tx: tx.get(SessionRow, _digest(cookie)))
+        if row is None or row.provider_id is None or row.id_token is None:
+            return None
+        return Came(provider_id=row.provider_id, name="", id_token=row.id_token)
+
+    async def has_password(self, who: Principal) -> bool:
+        """Return whether there is a password by which ``who`` can sign in."""
+        if who.user_id is None:
+            return False
+
+        def look(tx: Session) -> bool:
+            user = tx.get_one(UserRow, who.user_id)
+            return user.password_hash != NONE and self.barred(tx, user) is None
+
+        return await self._plane.read(look)
+
     async def sign_out(self, cookie: str) -> None:
         """End the session; unknown: nothing happens."""
         ended = delete(SessionRow).where(SessionRow.id == _digest(cookie))
@@ -115,7 +160,7 @@ class Sessions:
         """Replace the password and end all sessions of the user.
 
         Raises:
-            Forbidden: a token has no password.
+            Forbidden: a token has no password, nor has who comes by a provider alone.
             Unauthenticated: ``old`` is wrong.
             Invalid: ``new`` will not do.
         """
@@ -124,7 +169,10 @@ class Sessions:
         if problems := password_problems(new, "/new"):
             raise Invalid(problems)
         user_id, now = who.user_id, self._clock()
+        await self._check_barred(user_id)
         stored = await self._plane.read(lambda tx: tx.scalar(select(UserRow.password_hash).filter_by(id=user_id)))
+        if stored == NONE:
+            raise Forbidden("this account has no password to change: it signs in with a provider")
         self._limit.check(user_id, None)
         if not await self._passwords.match(stored, old):
             self._limit.failed(user_id, None)
@@ -162,13 +210,13 @@ def end_sessions(tx: Session, user_id: str) -> None:
     tx.execute(delete(SessionRow).where(SessionRow.user_id == user_id))
 
 
-def _opened(user: UserRow, remote: str | None) -> Deed:
+def _opened(user: UserRow, remote: str | None, came: Came | None) -> Deed:
     return Deed(
         organisation_id=user.organisation_id,
         who=user.email,
         action="session.open",
         target=user.id,
-        detail={"remote": remote},
+        detail={"remote": remote} | ({"provider": came.name} if came is not None else {}),
     )
 
 

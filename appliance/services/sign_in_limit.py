@@ -21,8 +21,8 @@ class SignInLimit:
         self._now = now
         self._failures: OrderedDict[tuple[str, ...], deque[float]] = OrderedDict()
 
-    def check(self, account: str, remote: str | None) -> None:
-        """Return if another try is allowed.
+    def check(self, account: str | None, remote: str | None) -> None:
+        """Return if another try is allowed; ``account`` None: nobody knows yet whose it would be.
 
         Raises:
             RateLimited: too many failures; says when the oldest of them is forgotten.
@@ -39,7 +39,7 @@ class SignInLimit:
                     retry_after_secs=wait,
                 )
 
-    def failed(self, account: str, remote: str | None) -> None:
+    def failed(self, account: str | None, remote: str | None) -> None:
         """Note a failure."""
         for key, most in _limits(account, remote):
             failures = self._failures.setdefault(key, deque(maxlen=most))
@@ -53,8 +53,10 @@ class SignInLimit:
         self._failures.pop(("both", account, remote or ""), None)
 
 
-def _limits(account: str, remote: str | None) -> list[tuple[tuple[str, ...], int]]:
+def _limits(account: str | None, remote: str | None) -> list[tuple[tuple[str, ...], int]]:
     address = remote or ""
+    if account is None:
+        return [(("remote", address), PER_REMOTE)]
     return [
         (("both", account, address), PER_ACCOUNT_AND_REMOTE),
         (("remote", address), PER_REMOTE),

@@ -3,9 +3,9 @@
 Everything in it is text, shown word for word before it is saved.
 """
 
+import asyncio
 import hashlib
 import io
-import re
 import zipfile
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -20,6 +20,7 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.incident import Incident
 from appliance.observe.log_book import LogBook
 from appliance.observe.machine import about_machine
+from appliance.observe.masking import cleaned, unpeopled
 from appliance.services.ports import Engine
 from appliance.storage.control import job_book
 from appliance.storage.control import nodes as registry
@@ -28,8 +29,6 @@ from appliance.storage.control.job_book import JobFilter, StoredJob
 from appliance.storage.control.plane import ControlPlane
 
 JOBS: Final = 200
-_PERSON: Final = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
-SOMEBODY: Final = "somebody@redacted.invalid"
 _LINES: Final = msgspec.json.Encoder(order="deterministic")
 
 
@@ -83,7 +82,8 @@ class Support:
             "pipelines.json": pretty(self._pipelines()),
             **await self._plane.read(lambda tx: self._in_control(tx, who)),
         }
-        return Preview(name_of(now), [BundleFile(name, len(text), text) for name, text in redacted(files).items()])
+        shown = await asyncio.to_thread(redacted, files)
+        return Preview(name_of(now), [BundleFile(name, len(text), text) for name, text in shown.items()])
 
     async def bundle(self, who: Principal) -> tuple[str, bytes]:
         """Return the name and the bytes of a bundle of this moment; the trail tells who took it."""
@@ -135,8 +135,8 @@ def name_of(now: datetime) -> str:
 
 
 def redacted(files: Mapping[str, str]) -> dict[str, str]:
-    """Return the files without addresses of people."""
-    return {name: _PERSON.sub(SOMEBODY, text) for name, text in files.items()}
+    """Return the files without secrets and addresses of people, whoever put them there."""
+    return {name: unpeopled(cleaned(text)) for name, text in files.items()}
 
 
 def packed(files: Mapping[str, str]) -> bytes:

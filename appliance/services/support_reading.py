@@ -1,10 +1,12 @@
 """Reads a support bundle where nothing of the appliance is at hand: proves it whole, and says what stands out."""
 
 import hashlib
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -15,6 +17,14 @@ LARGEST: Final = 64 << 20  # bytes of all files together, unpacked
 MOST_FILES: Final = 100
 TOLD: Final = 10
 MANIFEST: Final = "manifest.json"
+
+# RuntimeError: it wants a password; NotImplementedError: packed in a way that nobody knows.
+_UNREADABLE: Final = (
+    OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, msgspec.DecodeError, KeyError, EOFError, ValueError,
+    RuntimeError,
+)  # fmt: skip
+
+T = TypeVar("T")
 
 
 def read(path: Path) -> dict[str, str]:
@@ -30,7 +40,7 @@ def read(path: Path) -> dict[str, str]:
                 raise _refused(path, f"more than {MOST_FILES} files or {LARGEST >> 20} MiB: that is no bundle")
             files = {one.filename: _text(archive, one) for one in infos}
         digests = msgspec.json.decode(files.pop(MANIFEST), type=dict[str, str])
-    except (OSError, zipfile.BadZipFile, KeyError, EOFError, UnicodeDecodeError, msgspec.DecodeError) as error:
+    except _UNREADABLE as error:
         raise _refused(path, f"it cannot be read: {error}") from error
     found = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
     if found != digests:
@@ -39,22 +49,41 @@ def read(path: Path) -> dict[str, str]:
     return files
 
 
+class _Condition(msgspec.Struct):
+    severity: str = "?"
+    title: str = ""
+    message: str = ""
+
+
+class _Incident(msgspec.Struct):
+    condition: _Condition
+    closed_at: str | None = None
+
+
+class _Failure(msgspec.Struct):
+    count: int = 0
+    event: str = ""
+    kind: str = ""
+    place: str = ""
+
+
 def stands_out(files: dict[str, str]) -> Iterator[Examined]:
-    """Yield what somebody who reads the bundle should look at first."""
-    about = _json(files, "about.json") or {}
+    """Yield what somebody who reads the bundle should look at first. Raises Invalid: a file is not Dash's."""
+    about = _json(files, "about.json", dict[str, Any]) or {}
     told = ", ".join(f"{key} {about[key]}" for key in ("dash", "at", "kernel", "cores", "memory_bytes") if key in about)
     yield Examined("about", "fine", told)
-    for name, (well, reason) in (_json(files, "readiness.json") or {}).items():
+    for name, (well, reason) in (_json(files, "readiness.json", dict[str, tuple[bool, str]]) or {}).items():
         yield Examined(name, "fine" if well else "bad", reason)
-    for one in _json(files, "incidents.json") or []:
-        if one.get("closed_at") is None:
-            condition = one["condition"]
-            yield Examined("incident", "bad", f"{condition['severity']} {condition['title']}: {condition['message']}")
-    for one in (_json(files, "failures.json") or [])[:TOLD]:
-        yield Examined("failure", "warning", f"{one['count']} × {one['event']} {one['kind']} {one['place']}".rstrip())
-    for one in _json(files, "doctor.json") or []:
-        if one["state"] != "fine":
-            yield Examined(one["about"], one["state"], one["message"], one.get("remedy"))
+    for one in _json(files, "incidents.json", list[_Incident]) or []:
+        if one.closed_at is None:
+            condition = one.condition
+            yield Examined("incident", "bad", f"{condition.severity} {condition.title}: {condition.message}")
+    for failure in (_json(files, "failures.json", list[_Failure]) or [])[:TOLD]:
+        told = f"{failure.count} × {failure.event} {failure.kind} {failure.place}".rstrip()
+        yield Examined("failure", "warning", told)
+    for finding in _json(files, "doctor.json", list[Examined]) or []:
+        if finding.state != "fine":
+            yield finding
 
 
 def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
@@ -63,8 +92,11 @@ def _text(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
         return file.read(info.file_size).decode()
 
 
-def _json(files: dict[str, str], name: str) -> Any:
-    return msgspec.json.decode(files[name]) if name in files else None
+def _json(files: dict[str, str], name: str, kind: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(files[name], type=kind) if name in files else None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _refused(Path(name), f"it is not as Dash writes it: {error}") from error
 
 
 def _refused(path: Path, why: str) -> Invalid:

@@ -14,7 +14,7 @@ from appliance.domain.ids import UserId, new_id
 from appliance.errors import Conflict, Forbidden, Invalid, NotFound, Problem
 from appliance.services.allowance import Allowance
 from appliance.services.paging import bounded, cursor_of, place_of
-from appliance.services.passwords import Passwords, password_problems
+from appliance.services.passwords import NONE, Passwords, password_problems
 from appliance.services.sessions import SESSION, email_key, end_sessions
 from appliance.services.views import NewUser, Page, UserView
 from appliance.storage.control.audit import Deed, record
@@ -66,7 +66,7 @@ class Users:
         def work(tx: Session) -> UserView:
             row = _own(tx, who, user_id)
             if role is not Role.ADMIN:
-                _not_last_admin(tx, row)
+                check_not_last_admin(tx, row)
             row.role = role.value
             record(tx, _deed(who, "user.role", row), now)
             return _view(row)
@@ -120,7 +120,7 @@ class Users:
         def work(tx: Session) -> UserView:
             row = _own(tx, who, user_id)
             if row.disabled_at is None:
-                _not_last_admin(tx, row)
+                check_not_last_admin(tx, row)
                 row.disabled_at = now
                 end_sessions(tx, row.id)
                 record(tx, _deed(who, "user.disable", row), now)
@@ -145,7 +145,7 @@ class Users:
         def work(tx: Session) -> UserView:
             row = tx.scalar(select(UserRow).where(UserRow.email_key == email_key(email)))
             if row is None:
-                raise NotFound(f"nobody signs in with {email!r}")
+                raise NotFound(f"nobody signs in with {email!r}: administrators are {_administrators(tx)}")
             if row.disabled_at is not None:
                 raise Conflict(
                     f"{row.email!r} is shut out: recover an administrator of the organisation, who lets them in"
@@ -206,6 +206,12 @@ def user_row(organisation_id: str, email: str, hashed: str, role: Role, now: dat
     )
 
 
+def _administrators(tx: Session) -> str:
+    """Return who might be meant by whoever forgot the address too."""
+    wanted = select(UserRow.email).where(UserRow.role == Role.ADMIN.value, UserRow.disabled_at.is_(None))
+    return ", ".join(tx.scalars(wanted.order_by(UserRow.id).limit(20)).all()) or "none"
+
+
 def _own(tx: Session, who: Principal, user_id: str) -> UserRow:
     row = tx.get(UserRow, user_id)
     if row is None or row.organisation_id != who.organisation_id:
@@ -213,16 +219,25 @@ def _own(tx: Session, who: Principal, user_id: str) -> UserRow:
     return row
 
 
-def _not_last_admin(tx: Session, row: UserRow) -> None:
-    """Raise Conflict if without ``row`` nobody could administer the organisation."""
+def check_not_last_admin(tx: Session, row: UserRow) -> None:
+    """Return if without ``row`` somebody could administer the organisation, and come in by password for it.
+
+    Raises:
+        Conflict: nobody could. A provider that fails would lock everybody out.
+    """
     others = select(func.count()).where(
         UserRow.organisation_id == row.organisation_id,
         UserRow.role == Role.ADMIN.value,
         UserRow.disabled_at.is_(None),
         UserRow.id != row.id,
     )
-    if row.role == Role.ADMIN.value and tx.scalar(others) == 0:
+    if row.role != Role.ADMIN.value:
+        return
+    if tx.scalar(others) == 0:
         raise Conflict(f"{row.email!r} is the last administrator: make somebody else one first")
+    if row.password_hash != NONE and tx.scalar(others.where(UserRow.password_hash != NONE)) == 0:
+        told = "is the last administrator with a password, who gets in when a provider fails"
+        raise Conflict(f"{row.email!r} {told}: make somebody else one first")
 
 
 def _deed(who: Principal, action: str, row: UserRow) -> Deed:

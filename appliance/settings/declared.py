@@ -19,7 +19,7 @@ from appliance.domain.database.dsn import Dsn
 from appliance.domain.quantity import format_duration, format_size, parse_duration, parse_size
 from appliance.egress.guard import parse_allowed
 from appliance.observe.destinations import parse_headers, parse_sentry_dsn
-from appliance.observe.masking import MASK
+from appliance.observe.masking import MASK, conceal
 from appliance.settings.secret import Secret
 from appliance.settings.sections import Settings
 
@@ -196,7 +196,9 @@ def _targets(value: Any) -> tuple[str, ...]:
 def _dsn(value: Any) -> Dsn:
     if not isinstance(value, str):  # what was written is not quoted: it may hold a password
         raise ValueError("expected a text")
-    return Dsn.parse(value)
+    dsn = Dsn.parse(value)
+    conceal(*dsn.secrets)
+    return dsn
 
 
 def _dsns(value: Any) -> tuple[Dsn, ...]:
@@ -223,12 +225,13 @@ def _secret(value: Any) -> Secret:
 
 
 def _sentry_dsn(value: Any) -> Secret:
-    parse_sentry_dsn(secret := _secret(value))
+    conceal(parse_sentry_dsn(secret := _secret(value)).key)
     return secret
 
 
 def _headers(value: Any) -> Secret:
-    parse_headers(secret := _secret(value))
+    values = parse_headers(secret := _secret(value)).values()
+    conceal(*values, *(one.rpartition(" ")[2] for one in values))  # a token stands behind its scheme
     return secret
 
 

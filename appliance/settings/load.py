@@ -18,10 +18,11 @@ from appliance.errors import ConfigError, Problem
 from appliance.settings.chosen import CHOSEN_FILE, is_left
 from appliance.settings.consistency import contradictions
 from appliance.settings.declared import ENV_PREFIX, Declared, declared, suggestion
-from appliance.settings.environment import TOKEN, credentials
+from appliance.settings.environment import TOKEN, credentials, service_links
 from appliance.settings.sections import Settings
 
 FILE_NAME = "dash-appliance.toml"
+AS_ROOT = "it is for root and the service alone: put 'sudo' before the command"
 SYSTEM_FILE = Path("/etc/dash-appliance") / FILE_NAME
 
 
@@ -67,7 +68,7 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     found = dict(_from_credentials(known, credentials(env), problems)) | dict(_from_env(known, env, problems))
     found |= {key: _Found(value, "flag") for key, value in flags.items() if value is not None}
     data_dir = _early_data_dir(known, found)
-    path = file or _file_of(data_dir)
+    path = file or _file_of(data_dir, problems)
     if path is not None:
         written = dict(_from_file(known, path, problems))
         if file is None and data_dir is not None and path.parent == data_dir:
@@ -167,16 +168,26 @@ def _refuse_to_move(written: Mapping[str, _Found], data_dir: Path, problems: lis
         problems.append(Problem("server.data_dir", message, hint=hint, file=other.file, line=other.line))
 
 
-def _file_of(data_dir: Path | None) -> Path | None:
+def _file_of(data_dir: Path | None, problems: list[Problem]) -> Path | None:
+    if data_dir is None and not _enters(SYSTEM_FILE.parent):
+        told = "there is an installed Dash here, whose settings this user may not read"
+        problems.append(Problem("", told, hint=f"{AS_ROOT}; or say --data-dir for another", file=str(SYSTEM_FILE)))
     candidates = [SYSTEM_FILE] if data_dir is None else [data_dir / FILE_NAME, SYSTEM_FILE]
     return next((path for path in candidates if os.access(path, os.F_OK)), None)
+
+
+def _enters(folder: Path) -> bool:
+    return not os.access(folder, os.F_OK) or os.access(folder, os.X_OK)
 
 
 def _from_env(
     known: Mapping[str, Declared], env: Mapping[str, str], problems: list[Problem]
 ) -> Iterator[tuple[str, _Found]]:
     by_variable = {one.variable: one.key for one in known.values()}
+    links = service_links(env)
     for variable, value in sorted(env.items()):
+        if variable in links:
+            continue
         if variable in by_variable:
             yield by_variable[variable], _Found(value, variable)
         elif variable.startswith(ENV_PREFIX) and variable != TOKEN:
@@ -202,7 +213,8 @@ def _from_file(known: Mapping[str, Declared], path: Path, problems: list[Problem
         text = path.read_text("utf-8")
         document = tomllib.loads(text)
     except OSError as error:
-        problems.append(Problem("", f"the file cannot be read: {error.strerror}", file=str(path)))
+        hint = AS_ROOT if isinstance(error, PermissionError) else None
+        problems.append(Problem("", f"the file cannot be read: {error.strerror}", hint=hint, file=str(path)))
         return
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         place = re.search(r"line (\d+)", str(error))

@@ -294,6 +294,13 @@ class Egress(msgspec.Struct, frozen=True, kw_only=True):
             kind="targets",
         ),
     ] = ()
+    ca_file: Annotated[
+        Path | None,
+        setting(
+            "Certificates (PEM) of further authorities to trust, such as a company's own: for what is polled, and for "
+            "providers by which people sign in. Read again on SIGHUP."
+        ),
+    ] = None
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True):

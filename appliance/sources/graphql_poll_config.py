@@ -13,7 +13,7 @@ _NAME = r"^[_A-Za-z][_0-9A-Za-z]{0,99}$"  # of the GraphQL specification, 2.1.9
 _NOT_CODE = re.compile(r'"""[\s\S]*?"""|"(?:\\.|[^"\\\n])*"|#[^\n]*')
 _WORDS = re.compile(r"[{}]|\b(?:query|mutation|subscription)\b")
 
-Variable = Annotated[str, Meta(pattern=_NAME)]
+Variable = Annotated[str, Meta(pattern=_NAME, examples=["after"])]
 
 
 class GraphqlSince(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -30,7 +30,7 @@ class BearerAuth(_Auth, frozen=True, tag="bearer"):
 class BasicAuth(_Auth, frozen=True, tag="basic"):
     """User and password. Source: RFC 7617, in UTF-8."""
 
-    username: Annotated[str, Meta(title="User", max_length=256, pattern="^[^:]*$")]
+    username: Annotated[str, Meta(title="User", max_length=256, pattern="^[^:]*$", examples=["a name without a colon"])]
     password: Annotated[str, Meta(title="Password", max_length=1_024, extra={"secret": True})] = ""
 
     def headers(self) -> dict[str, str]:

@@ -32,7 +32,8 @@ class PollConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     ]
     headers: Annotated[
         dict[
-            Annotated[str, Meta(pattern=HEADER_NAME)], Annotated[str, Meta(max_length=8_192, pattern=r"^[^\r\n\x00]*$")]
+            Annotated[str, Meta(pattern=HEADER_NAME, examples=["Accept-Language"])],
+            Annotated[str, Meta(max_length=8_192, pattern=r"^[^\r\n\x00]*$", examples=["text in one line"])],
         ],
         Meta(title="Headers", description="Sent with every request; credentials belong into auth", max_length=50),
     ] = {}

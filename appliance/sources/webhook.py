@@ -43,7 +43,13 @@ class WebhookConfig(
         ),
     ] = "5m"
     header: Annotated[
-        str, Meta(title="Signature header", description="hmac_sha256 only: the header with the digest", pattern=_HEADER)
+        str,
+        Meta(
+            title="Signature header",
+            description="hmac_sha256 only: the header with the digest",
+            pattern=_HEADER,
+            examples=["X-Signature"],
+        ),
     ] = "X-Signature"
     encoding: Annotated[Encoding, Meta(title="Encoding", description="hmac_sha256 only: how the digest is written")] = (
         Encoding.HEX

@@ -31,7 +31,7 @@ class Gate:
         while time.monotonic() < deadline:
             if not service.runs():
                 return f"it ended by itself; the last line of its log: {service.last_words() or 'none'}"
-            told = self._look(version)
+            told = self.look(version)
             now = time.monotonic()
             well_since = (well_since or now) if told == "" else None
             if well_since is not None and now - well_since >= self._settles:
@@ -39,8 +39,8 @@ class Gate:
             time.sleep(LOOK_SECS)
         return f"not well within {self._within:.0f} s: {told or 'it had not been well for long enough'}"
 
-    def _look(self, version: str) -> str:
-        """Return what is wrong at this moment; empty: nothing."""
+    def look(self, version: str) -> str:
+        """Return what is wrong with ``version`` at this moment; empty: nothing."""
         try:
             status, body = self._get("/readyz")
             parts = msgspec.json.decode(body)["parts"]

@@ -12,6 +12,7 @@ import msgspec
 
 from appliance.domain.finding import Examined
 from appliance.domain.quantity import shown_size
+from appliance.domain.upgrade import in_the_way
 from appliance.release import Manifest, verify
 from appliance.storage.control import schema
 from appliance.upgrading.course import Data
@@ -24,13 +25,15 @@ _ROWS: Final = ("control.sqlite3", "control.sqlite3-wal")
 
 class Wanted(msgspec.Struct, frozen=True):
     """``keys``: whose signatures count, (32,) bytes each. ``maintained_to``: the last day whose releases the licence
-    covers; None: every one. ``data_copied``: somebody has made a copy of the database."""
+    covers; None: every one. ``data_copied``: somebody has made a copy of the database. ``version``: the one that was
+    asked for; None: whichever the bundle holds."""
 
     bundle: Path
     signature: Path
     keys: Sequence[bytes]
     maintained_to: date | None = None
     data_copied: bool = False
+    version: str | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -43,6 +46,11 @@ class Plan(msgspec.Struct, frozen=True):
     @property
     def go(self) -> bool:
         return self.manifest is not None and not any(one.state == "bad" for one in self.findings)
+
+    @property
+    def in_the_way(self) -> str:
+        """Return one sentence of what does."""
+        return in_the_way(self.findings)
 
 
 def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
@@ -59,6 +67,7 @@ def examine(wanted: Wanted, releases: Releases, data: Data) -> Plan:
         Examined("bundle", "fine", told),
         *_machine(manifest),
         *_package(releases),
+        *_asked_for(manifest, wanted.version),
         *_path(before, manifest),
         *_schema(manifest, data, copied=wanted.data_copied),
         *_licence(manifest, wanted.maintained_to),
@@ -88,6 +97,13 @@ def _package(releases: Releases) -> Iterator[Examined]:
         yield Examined("package", "bad", told, "upgrade the package: apt install ./dash-appliance_….deb")
 
 
+def _asked_for(manifest: Manifest, version: str | None) -> Iterator[Examined]:
+    """Between asking and taking somebody may have put another release there."""
+    if version not in (None, manifest.version):
+        told = f"{version} was asked for, and {manifest.version} lies there"
+        yield Examined("version", "bad", told, "look at what was uploaded, and ask again")
+
+
 def _path(before: str, manifest: Manifest) -> Iterator[Examined]:
     old, new = ordinal(before), ordinal(manifest.version)
     if new == old:
@@ -98,12 +114,18 @@ def _path(before: str, manifest: Manifest) -> Iterator[Examined]:
     elif new < old:
         told = f"{manifest.version} is older than {before}, which is in use"
         yield Examined("version", "bad", told, "'dash-appliance rollback' goes back to the release before")
-    elif new[0] > old[0] + 1:
-        yield Examined(
-            "version", "bad", f"from {before} to {manifest.version}", "go by a release of each major version"
-        )
+    elif (between := _left_out(old, new)) is not None:
+        told = f"from {before} to {manifest.version} leaves out {between}, and a release goes back by one minor only"
+        yield Examined("version", "bad", told, f"go over to a release {between} first")
     else:
         yield Examined("version", "fine", f"from {before} to {manifest.version}")
+
+
+def _left_out(old: tuple[int, ...], new: tuple[int, ...]) -> str | None:
+    """Return the release that has to come before ``new``: the next minor one, or the first of the next major."""
+    if new[0] == old[0]:
+        return f"{old[0]}.{old[1] + 1}" if new[1] > old[1] + 1 else None
+    return f"{old[0] + 1}.0" if (new[0], new[1]) != (old[0] + 1, 0) else None
 
 
 def _schema(manifest: Manifest, data: Data, *, copied: bool) -> Iterator[Examined]:

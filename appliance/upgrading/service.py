@@ -5,15 +5,19 @@ import pwd
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import msgspec
+
 from appliance.errors import TransientError
+from appliance.settings.environment import of_others
 
 STOPS_WITHIN_SECS: Final = 120.0
 UNIT: Final = "dash-appliance"
 LAST_BYTES: Final = 4096
+MOST_CHARACTERS: Final = 500
 
 
 class Service(Protocol):
@@ -28,6 +32,10 @@ class Service(Protocol):
 
     def start(self) -> None:
         """Begin it, by what ``current`` leads to; whether it comes up is for others to see. Raises TransientError."""
+        ...
+
+    def adopt(self, release: Path) -> str | None:
+        """Have what starts it be as the release in this folder brings it; return why that was not possible."""
         ...
 
     def runs(self) -> bool:
@@ -51,28 +59,33 @@ class Systemd:
         self._ask("stop")
 
     def start(self) -> None:
-        self._ask("reset-failed")
+        # Only that failures before do not count; a unit that stands still and is not enabled is not even loaded.
+        self._told("reset-failed")
         self._ask("start", "--no-block")
+
+    def adopt(self, release: Path) -> str | None:
+        done = run_as(0, ["/bin/sh", str(release / "installer" / "install.sh"), "refresh"])
+        return f"unit files stay as they were: {done.last_words}" if done.code else None
 
     def runs(self) -> bool:
         return self._told("is-active") in ("active", "activating", "reloading")
 
     def last_words(self) -> str:
-        command = ["journalctl", "-u", self._unit, "-n", "1", "-o", "cat", "--no-pager"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+        # By the field, not by -u: what systemd says of a unit that has ended comes last there.
+        chosen = ["-b", f"_SYSTEMD_UNIT={self._unit}.service", "-n", "1", "-o", "cat"]
+        return said_in(_asked("journalctl", *chosen, "--no-pager").stdout.strip())
 
     def _ask(self, *deed: str) -> None:
-        done = subprocess.run(["systemctl", *deed, self._unit], capture_output=True, text=True, check=False)  # noqa: S603, S607
+        done = _asked("systemctl", *deed, self._unit)
         if done.returncode:
             raise TransientError(f"systemctl {' '.join(deed)} {self._unit}: {done.stderr.strip() or 'it failed'}")
 
     def _told(self, asked: str) -> str:
-        return subprocess.run(  # noqa: S603
-            ["systemctl", asked, self._unit],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout.strip()
+        return _asked("systemctl", asked, self._unit).stdout.strip()
+
+
+def _asked(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=of_others())  # noqa: S603
 
 
 class Standing:
@@ -84,6 +97,8 @@ class Standing:
     def stop(self) -> None: ...
 
     def start(self) -> None: ...
+
+    def adopt(self, release: Path) -> str | None: ...
 
     def runs(self) -> bool:
         return False
@@ -106,7 +121,7 @@ class Process:
         arguments = _words(pid, "cmdline")
         self._command = [str(program), *_after_program(arguments)]
         self.port = _port(arguments)
-        self._environment = dict(one.split("=", 1) for one in _words(pid, "environ") if "=" in one)
+        self._environment = of_others(dict(one.split("=", 1) for one in _words(pid, "environ") if "=" in one))
         self._folder = os.readlink(f"/proc/{pid}/cwd")
         self._user = os.stat(f"/proc/{pid}").st_uid
         self._child: subprocess.Popen[bytes] | None = None
@@ -130,6 +145,8 @@ class Process:
             )  # fmt: skip
         self._pid = self._child.pid
 
+    def adopt(self, release: Path) -> str | None: ...
+
     def runs(self) -> bool:
         if self._child is not None:
             return self._child.poll() is None
@@ -142,14 +159,26 @@ class Process:
         with self._log.open("rb") as log:
             log.seek(max(0, self._log.stat().st_size - LAST_BYTES))
             lines = log.read().decode("utf-8", "replace").split("\n")
-        return next((line for line in reversed(lines) if line.strip()), "")
+        return said_in(next((line for line in reversed(lines) if line.strip()), ""))
 
 
-def run_as(user: int, command: Sequence[str], environment: Mapping[str, str] | None = None) -> "Done":
+def said_in(line: str) -> str:
+    """Return what a line of the log says: of one in JSON, the event and its reason."""
+    try:
+        told = msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return line[:MOST_CHARACTERS]
+    said = [str(told[key]) for key in ("event", "reason", "error", "exception") if told.get(key)]
+    return ": ".join(said)[:MOST_CHARACTERS] or line[:MOST_CHARACTERS]
+
+
+def run_as(user: int, command: Sequence[str]) -> "Done":
     """Run ``command`` as ``user`` (where this process may) to its end."""
     done = subprocess.run(  # noqa: S603 - commands of a release
-        command, capture_output=True, text=True, check=False, env=environment, cwd="/", **_as_user(user)
-    )
+        # Root's terminal is none of theirs, and Ctrl-C at it is for the upgrade to hear.
+        command, capture_output=True, text=True, check=False, env=of_others(), cwd="/", stdin=subprocess.DEVNULL,
+        start_new_session=True, **_as_user(user),
+    )  # fmt: skip
     return Done(done.returncode, done.stdout.strip(), done.stderr.strip())
 
 

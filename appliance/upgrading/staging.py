@@ -8,19 +8,19 @@ What looks into releases is imported when somebody looks: a service seldom does,
 
 import os
 import shutil
-import stat
 import sys
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from secrets import token_hex
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
 
 from appliance import __version__
 from appliance.components.durable import sync_directory
-from appliance.domain.upgrade import Staged, Upgrade
-from appliance.errors import Conflict, DashError, NotFound, TooLarge
+from appliance.domain.upgrade import Staged, Upgrade, in_the_way
+from appliance.errors import Conflict, DashError, NotFound, TooLarge, TransientError
 from appliance.placing import ELSEWHERE
 from appliance.settings import Settings
 
@@ -34,14 +34,26 @@ WANTED: Final = "wanted.json"
 MOST_BYTES: Final = {BUNDLE: 400 << 20, SIGNATURE: 1 << 16}
 HOME: Final = Path("/opt/dash-appliance")
 HELPER: Final = Path("/etc/systemd/system/dash-appliance-upgrade.path")
-_STEP: Final = 1 << 20
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What ``wanted.json`` holds."""
+
+    at: datetime
+    version: str | None = None
 
 
 class Staging:
-    """Blocking but for ``receive``, which belongs to the event loop. ``home``: where releases lie; None: found out."""
+    """Blocking but for ``receive``, which belongs to the event loop.
 
-    def __init__(self, settings: Settings, home: Path | None = None) -> None:
-        self._settings = settings
+    ``maintained_to``: the last day whose releases the licence covers; None: every one. ``home``: where releases lie;
+    None: found out.
+    """
+
+    def __init__(
+        self, settings: Settings, maintained_to: Callable[[], date | None] = lambda: None, home: Path | None = None
+    ) -> None:
+        self._settings, self._maintained_to = settings, maintained_to
         self._folder = settings.server.data_dir / FOLDER
         self._home = home or _home()
 
@@ -49,21 +61,28 @@ class Staging:
         """Keep what is uploaded as the bundle or its signature.
 
         Raises:
-            Conflict: an upgrade is under way.
+            Conflict: an upgrade is under way, or what was sent was dropped meanwhile.
             TooLarge: no release is that large.
+            TransientError: the disk does not take it.
         """
+        self._refuse_beside_order()
+        draft = self._folder / f"{name}.{token_hex(4)}.part"  # two at a time do not write into one
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            with draft.open("wb") as file:
+                await _written(name, file, chunks)
+            self._refuse_beside_order()  # somebody may have asked for what lay here until now
+            draft.replace(self._folder / name)
+        except FileNotFoundError as error:
+            raise Conflict("what was sent was dropped meanwhile: send it again") from error
+        except OSError as error:
+            raise TransientError(f"keeping {name} in {self._folder}: {error.strerror}; make room", 60) from error
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _refuse_beside_order(self) -> None:
         if self._ordered_at() is not None:
             raise Conflict("an upgrade is asked for already: wait until it is done, or drop it")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-        draft, size = self._folder / f"{name}.part", 0
-        with draft.open("wb") as file:
-            async for chunk in chunks:
-                size += len(chunk)
-                if size > MOST_BYTES[name]:
-                    draft.unlink()
-                    raise TooLarge(f"no {name} is larger than {MOST_BYTES[name]:,} bytes: choose the file of a release")
-                file.write(chunk)
-        draft.replace(self._folder / name)
 
     def look(self) -> Upgrade:
         """Return what waits, and what stands in its way. As long as reading the bundle takes."""
@@ -91,12 +110,12 @@ class Staging:
         if staged is None:
             raise NotFound("no release was uploaded: send the bundle and its signature first")
         if not staged.go:
-            bad = "; ".join(one.message for one in staged.findings if one.state == "bad")
-            raise Conflict(f"this release cannot be taken: {staged.trouble or bad}")
+            trouble = staged.trouble and f"this release cannot be taken: {staged.trouble}"
+            raise Conflict(trouble or in_the_way(staged.findings))
         if (by_hand := self._by_hand()) is not None:
             raise Conflict(by_hand)
         draft = self._folder / f"{WANTED}.part"
-        draft.write_bytes(msgspec.json.encode({"at": datetime.now(UTC), "version": staged.version}))
+        draft.write_bytes(msgspec.json.encode(Wish(datetime.now(UTC), staged.version)))
         draft.replace(self._folder / WANTED)
         sync_directory(self._folder)
         return staged
@@ -124,7 +143,7 @@ class Staging:
         embedded = self._settings.database.url is None and not (data_dir / ELSEWHERE).exists()
         data = Data(data_dir, None, os.getuid(), embedded)
         try:
-            plan = examine(Wanted(bundle, signature, pinned()), releases, data)
+            plan = examine(Wanted(bundle, signature, pinned(), self._maintained_to()), releases, data)
         except (DashError, OSError) as error:
             return Staged(trouble=str(error))
         findings = [one for one in plan.findings if one.about != "rights"]  # the helper has them
@@ -144,38 +163,13 @@ class Staging:
             return None
 
 
-def taken(data_dir: Path, into: Path) -> tuple[Path, Path]:
-    """Take the release that waits in ``data_dir`` to the new directory ``into``, which only this process's user can
-    write, and the wish away. Whoever left it may do anything to his own files meanwhile: no link is followed.
-
-    Raises:
-        NotFound: nothing waits.
-        Conflict: what waits is no file, or too large.
-    """
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(mode=0o700)
-    folder = data_dir / FOLDER
-    (folder / WANTED).unlink(missing_ok=True)
-    for name in (BUNDLE, SIGNATURE):
-        _copied(folder / name, into / name, MOST_BYTES[name])
-    return into / BUNDLE, into / SIGNATURE
-
-
-def _copied(source: Path, target: Path, most: int) -> None:
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        raise NotFound(f"taking {source}: {error.strerror}; upload the release and its signature again") from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise Conflict(f"taking {source}: it is no file")
-    with os.fdopen(descriptor, "rb") as reading, target.open("wb") as copy:
-        left = most
-        while chunk := reading.read(_STEP):
-            left -= len(chunk)
-            if left < 0:
-                raise Conflict(f"taking {source}: it is larger than any release")
-            copy.write(chunk)
+async def _written(name: str, file: BinaryIO, chunks: AsyncIterator[bytes]) -> None:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MOST_BYTES[name]:
+            raise TooLarge(f"no {name} is larger than {MOST_BYTES[name]:,} bytes: choose the file of a release")
+        file.write(chunk)
 
 
 def _home() -> Path:

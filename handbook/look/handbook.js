@@ -108,18 +108,30 @@ function worth(word, low) {
   return total;
 }
 
+// What people type beside what they mean, and other words for what pages say.
+const IDLE = new Set("a an and are at can do does for from how i in into is it my of on or our the to we what when where why with".split(" "));
+const ALSO = {
+  backups: ["backup"], cert: ["certificate"], forgot: ["lost"], forgotten: ["lost"], license: ["licence"], machine: ["server"], migrate: ["move"], migration: ["move"],
+  passphrase: ["password"], remove: ["uninstall"], reset: ["lost", "rotate"], server: ["machine"], space: ["disk"], ssl: ["tls", "https", "certificate"],
+  update: ["upgrade"], upgrading: ["upgrade"],
+};
+
 function search() {
-  const words = lower(input.value).split(/\s+/).filter(Boolean);
+  const typed = lower(input.value).split(/\s+/).filter(Boolean);
+  const meant = typed.filter((word) => !IDLE.has(word));
+  const words = meant.length ? meant : typed;
   chosen = -1;
   if (!words.length) return close();
   if (index === null) return load();
-  const found = [];
-  for (const section of index) {
-    const each = words.map((word) => worth(word, section.low));
-    if (Math.min(...each) > 0) found.push([each.reduce((sum, one) => sum + one, 0), section]);
-  }
-  found.sort((one, other) => other[0] - one[0]);
-  show(found.slice(0, 12).map((one) => one[1]), words);
+  const each = (word, low) => Math.max(worth(word, low), ...(ALSO[word] ?? []).map((other) => worth(other, low) * 0.8));
+  const found = index.map((section) => [words.map((word) => each(word, section.low)), section]);
+  // Where nothing has every word, what has most of them.
+  const most = Math.max(...found.map(([worths]) => worths.filter(Boolean).length));
+  if (!most || most < words.length / 2) return show([], words);
+  const best = found.filter(([worths]) => worths.filter(Boolean).length === most);
+  const sum = (worths) => worths.reduce((total, one) => total + one, 0);
+  best.sort(([one], [other]) => sum(other) - sum(one));
+  show(best.slice(0, 12).map(([, section]) => section), words);
 }
 
 function show(found, words) {

@@ -120,7 +120,7 @@ def test_a_lost_machine_loses_what_was_told_to_be_pending_and_nothing_else(
     for path in [*machine.appliance.data_dir.glob("control.sqlite3*"), machine.appliance.data_dir / "secret.key"]:
         shutil.copy(path, new.appliance.data_dir)
     done = new.appliance.run("archive", "restore", "--from", "here")
-    assert (done.returncode, "1 pipelines restored" in done.stdout) == (0, True), done.stderr + done.stdout
+    assert (done.returncode, "1 pipeline restored" in done.stdout) == (0, True), done.stderr + done.stdout
     assert (new.appliance.data_dir / "node.id").read_text() == (machine.appliance.data_dir / "node.id").read_text()
     proved = new.appliance.run("verify", "--archive", "--json")
     assert (proved.returncode, json.loads(proved.stdout)["findings"]) == (0, []), proved.stderr

@@ -87,8 +87,8 @@ def test_the_data_directory_belongs_to_its_owner_alone(one: RunningAppliance) ->
 @pytest.mark.usefixtures("filled")
 def test_verify_proves_what_is_there(one: RunningAppliance) -> None:
     answer = one.run("verify")
-    assert (answer.returncode, answer.stdout) == (0, "fine: 1 pipelines, 3 events\n")
-    assert json.loads(one.run("verify", "--json").stdout) == {"summary": "1 pipelines, 3 events", "findings": []}
+    assert (answer.returncode, answer.stdout) == (0, "fine: 1 pipeline, 3 events\n")
+    assert json.loads(one.run("verify", "--json").stdout) == {"summary": "1 pipeline, 3 events", "findings": []}
 
 
 def test_verify_finds_a_byte_that_was_changed_in_bronze(one: RunningAppliance, filled: str) -> None:

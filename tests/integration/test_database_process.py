@@ -151,4 +151,4 @@ def test_a_moved_appliance_goes_on(tmp_path: Path, server: PostgresServer, rebui
     assert there.wait_refined(hook[0])["stored"] == 4
     assert there.stop() == 0
     assert ("rows.made_again" in there.log.read_text()) == rebuild
-    assert there.run("verify").stdout == "fine: 1 pipelines, 4 events\n"
+    assert there.run("verify").stdout == "fine: 1 pipeline, 4 events\n"

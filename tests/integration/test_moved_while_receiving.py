@@ -128,7 +128,7 @@ def test_there_and_back_no_sender_is_refused(moving: Makes, server: PostgresServ
         told, error = there.communicate()
         assert there.returncode == 0, error
         assert "events are received meanwhile" in error
-        assert "rows and 0 dead letters of 1 pipelines" in told
+        assert "rows and 0 dead letters of 1 pipeline" in told
         assert (503, "This appliance is being moved") in seen
         until(it.is_whole, WHOLE_SECS)
         assert it.lives_in_database()

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from appliance.cli.data_dir import owner
+from appliance.storage.control.schema import HEAD
 from tests.running import REPOSITORY, RunningAppliance, at_work, free_port, standard_headers, until
 
 MAPPING: dict[str, Any] = {"fields": [{"name": "n", "path": "$.n", "type": "integer", "required": True}]}
@@ -108,7 +109,7 @@ class Installed:
         self.home, self.data_dir, self._port = folder / "opt", folder / "data", free_port()
         first = self.home / "releases" / "1.0.0"
         first.mkdir(parents=True)
-        with tarfile.open(vendor.release("1.0.0", schema="0005")) as archive:
+        with tarfile.open(vendor.release("1.0.0", schema=HEAD)) as archive:
             for member in archive.getmembers():
                 path = first / member.name.removeprefix("dash-appliance/")
                 path.write_bytes(archive.extractfile(member).read())  # type: ignore[union-attr]
@@ -190,9 +191,9 @@ def test_upgrades_back_and_forth_under_load_lose_nothing(installed: Installed, v
 
         before = sender.number
         until(lambda: sender.number > before + 5)
-        good = installed.run("upgrade", str(vendor.release("1.2.0", schema="0005")))
+        good = installed.run("upgrade", str(vendor.release("1.1.1", schema=HEAD)))
         assert good.returncode == 0, good.stdout + good.stderr
-        assert installed.version == "1.2.0"
+        assert installed.version == "1.1.1"
 
         back = installed.run("rollback", "--yes", "--to", "1.0.0")
         assert back.returncode == 0, back.stdout + back.stderr
@@ -217,15 +218,15 @@ def test_what_stands_in_the_way_is_said_and_nothing_is_changed(installed: Instal
     assert older.returncode == 1
     findings = {one["about"]: one for one in json.loads(older.stdout)["findings"]}
     assert findings["version"]["remedy"] == "'dash-appliance rollback' goes back to the release before"
-    dry = installed.run("upgrade", str(vendor.release("1.3.0")), "--dry-run")
+    dry = installed.run("upgrade", str(vendor.release("1.1.2")), "--dry-run")
     assert (dry.returncode, "from" in dry.stdout) == (0, True)
-    assert "1.3.0" not in os.listdir(installed.home / "releases")
+    assert "1.1.2" not in os.listdir(installed.home / "releases")
 
-    bundle = vendor.release("1.4.0")
+    bundle = vendor.release("1.1.4")
     bundle.write_bytes(bundle.read_bytes()[:-1] + b"?")
     forged = installed.run("upgrade", str(bundle))
     assert (forged.returncode, "it is not the file that was signed" in forged.stderr) == (1, True)
-    broken = installed.run("upgrade", str(vendor.release("1.5.0", "raise SystemExit('error: no such library')")))
+    broken = installed.run("upgrade", str(vendor.release("1.1.5", "raise SystemExit('error: no such library')")))
     assert (broken.returncode, "does not run here" in broken.stderr) == (1, True)
     assert installed.run("rollback", "--to", "0.1.0", "--yes").returncode == 1
     assert (installed.version, owner(installed.data_dir)) == (version, pid)
@@ -233,7 +234,7 @@ def test_what_stands_in_the_way_is_said_and_nothing_is_changed(installed: Instal
 
 @pytest.mark.slow
 def test_an_upgrade_that_is_killed_is_undone_by_the_next(installed: Installed, vendor: Vendor) -> None:
-    bundle = vendor.release("1.6.0", SPOILS)
+    bundle = vendor.release("1.1.6", SPOILS)
     with subprocess.Popen(
         [installed.program, "upgrade", str(bundle), "--program", str(installed.home), "--data-dir",
          str(installed.data_dir)],

@@ -36,9 +36,7 @@ def test_every_setting_is_used(root: Path) -> None:
     readers = [text for text in (path.read_text() for path in files) if "settings." in text]
 
     def is_read(section: str, name: str) -> bool:
-        if name in ObjectStorage.__struct_fields__ and any(
-            f"access_to(settings.{section})" in text for text in readers
-        ):
+        if name in ObjectStorage.__struct_fields__ and any(f"access_to(settings.{section}" in text for text in readers):
             return True  # which reads all of them
         whole, alias = f"{section}.{name}", re.compile(rf"settings\.{section}\b(?s:.*)\.{name}\b")
         return any(whole in text or alias.search(text) for text in readers)

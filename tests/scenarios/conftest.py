@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ from appliance.domain.access import Principal, Role
 from appliance.domain.clock import utc_now
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.ids import OrganisationId, PipelineId, new_id
+from appliance.egress.guard import parse_allowed
 from appliance.services.views import SetupRequest
 from appliance.settings import Backup, Settings
 from appliance.settings.sections import Database, Server
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.tables import OrganisationRow
-from tests.licensed import RING, issued
+from tests.licensed import EVERY_FEATURE, RING, issued
 
 ORIGIN = "http://dash.test"
 ADMIN = "ada@example.org"
@@ -109,6 +110,12 @@ class Scene:
         job = NewJob(kind="test.job", organisation_id=self.admin.organisation_id, **more)
         return str(await self.it.plane.write(lambda tx: enqueue(tx, job, utc_now())))
 
+    async def provider(self, **changes: Any) -> str:
+        """Set up an OpenID provider that nobody asks anything, with a licence for it, and return its id."""
+        await self.it.services.licenses.install(self.admin, issued(features=EVERY_FEATURE))
+        document = {"name": "Example Works", "issuer": "https://login.example.org", "client_id": "dash"} | changes
+        return (await self.it.services.providers.create(self.admin, document)).id
+
     async def token(self, who: Principal, role: Role) -> str:
         return (await self.it.services.tokens.create(who, role.value, role)).token
 
@@ -175,3 +182,25 @@ async def api(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     """The API as the administrator's token sees it."""
     async with scene.client(scene.tokens["admin"]) as client:
         yield client
+
+
+@pytest.fixture
+def provider() -> Iterator[Any]:
+    """A real OpenID provider on loopback."""
+    from tests.fakes.openid_provider import Provider  # brings Flask: for the tests that want it
+
+    with Provider() as running:
+        yield running
+
+
+@pytest.fixture
+async def world(scene: Scene, api: httpx.AsyncClient, provider: Any) -> AsyncIterator[Any]:
+    """The appliance with that provider set up in it, and a browser."""
+    from tests.provider_world import World
+
+    await scene.it.outbound.allow([parse_allowed("127.0.0.1/32")])
+    await scene.it.services.licenses.install(scene.admin, issued(features=EVERY_FEATURE))
+    made = World(scene, provider, api)
+    await made.set_up()
+    yield made
+    await made.browser.aclose()

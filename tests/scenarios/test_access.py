@@ -86,6 +86,15 @@ EXPECTED = {
     "POST /api/v1/users": "admin",
     "PUT /api/v1/users/{user_id}/role": "admin",
     "POST /api/v1/users/{user_id}/disable": "admin",
+    "GET /api/v1/sign-in/providers": "admin",
+    "POST /api/v1/sign-in/providers": "admin",
+    "GET /api/v1/sign-in/providers/{provider_id}": "admin",
+    "PUT /api/v1/sign-in/providers/{provider_id}": "admin",
+    "DELETE /api/v1/sign-in/providers/{provider_id}": "admin",
+    "POST /api/v1/sign-in/providers/{provider_id}/disable": "admin",
+    "POST /api/v1/sign-in/providers/{provider_id}/test": "admin",
+    "GET /api/v1/sign-in/providers/{provider_id}/people": "admin",
+    "DELETE /api/v1/sign-in/providers/{provider_id}/people/{identity_id}": "admin",
     "POST /api/v1/users/{user_id}/enable": "admin",
     "PUT /api/v1/users/{user_id}/password": "admin",
     "GET /api/v1/tokens": "admin",
@@ -173,6 +182,8 @@ NOT_THERE = {
     "user_id": "user_none",
     "token_id": "tok_none",
     "replay_id": "rp_none",
+    "provider_id": "idp_none",
+    "identity_id": "idn_none",
     "seq": "1",
     "number": "1",
     "name": "nothing.js",
@@ -233,6 +244,8 @@ async def test_what_belongs_to_another_organisation_does_not_exist(scene: Any) -
         "dashboard_id": dashboard.id,
         "user_id": scene.admin.user_id,
         "token_id": tokens.items[0].id,
+        "provider_id": await scene.provider(),
+        "identity_id": "idn_none",
         "seq": "1",
         "number": "1",
     }
@@ -266,6 +279,8 @@ def _acceptable(route: str) -> Any:
         return {"name": "mine now", "widgets": []}
     if route.endswith(("/dead-letters/fix", "/dead-letters/drop")):
         return {"reason": "none of theirs"} | ({"patch": {}} if route.endswith("/fix") else {})
+    if route.startswith("PUT /api/v1/sign-in"):
+        return {"name": "mine now", "issuer": "https://login.example.net", "enabled": False}
     if route == "PUT /api/v1/users/{user_id}/password":
         return {"password": "mine from now on"}
     return {"role": "viewer"} if route.endswith("/role") else {}

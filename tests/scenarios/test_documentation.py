@@ -72,6 +72,9 @@ async def test_every_example_is_accepted(scene: Any) -> None:
             path = path.replace("{organisation_id}", scene.admin.organisation_id)
             if "{dashboard_id}" in path:
                 path = path.replace("{dashboard_id}", (await client.get("/api/v1/dashboards")).json()["items"][0]["id"])
+            if "{provider_id}" in path:
+                providers = (await client.get("/api/v1/sign-in/providers")).json()["items"]
+                path = path.replace("{provider_id}", providers[0]["id"])
             if "{user_id}" in path:
                 path = path.replace("{user_id}", (await client.get("/api/v1/users")).json()["items"][-1]["id"])
             if route.path.endswith("/{pipeline_id}"):

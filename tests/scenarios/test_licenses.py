@@ -68,14 +68,13 @@ TOMORROW = {"valid_from": today() + timedelta(days=1)}
 OTHER = "7KQ2-M8XD-0T3W-E9HP"
 STRANGER = Ed25519PrivateKey.generate()
 WRONG = {
-    "a mail": ("Dear customer, here it is.", "there is no license in it", "copy it again"),
+    "a mail": ("Dear customer, here it is.", "there is no licence in it", "copy it again"),
     "cut short": (issued()[:200] + "\n-----END DASH LICENSE-----", "characters are missing from it", "copy it again"),
     "another key": (issued(key=STRANGER), "which this version does not know", "ask for a document for this version"),
     "another installation": (issued(installation=OTHER), f"it is for installation {OTHER}", "license request"),
     "not yet": (issued(**TOMORROW), "it is valid from", "install it on that day"),
     "no more": (issued(days=-1), "it was valid until", "ask for a new one"),
     "taken back": (issued(id="lic_back"), "was taken back", "the one that replaces it"),
-    "a list": (listed(2), "there is no license in it", "copy it again"),
 }  # fmt: skip
 
 
@@ -90,6 +89,9 @@ async def test_what_is_not_accepted_says_why_and_what_to_do_and_changes_nothing(
             assert (answer.status_code, problem["pointer"]) == (422, "/document"), name
             assert told in problem["message"], name
             assert remedy in problem["hint"], name
+    assert (await api.post("/api/v1/license/preview", json={"document": listed(2)})).json()["changes"] == []
+    refused = await api.put("/api/v1/license", json={"document": listed(2)})
+    assert "there is no licence in it" in refused.json()["problems"][0]["message"]
     forged = issued().replace("A", "B", 1)
     assert (await api.put("/api/v1/license", json={"document": forged})).status_code == 422
     assert (await api.get("/api/v1/license")).json() == before

@@ -1,13 +1,18 @@
 """A release uploaded by the API: kept, looked at, refused with every reason; asked for only where somebody takes it."""
 
+import asyncio
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from appliance.errors import Conflict, NotFound
-from appliance.upgrading import staging
+from appliance.errors import Conflict
+from appliance.settings import load
+from appliance.upgrading.staging import Staging
 from tests.scenarios.conftest import Scene
 
+SIGNED = "release.tar.xz.sig"
 BUNDLE, SIGNATURE = "/api/v1/upgrade/bundle", "/api/v1/upgrade/signature"
 
 
@@ -22,40 +27,33 @@ async def test_what_is_no_release_is_kept_told_and_dropped(scene: Scene) -> None
         refused = await admin.post("/api/v1/upgrade")
         assert refused.status_code == 409
         assert refused.json()["detail"].startswith("this release cannot be taken: ")
+        assert sorted(os.listdir(scene.it.settings.server.data_dir / "upgrade")) == ["release.tar.xz", SIGNED]
         long = await admin.put(SIGNATURE, content=b"x" * ((1 << 16) + 1))
         assert long.status_code == 413
+        assert sorted(os.listdir(scene.it.settings.server.data_dir / "upgrade")) == ["release.tar.xz", SIGNED]
         assert (await admin.delete("/api/v1/upgrade")).status_code == 204
         assert (await admin.get("/api/v1/upgrade")).json()["staged"] is None
 
 
-def waiting(data_dir: Path) -> Path:
-    folder = data_dir / "upgrade"
-    folder.mkdir(parents=True)
-    for name in ("release.tar.xz", "release.tar.xz.sig", "wanted.json"):
-        (folder / name).write_bytes(name.encode())
-    return folder
+async def test_what_is_dropped_or_asked_for_while_it_comes_in_is_no_error_of_ours(tmp_path: Path) -> None:
+    staging, folder = Staging(load({"server.data_dir": str(tmp_path)}, env={}), tmp_path), tmp_path / "upgrade"
+    go_on = asyncio.Event()
 
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"first"
+        await go_on.wait()
+        yield b"second"
 
-def test_what_waits_is_taken_to_where_the_service_cannot_reach_it(tmp_path: Path) -> None:
-    folder = waiting(tmp_path / "data")
-    bundle, signature = staging.taken(tmp_path / "data", tmp_path / "incoming")
-    assert (bundle.read_bytes(), signature.read_bytes()) == (b"release.tar.xz", b"release.tar.xz.sig")
-    assert not (folder / "wanted.json").exists()  # so that the wish is heard once
-    assert (tmp_path / "incoming").stat().st_mode & 0o777 == 0o700
+    async def meanwhile(deed: str) -> str:
+        go_on.clear()
+        coming = asyncio.create_task(staging.receive("release.tar.xz", slowly()))
+        await asyncio.sleep(0)
+        staging.drop() if deed == "drop" else (folder / "wanted.json").write_text("{}")
+        go_on.set()
+        with pytest.raises(Conflict) as caught:
+            await coming
+        return str(caught.value)
 
-
-def test_no_link_is_followed_and_nothing_but_a_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = waiting(tmp_path / "data")
-    (folder / "release.tar.xz").unlink()
-    (folder / "release.tar.xz").symlink_to("/etc/shadow")
-    with pytest.raises(NotFound, match="upload the release and its signature again"):
-        staging.taken(tmp_path / "data", tmp_path / "incoming")
-    (folder / "release.tar.xz").unlink()
-    (folder / "release.tar.xz").mkdir()
-    with pytest.raises(Conflict, match="it is no file"):
-        staging.taken(tmp_path / "data", tmp_path / "incoming")
-    (folder / "release.tar.xz").rmdir()
-    (folder / "release.tar.xz").write_bytes(b"12345")
-    monkeypatch.setitem(staging.MOST_BYTES, "release.tar.xz", 4)
-    with pytest.raises(Conflict, match="larger than any release"):
-        staging.taken(tmp_path / "data", tmp_path / "incoming")
+    assert await meanwhile("drop") == "what was sent was dropped meanwhile: send it again"
+    assert (await meanwhile("order")).startswith("an upgrade is asked for already")
+    assert os.listdir(folder) == ["wanted.json"]

@@ -12,7 +12,7 @@ def test_a_backup_is_taken_verified_and_told(signed_in: Opens, appliance: Runnin
     page = signed_in("/backups")
     page.wait_for_selector("html[data-ready]")
     expect(page.locator("#main")).to_contain_text("secret.key is in no backup")
-    page.get_by_role("button", name="Full", exact=True).click()
+    page.get_by_role("button", name="Full backup").click()
     row = page.locator("tbody tr").first
     expect(row).to_contain_text("full", timeout=30_000)
     expect(row).to_contain_text("good", timeout=30_000)  # a full one is verified by itself
@@ -21,7 +21,7 @@ def test_a_backup_is_taken_verified_and_told(signed_in: Opens, appliance: Runnin
     page.locator("[name=full]").fill("whenever")
     page.locator("[name=daily]").fill("9")
     page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#e-full")).to_contain_text("expected five cron fields")
+    expect(page.locator("#e-full")).to_contain_text("Expected five cron fields")
     page.locator("[name=full]").fill("15 3 * * *")
     page.get_by_role("button", name="Save", exact=True).click()
     expect(page.get_by_text("Saved", exact=True)).to_be_visible(timeout=15_000)

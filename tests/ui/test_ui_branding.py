@@ -61,7 +61,7 @@ def test_a_brand_is_tried_saved_and_shown_everywhere(opened: Opens, labelled: Ru
     page.get_by_label("Who helps").fill("Help desk, extension 4711")
     page.get_by_label("Where that leads").fill("javascript:alert(1)")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("#e-link")).to_contain_text("expected an address with https: or mailto:")
+    expect(page.locator("#e-link")).to_contain_text("Expected an address with https: or mailto:")
     page.get_by_label("Where that leads").fill("mailto:help@example.org")
     for number, (label, content) in enumerate(
         (("Logo", LOGO.format("#0b6e4f")), ("Logo for the dark theme", LOGO.format("#9be8c8")))

@@ -73,7 +73,7 @@ def test_chunks_are_previewed_in_words_and_saved(cut: tuple[RunningAppliance, st
     page.fill("[name=interval]", "5m")
     page.fill("[name=compress_after]", "soon")
     page.get_by_role("button", name="See what it changes").click()
-    expect(page.locator("#e-interval")).to_contain_text("expected a duration from 1h to 365d, got '5m'")
+    expect(page.locator("#e-interval")).to_contain_text("Expected a duration from 1h to 365d, got '5m'")
     expect(page.locator("#e-compress_after")).to_contain_text("or 'never'")
 
     page.fill("[name=interval]", "6h")

@@ -22,6 +22,31 @@ def test_somebody_searches_by_keyboard_and_lands_at_the_heading(opened: Opens, a
     expect(page.locator(".nothing")).to_contain_text("Nothing is found")
 
 
+# What an administrator types, and the page that answers.
+ASKED = {
+    "lost admin password": "lost-password",
+    "forgot password": "lost-password",
+    "disk full": "runbook.html#the-disk-fills",
+    "how do I move to another server": "move",
+    "certificate": "https",
+    "ssl": "https",
+    "reverse proxy": "https",
+    "firewall": "https",
+    "uninstall": "install.html#uninstall",
+    "backup to s3 bucket": "backup",
+}
+
+
+def test_what_one_would_type_is_found(opened: Opens, appliance: RunningAppliance) -> None:
+    page = opened(appliance.url, "/docs/")
+    field = page.locator(".find input")
+    for words, place in ASKED.items():
+        field.fill(words)
+        expect(page.locator(".hit").first).to_be_visible()  # the first time, when the index is there
+        found = page.locator(".hit").evaluate_all("hits => hits.slice(0, 3).map((hit) => hit.getAttribute('href'))")
+        assert any(place in one for one in found), f"{words!r} finds {found}"
+
+
 def test_a_page_that_is_not_there_can_be_searched_from(opened: Opens, appliance: RunningAppliance) -> None:
     page = opened(appliance.url, "/docs/reference/nothing")
     expect(page.locator("h1")).to_contain_text("This page is not here")
@@ -50,7 +75,7 @@ def test_code_is_copied_and_the_menu_opens(opened: Opens, appliance: RunningAppl
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.locator(".copy").first.click()
     expect(page.locator(".copy").first).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()").strip() == "make run"
+    assert page.evaluate("navigator.clipboard.readText()").strip() == "./dash-appliance-0.1.0-linux-x86_64.run serve"
     page.get_by_role("button", name="Pages").click()
     page.get_by_role("link", name="Errors", exact=True).click()
     page.wait_for_url("**/docs/errors.html")

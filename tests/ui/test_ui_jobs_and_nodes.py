@@ -1,5 +1,6 @@
 """Jobs and nodes on screen: progress that moves, a job cancelled and sent back, a node drained and taken back."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,23 @@ def test_a_job_is_cancelled_and_sent_back(signed_in: Opens, queue: Jobs) -> None
     shoot(page, "jobs-narrow-dark")
     row.get_by_role("button", name="Cancel").click()
     expect(row).to_contain_text("cancelled", timeout=15_000)
+
+
+def test_what_comes_by_the_clock_is_left_out_until_somebody_wants_it(signed_in: Opens, queue: Jobs) -> None:
+    running(queue)
+    page = signed_in("/jobs", theme="dark")
+    page.wait_for_selector("html[data-ready]")
+    routine = page.locator("tbody tr", has_text="storage.sample")
+    expect(page.locator("tbody tr", has_text=KIND).first).to_be_visible()
+    expect(routine).to_have_count(0)
+    shoot(page, "jobs-without-routine")
+    page.get_by_role("link", name="Show routine too").click()
+    expect(routine.first).to_be_visible()
+    page.get_by_role("link", name="Waiting and running").click()
+    expect(page).to_have_url(re.compile("show=open&routine=yes"))
+    page.get_by_role("link", name="Leave out routine").click()
+    expect(page).to_have_url(re.compile(r"/jobs\?show=open$"))
+    shoot(page, "jobs-head")
 
 
 def test_where_there_are_none_it_says_so(signed_in: Opens) -> None:

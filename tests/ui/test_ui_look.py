@@ -27,6 +27,7 @@ SCREENS = {
     "organisations": "/organisations",
     "people": "/people",
     "tokens": "/tokens",
+    "sign-in": "/sign-in/providers",
     "license": "/license",
     "appearance": "/appearance",
     "account": "/account",

@@ -47,8 +47,14 @@ def test_a_mapping_is_written_tried_and_saved(appliance: RunningAppliance, signe
     expect(page.get_by_role("button", name="Save as version 3")).to_be_visible()
     with appliance.client() as client:
         saved = client.get(f"/api/v1/pipelines/{pipeline}").raise_for_status().json()
-    assert saved["version"] == 2
-    assert saved["mapping"]["fields"][1] == {"name": "temp_c", "type": "float", "expr": "(temp_f - 32) * 5 / 9"}
+        assert saved["version"] == 2
+        assert saved["mapping"]["fields"][1] == {"name": "temp_c", "type": "float", "expr": "(temp_f - 32) * 5 / 9"}
+        document = {key: saved[key] for key in ("name", "source")} | {"mapping": {"fields": []}}
+        client.put(f"/api/v1/pipelines/{pipeline}", json=document).raise_for_status()
+    page.get_by_role("button", name="Save as version 3").click()
+    expect(page.get_by_role("alert").filter(has_text="Version 3 was saved meanwhile")).to_be_visible()
+    page.get_by_role("button", name="Save as version 4").click()
+    expect(page.get_by_role("status").filter(has_text="Version 4 is running")).to_be_visible()
 
 
 def test_problems_stand_in_their_cells(signed_in: Opens, pipeline: str) -> None:

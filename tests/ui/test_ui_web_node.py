@@ -1,5 +1,6 @@
 """The screens of a web node, whose pipelines an ingestor runs."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,3 +51,18 @@ def test_rows_appear_while_somebody_looks(opened: Opens, pair: Pair) -> None:
         while client.post(f"/in/{pipeline_id}", json={"device": "boiler-4711"}).status_code == 404:
             page.wait_for_timeout(100)
     expect(page.get_by_text("boiler-4711").first).to_be_visible()
+
+
+@pytest.mark.slow
+def test_the_sidebar_says_who_is_away(opened: Opens, pair: Pair) -> None:
+    page = opened(pair.web.url, "/sign-in?next=/nodes")
+    sign_in(page)
+    mark = page.locator(".health")
+    expect(mark).to_contain_text("All systems ready")
+    names = page.locator("tbody .name")
+    expect(names).to_have_count(2)
+    assert len(set(names.all_inner_texts())) == 2  # of one machine, and told apart
+    pair.ingestor.kill()
+    expect(mark).to_contain_text("Ingestors are away", timeout=40_000)
+    expect(mark).to_have_attribute("title", re.compile("no ingestor runs: nothing is received"))
+    shoot(page, "web-ingestors-away")

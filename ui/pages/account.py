@@ -27,7 +27,7 @@ def register(screens: Screens) -> None:
                 ):
                     node("dt", term)
                     node("dd", text)
-            if visit.who.user_id is not None:
+            if await visit.services.sessions.has_password(visit.who):
                 _password()
             with node("form", method="post", action="/ui/sign-out"):
                 button("Sign out", glyph="exit", type="submit")

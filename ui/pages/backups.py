@@ -40,7 +40,7 @@ _KEPT: Final = (("last", "The newest"), ("daily", "Days"), ("weekly", "Weeks"), 
 def register(screens: Screens) -> None:
     """Register ``/backups``."""
 
-    @screens.page("/backups", Place("Backups", "backups"))
+    @screens.page("/backups", Place("Backups", "backups", "backup"))
     async def backups(visit: Visit) -> None:
         with page_head("Backups", _LEAD) as actions:
             pass
@@ -83,6 +83,7 @@ class Board:
                     "Nothing is backed up",
                     "A lost disk loses everything. The operator of this machine sets backup.url, such as "
                     "file:///mnt/backup or s3://bucket/prefix, and restarts.",
+                    ("How to set it up", "/docs/backup#set-it-up"),
                 )
                 return
             self._state(view)
@@ -107,10 +108,10 @@ class Board:
         """Draw what stays: the button, the schedule and how to restore."""
         if view.place is not None and self._visit.may(Action.BACKUP_MANAGE):
             with self._actions:
+                full = button("Full backup", "", title="Copies all rows anew")
+                on(full, "click", self._visit.act(partial(self._create, kind="full"), busy=full))
                 made = button("Back up now", "primary")
                 on(made, "click", self._visit.act(self._create, busy=made))
-                full = button("Full", "", title="Copies all rows anew")
-                on(full, "click", self._visit.act(partial(self._create, kind="full"), busy=full))
         with self._form:
             PlanForm(self._visit, view.plan).draw()
         with self._help:
@@ -131,9 +132,9 @@ class Board:
                 node("p", f"{view.place}, {sealed}" if view.trouble is None else f"{view.place}")
                 with node("p", css="muted"):
                     if newest is not None:
-                        node("span", "The last one is of ")
+                        node("span", "The newest was taken ")
                         moment(newest.at)
-                        node("span", f", {size(newest.bytes)}. ")
+                        node("span", f": {size(newest.bytes)}. ")
                     if view.next_at is not None:
                         node("span", "The next is due ")
                         moment(view.next_at, "date")
@@ -234,8 +235,9 @@ class PlanForm:
             for name, label, example, hint in _TIMES:
                 self._text(name, label, editable=editable, placeholder=example, hint=hint)
             node("p", "Kept are the newest, and the newest of each of so many days, weeks and months.", "muted")
-            for name, label in _KEPT:
-                self._text(name, label, editable=editable, placeholder="0", hint="")
+            with node("div", css="form-grid").style("grid-template-columns:repeat(4, minmax(0, 1fr))"):
+                for name, label in _KEPT:
+                    self._text(name, label, editable=editable, placeholder="0", hint="")
             control = check("verify", "Verify each full one", checked=self._verify)
             on_value(control, self._verified, checked=True)
             if editable:

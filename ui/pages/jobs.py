@@ -2,6 +2,7 @@
 
 from functools import partial
 from typing import Final
+from urllib.parse import urlencode
 
 from nicegui import ui
 from nicegui.element import Element
@@ -9,9 +10,9 @@ from nicegui.element import Element
 from appliance.domain.access import Action, Principal
 from appliance.domain.job import JobState
 from appliance.errors import DashError
-from appliance.services.jobs import JobView
+from appliance.services.jobs import JobFilter, JobView
 from ui.frame import Place
-from ui.markup import button, node, on
+from ui.markup import button, link_button, node, on
 from ui.screens import Screens
 from ui.session import Visit
 from ui.toast import toast
@@ -56,13 +57,15 @@ def register(screens: Screens) -> None:
     async def jobs(visit: Visit) -> None:
         chosen = visit.request.query_params.get("show", "")
         chosen = chosen if chosen in FILTERS else ""
+        routine = visit.request.query_params.get("routine") == "yes"
         with page_head("Jobs", "What is done in the background: by schedule, and because somebody asked for it"):
-            pass
-        with node("nav", css="tabs", aria_label="Which jobs"):
+            switch = "Leave out routine" if routine else "Show routine too"
+            title = "What comes by the clock all day is left out where it went well"
+            link_button(switch, _href(chosen, not routine), "small", title=title)
+        with node("nav", css="tabs", data_live="tabs", aria_label="Which jobs"):
             for name, (label, _) in FILTERS.items():
-                href = f"/jobs?show={name}" if name else "/jobs"
-                node("a", label, href=href, aria_current="page" if name == chosen else None)
-        board = Board(visit, FILTERS[chosen][1])
+                node("a", label, href=_href(name, routine), aria_current="page" if name == chosen else None)
+        board = Board(visit, JobFilter(FILTERS[chosen][1], routine=routine))
         await board.draw()
         ui.timer(LOOK_SECS, board.look)
 
@@ -70,8 +73,8 @@ def register(screens: Screens) -> None:
 class Board:
     """The list. It is drawn anew when a job changed its state; how far jobs are moves in place."""
 
-    def __init__(self, visit: Visit, states: tuple[JobState, ...]) -> None:
-        self._visit, self._states = visit, states
+    def __init__(self, visit: Visit, wanted: JobFilter) -> None:
+        self._visit, self._wanted = visit, wanted
         self._place = node("div")
         self._bars: dict[str, tuple[Element, Element]] = {}
         self._drawn: list[tuple[object, ...]] = []
@@ -103,7 +106,7 @@ class Board:
 
     async def _found(self) -> list[JobView]:
         jobs = self._visit.services.jobs
-        return (await jobs.list(self._visit.who, self._states, limit=SHOWN)).items
+        return (await jobs.list(self._visit.who, self._wanted, limit=SHOWN)).items
 
     def _table(self, found: list[JobView]) -> None:
         with node("div", css="table-wrap"), node("table", css="table cards"):
@@ -171,6 +174,12 @@ class Board:
         await self._visit.services.jobs.retry(who, job_id)
         await self.draw()
         toast(self._visit.client, "It is tried again")
+
+
+def _href(show: str, routine: bool) -> str:
+    words = {"show": show, "routine": "yes" if routine else ""}
+    query = urlencode({name: word for name, word in words.items() if word})
+    return f"/jobs?{query}" if query else "/jobs"
 
 
 def _face(one: JobView) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from typing import Final
 
 from appliance.domain.access import Action, Principal
 from appliance.services.license_views import LicenseView, PreviewView
-from appliance.services.licenses import Refused
+from appliance.services.licenses import LIST, Refused
 from ui.frame import Place
 from ui.markup import button, icon, node, on, on_value
 from ui.screens import Screens
@@ -16,7 +16,6 @@ from ui.widgets.form import area_field, text_field
 from ui.widgets.head import page_head
 from ui.widgets.license_cards import STATES, change_table, deed_table, in_force, limits, request_code, warnings
 
-_LIST: Final = "-----BEGIN DASH REVOCATIONS-----"
 _TITLES: Final = {
     "Damaged": "This is not a whole licence",
     "UnknownKey": "Signed by a key that this version does not know",
@@ -31,7 +30,7 @@ _TITLES: Final = {
 def register(screens: Screens) -> None:
     """Register ``/license``."""
 
-    @screens.page("/license", Place("Licence", "license"))
+    @screens.page("/license", Place("Licence", "license", "licence"))
     async def license_page(visit: Visit) -> None:
         view = await visit.services.licenses.show(visit.who)
         with page_head("Licence", "What this installation may have. What runs is never stopped by it."):
@@ -96,7 +95,7 @@ class Wizard:
     async def _look(self, who: Principal) -> None:
         self._clear()
         try:
-            preview = None if _LIST in self._text else await self._visit.services.licenses.preview(who, self._text)
+            preview = await self._visit.services.licenses.preview(who, self._text)
         except Refused as error:
             self._tell(error)
             return
@@ -109,19 +108,21 @@ class Wizard:
         on(install, "click", self._visit.act(self._install, busy=install))
         on(cancel, "click", lambda _: self._clear())
 
-    def _what(self, preview: PreviewView | None) -> None:
-        if preview is None:
+    def _what(self, preview: PreviewView) -> None:
+        if LIST in self._text:
             node("p", "This is a revocation list: licences that it names do not count any more from then on.")
-        elif preview.changes:
+            if not preview.changes:
+                node("p", "The licence that is in force is not on it: nothing changes today.")
+        if preview.changes:
             change_table(preview.changes)
             warnings(preview.after.warnings)
-        else:
+        elif LIST not in self._text:
             node("p", "Nothing changes: this is what is in force.")
 
     async def _install(self, who: Principal) -> None:
         licenses = self._visit.services.licenses
         try:
-            if _LIST in self._text:
+            if LIST in self._text:
                 await licenses.revoke(who, self._text)
             else:
                 await licenses.install(who, self._text)

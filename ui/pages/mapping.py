@@ -9,6 +9,7 @@ from nicegui.element import Element
 from nicegui.events import ValueChangeEventArguments
 
 from appliance.domain.access import Action, Principal
+from appliance.domain.quantity import counted
 from appliance.errors import DashError, Invalid, Problem, Unauthenticated
 from appliance.services.stretches import Stretch
 from appliance.services.views import PipelineView
@@ -18,11 +19,10 @@ from ui.mapping_draft import MappingDraft
 from ui.markup import button, node, on
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import sentence, toast
+from ui.toast import meanwhile, sentence, toast
 from ui.widgets.card import card
 from ui.widgets.change_preview import ChangeDialog
 from ui.widgets.drift_card import drift_card
-from ui.widgets.figures import counted
 from ui.widgets.json_editor import JsonEditor
 from ui.widgets.mapping_form import MappingForm
 from ui.widgets.mapping_preview import draw_preview
@@ -177,6 +177,10 @@ class MappingPage:
     async def _save(self, who: Principal) -> None:
         pipelines = self._visit.services.pipelines
         current = await pipelines.get(who, self._view.id)
+        if current.version != self._version:
+            self._on_top_of(current.version)
+            toast(self._visit.client, meanwhile(current.version), "bad")
+            return
         try:
             saved = await pipelines.replace(
                 who, self._view.id, {**document_of(current), "mapping": self._draft.document()}
@@ -185,7 +189,10 @@ class MappingPage:
             self._show_problems(error.problems)
             toast(self._visit.client, "Not saved: the mapping has problems", "bad")
             return
-        self._version = saved.version
-        label = next(child for child in self._save_button.descendants() if hasattr(child, "text"))
-        setattr(label, "text", f"Save as version {saved.version + 1}")  # noqa: B010 - markup.Text behind Element
+        self._on_top_of(saved.version)
         toast(self._visit.client, f"Version {saved.version} is running; it applies to events from now on")
+
+    def _on_top_of(self, version: int) -> None:
+        self._version = version
+        label = next(child for child in self._save_button.descendants() if hasattr(child, "text"))
+        setattr(label, "text", f"Save as version {version + 1}")  # noqa: B010 - markup.Text behind Element

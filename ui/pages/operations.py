@@ -54,7 +54,7 @@ def register(screens: Screens) -> None:
         chosen = chosen if chosen in TABS else ""
         with page_head("Operations", _LEAD):
             pass
-        with node("nav", css="tabs", aria_label="What to look at"):
+        with node("nav", css="tabs", data_live="tabs", aria_label="What to look at"):
             for name, label in TABS.items():
                 href = f"/operations?show={name}" if name else "/operations"
                 node("a", label, href=href, aria_current="page" if name == chosen else None)
@@ -130,7 +130,7 @@ class Incidents:
             with node("td", css="num full"):
                 known = one.acknowledged_by is not None or one.muted
                 if one.open and not known and self._visit.may(Action.OPERATIONS_MANAGE):
-                    made = button("I know", "small", title="Others see that somebody looks after it")
+                    made = button("Acknowledge", "small", title="Others see that somebody looks after it")
                     on(made, "click", self._visit.act(partial(self._acknowledge, one=one), busy=made))
 
     async def _acknowledge(self, who: Principal, one: Incident) -> None:

@@ -155,7 +155,7 @@ async def _definition(visit: Visit, view: PipelineView) -> None:
             link_button("Settings", f"/pipelines/{view.id}/settings", "small ghost", glyph="sliders")
         with node("dl", css="kv"):
             for name, value in view.source.items():
-                node("dt", name.replace("_", " ").capitalize())
+                node("dt", "Address" if name == "url" else name.replace("_", " ").capitalize())
                 with node("dd"):
                     if view.source["type"] == "pipeline" and name in ("pipeline", "pipelines"):
                         await _upstream(visit, [value] if isinstance(value, str) else value)

@@ -10,7 +10,7 @@ from ui.frame import Place
 from ui.markup import button, icon, node, on, on_value
 from ui.screens import Screens
 from ui.session import Visit
-from ui.toast import go, toast
+from ui.toast import go, meanwhile, toast
 from ui.widgets.card import card
 from ui.widgets.code_block import secret_line
 from ui.widgets.dialog import dialog, show
@@ -45,15 +45,23 @@ def _document(visit: Visit, view: PipelineView, editable: bool) -> None:
         told = node("div")
         editor = JsonEditor(visit, lambda _: None, editable=editable)
         editor.show(document_of(view))
+    seen = view.version
 
     async def save(who: Principal) -> None:
+        nonlocal seen
         document = editor.read()
+        newest = (await visit.services.pipelines.get(who, view.id)).version
+        if newest != seen:
+            seen = newest
+            toast(visit.client, meanwhile(newest), "bad")
+            return
         problems: tuple[Problem, ...] = ()
         if isinstance(document, Problem):
             problems = (document,)
         else:
             try:
                 saved = await visit.services.pipelines.replace(who, view.id, document)
+                seen = saved.version
                 toast(visit.client, f"Version {saved.version} is running")
             except Invalid as error:
                 problems = error.problems

@@ -39,7 +39,7 @@ def _disk(folder: Path) -> Disk:
     """Return the file system that ``folder`` is or will be on; blocking."""
     place = next(path for path in (folder, *folder.parents) if path.exists())
     usage = shutil.disk_usage(place)
-    return Disk(folder, usage.free, usage.total)
+    return Disk(folder, usage.free, usage.used + usage.free)  # as df counts, and the page Storage
 
 
 def _heading(title: str, lead: str) -> None:

@@ -11,11 +11,13 @@ function clear(form) {
   for (const input of form.querySelectorAll("[aria-invalid]")) input.removeAttribute("aria-invalid");
 }
 
+const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+
 function mark(form, name, message) {
   const input = form.elements[name];
   const place = errorPlace(form, name);
   if (!input || !place) return false;
-  place.textContent = message;
+  place.textContent = sentence(message);
   input.setAttribute?.("aria-invalid", "true");
   return input;
 }
@@ -30,7 +32,7 @@ function tell(form, problem) {
     else rest.push(words);
   }
   if (!problem.problems?.length) rest.push(problem.title ?? "The appliance did not take this.");
-  form.querySelector(".form-error").textContent = rest.join(" ");
+  form.querySelector(".form-error").textContent = rest.map(sentence).join(" ");
   return first;
 }
 
@@ -55,13 +57,16 @@ async function send(form) {
 }
 
 function missing(scope) {
-  for (const input of scope.querySelectorAll("input, select")) {
-    if (input.validity.valid) continue;
-    mark(input.form, input.name, input.validity.valueMissing ? "Please fill this in." : input.validity.tooShort ? `At least ${input.minLength} characters.` : input.validationMessage);
-    input.focus();
-    return true;
-  }
-  return false;
+  const wrong = [...scope.querySelectorAll("input, select")].filter((input) => !input.validity.valid);
+  for (const input of wrong) mark(input.form, input.name, complaint(input));
+  wrong[0]?.focus();
+  return wrong.length > 0;
+}
+
+function complaint({ validity, minLength, type, validationMessage }) {
+  if (validity.valueMissing) return "Please fill this in.";
+  if (validity.tooShort) return `At least ${minLength} characters.`;
+  return validity.typeMismatch && type === "email" ? "Such as ada@example.org." : validationMessage;
 }
 
 /** Submit `form` by fetch. `jump(input)`: bring the field of an error into view first. */

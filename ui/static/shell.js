@@ -132,6 +132,7 @@ function toast(message, kind = "ok", more = null) {
   const box = h("div", { class: `toast ${kind}`, ...(kind === "bad" && { role: "alert" }) },
     h("i", { class: "icon", "data-icon": kind === "ok" ? "check" : "alert" }), h("p", {}, message, more && " ", more && h("a", { href: more, target: "_blank" }, "What this means")),
     h("button", { class: "icon-btn", type: "button", "aria-label": "Close", onclick: close }, h("i", { class: "icon", "data-icon": "close" })));
+  if (kind === "ok") toasts.querySelector(".bad")?.remove(); // what was wrong has been put right
   toasts.append(box);
   if (kind === "ok") setTimeout(close, 4000);
 }
@@ -195,9 +196,10 @@ define("health", (el) => {
       const parts = Object.entries((await answer.json()).parts);
       tellEverybody("maintenance", parts.find(([name]) => name === "maintenance")?.[1].reason, "");
       tellEverybody("outage", parts.find(([name, part]) => name === "database" && !part.ready)?.[1].reason);
-      state = answer.ok ? "ok" : "warn";
-      words = answer.ok ? "All systems ready" : "Not ready";
-      why = parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
+      const away = parts.find(([name]) => name === "ingestors")?.[1].reason;
+      state = answer.ok && !away ? "ok" : "warn";
+      words = !answer.ok ? "Not ready" : away ? "Ingestors are away" : "All systems ready";
+      why = away ?? parts.filter(([, part]) => part.ready === answer.ok).map(([name, part]) => `${name}: ${part.reason}`).join("\n");
     } catch {
       state = "bad";
     }

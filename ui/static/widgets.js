@@ -106,6 +106,9 @@ function change(first, latest, range, unit) {
   return `${arrow} ${text(Math.abs(difference), unit)} over ${range ?? "the range"}`;
 }
 
+// A measure may say its unit at the end of its name: "Memory, most B". Numbers carry it then, as in charts.
+const named = (name) => /^(.*\S)\s+(%|B|B\/s)$/.exec(name) ?? [name, name, undefined];
+
 function table(el, spec, state) {
   const body = el.querySelector("[data-table]");
   const draw = () => inFrame(el, () => {
@@ -116,10 +119,10 @@ function table(el, spec, state) {
     }
     const groups = new Set(spec.query.group_by ?? []);
     const line = (row) => h("tr", {}, ...columns.map((name, i) =>
-      typeof row[i] === "number" && !groups.has(name) ? h("td", { class: "num" }, text(row[i], spec.unit)) : cell(row[i], name)));
+      typeof row[i] === "number" && !groups.has(name) ? h("td", { class: "num" }, text(row[i], spec.unit ?? named(name)[2])) : cell(row[i], name)));
     const numeric = (i) => typeof rows[0][i] === "number";
     body.replaceChildren(h("div", { class: "table-wrap" }, h("table", { class: "table dense" },
-      h("thead", {}, h("tr", {}, ...columns.map((name, i) => h("th", { scope: "col", class: numeric(i) ? "num" : null }, name === "_time" ? "Time" : name)))),
+      h("thead", {}, h("tr", {}, ...columns.map((name, i) => h("th", { scope: "col", class: numeric(i) ? "num" : null }, name === "_time" ? "Time" : spec.unit || groups.has(name) ? name : named(name)[1])))),
       h("tbody", {}, ...rows.slice(0, 100).map(line)))));
   });
   return { draw };

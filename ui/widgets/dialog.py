@@ -20,8 +20,11 @@ def dialog(title: str) -> Iterator[Element]:
 
 
 def show(made: Element) -> None:
-    """Open the dialog."""
-    made.client.run_javascript(f"getHtmlElement({made.id}).showModal()")
+    """Open the dialog; who types goes on in its first field, not on the button that closes it."""
+    field = ".dialog-body :is(input, select, textarea):not(:disabled)"
+    made.client.run_javascript(
+        f"const box = getHtmlElement({made.id}); box.showModal(); box.querySelector('{field}')?.focus()"
+    )
 
 
 def close(made: Element) -> None:

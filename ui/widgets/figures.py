@@ -46,11 +46,6 @@ def event_number(seq: int) -> str:
     return f"{number}{colon}{int(local):,}"
 
 
-def counted(count: int, noun: str) -> str:
-    """Return how many there are, as said: ``1 event``, ``1,200 events``."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def short(number: float) -> str:
     """Return ``number`` with three significant digits, as ``static/format.js`` does."""
     for limit, divisor, suffix in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k")):

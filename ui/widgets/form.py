@@ -9,6 +9,7 @@ from nicegui import ui
 from nicegui.element import Element
 
 from ui.markup import Attribute, button, dress, node
+from ui.toast import sentence
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Field:
 
     def complain(self, message: str) -> None:
         """Show ``message`` below the field; empty takes it away."""
-        set_text(self.error, message)
+        set_text(self.error, sentence(message))
         self.control.props["aria-invalid"] = "true" if message else "false"
 
 

@@ -12,7 +12,7 @@ from ui.toast import sentence
 from ui.widgets.dialog import close, dialog, show
 from ui.widgets.form import Field, password_field, select_field, set_text, text_field
 
-PASSWORD_HINT = "At least 12 characters. Hand it over yourself: Dash sends no e-mail."  # noqa: S105 - a hint
+PASSWORD_HINT = "At least 12 characters. Hand it over yourself: no e-mail is sent."  # noqa: S105 - a hint
 
 
 class Asked(NamedTuple):

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from appliance.domain.access import Principal
 from appliance.domain.ids import PipelineId
+from appliance.domain.quantity import counted
 from appliance.errors import Invalid, Problem
 from appliance.services.letter_documents import DropRequest, FixRequest, LetterChoice, LetterWork, RetryRequest
 from ui.markup import button, node, on, on_value
@@ -17,7 +18,7 @@ from ui.pages.records import readable
 from ui.session import Visit
 from ui.toast import go
 from ui.widgets.dialog import dialog, show
-from ui.widgets.figures import counted, event_number
+from ui.widgets.figures import event_number
 from ui.widgets.problem_list import problem_list
 
 Kind = Literal["retry", "fix", "drop"]
@@ -118,22 +119,19 @@ class LetterActions:
         chosen, reason = self._chosen(), self._values["reason"].strip()
         if self._kind == "retry":
             return RetryRequest(choose=chosen, dry_run=dry_run, limit=STEP)
-        if not reason and not dry_run:
-            self._complain("Give a reason: the audit trail keeps it beside your name.")
-            return None
+        lacking = [] if reason or dry_run else ["Give a reason: the audit trail keeps it beside your name."]
         reason = reason or "tried"
+        document: Any = None
+        if self._kind == "fix":
+            document, wrong = _read(self._values["document"], patch=len(self._ticked) != 1)
+            lacking += wrong
+        if lacking:
+            self._complain(*lacking)
+            return None
         if self._kind == "drop":
             return DropRequest(choose=chosen, dry_run=dry_run, limit=STEP, reason=reason)
-        try:
-            document: Any = json.loads(self._values["document"])
-        except ValueError as error:
-            self._complain(f"This is not JSON yet: {error}")
-            return None
         if len(self._ticked) == 1:
             return FixRequest(choose=chosen, dry_run=dry_run, limit=STEP, reason=reason, payload=document)
-        if not isinstance(document, dict) or not document:
-            self._complain('A patch is an object with what to change, such as {"device": "b1", "note": null}.')
-            return None
         return FixRequest(choose=chosen, dry_run=dry_run, limit=STEP, reason=reason, patch=document)
 
     async def _call(self, who: Principal, request: AnyRequest) -> LetterWork:
@@ -189,6 +187,17 @@ class LetterActions:
         self._outcome.clear()
         with self._outcome:
             problem_list([Problem("", message) for message in messages])
+
+
+def _read(text: str, *, patch: bool) -> tuple[Any, list[str]]:
+    """Return what was typed instead of events, and what is wrong with it; ``patch``: it is what to change in each."""
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        return None, [f"This is not JSON yet: {error}"]
+    if patch and not (isinstance(document, dict) and document):
+        return None, ['A patch is an object with what to change, such as {"device": "b1", "note": null}.']
+    return document, []
 
 
 def _sentence(counts: dict[str, Any]) -> str:

@@ -7,10 +7,11 @@ from typing import Any, Final
 import msgspec
 from nicegui import ui
 
+from appliance.domain.quantity import counted
 from appliance.services.views import DeadLetter, Preview, PreviewColumn
 from ui.markup import icon, node
 from ui.widgets.empty import notice
-from ui.widgets.figures import counted, event_number
+from ui.widgets.figures import event_number
 
 SHOWN_ROWS, SHOWN_DEAD, LONGEST = 15, 8, 80
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from appliance.errors import Problem
 from ui.markup import icon, node
+from ui.toast import sentence
 
 
 def problem_list(problems: Sequence[Problem]) -> None:
@@ -15,7 +16,7 @@ def problem_list(problems: Sequence[Problem]) -> None:
             with node("li", css="problem"):
                 icon("alert")
                 said, _, place = problem.message.partition("\n")
-                node("span", said)
+                node("span", sentence(said))
                 if place:  # the formula, with marks under what is wrong
                     node("pre", place)
                 if problem.pointer:

@@ -93,8 +93,9 @@ def _last(last: Outcome) -> None:
     well = last.trouble is None
     with node("div", css="callout" if well else "callout bad"):
         icon("check" if well else "alert")
-        told = f"The last upgrade went from {last.before} to {last.after}."
-        node("p", told if well else f"The last upgrade went back to {last.before}: {last.trouble}", "grow")
+        begun = f"The last upgrade, to {last.after}, is not in use" if last.after else "The last upgrade was not begun"
+        told = f"{begun}: {last.trouble}." if not well else f"The last one went from {last.before} to {last.after}."
+        node("p", told, "grow")
 
 
 async def _order(visit: Visit, who: Principal) -> None:

@@ -9,7 +9,7 @@ from appliance.api.operations import Operation, does
 from appliance.domain.access import Action
 from appliance.domain.job import JobState
 from appliance.errors import Conflict, Invalid, NotFound
-from appliance.services.jobs import JobView
+from appliance.services.jobs import JobFilter, JobView
 from appliance.services.views import Page
 
 
@@ -18,6 +18,7 @@ class JobParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     state: JobState | None = None
     kind: str | None = None
+    routine: bool = True
     cursor: str | None = None
     limit: int = 50
 
@@ -32,7 +33,7 @@ class JobController(Controller):
             Operation(
                 summary="Jobs, newest first",
                 description="Those of the organisation, and those of the whole installation. What has ended is kept "
-                "for 30 days.",
+                "for 30 days. `routine=false` leaves out what comes by the clock all day and went well.",
                 access=Action.JOB_READ,
                 parameters=JobParameters,
                 answer=Page[JobView],
@@ -44,7 +45,8 @@ class JobController(Controller):
         services, who = asked(request)
         wanted = read_parameters(request, JobParameters)
         states = () if wanted.state is None else (wanted.state,)
-        return answered(await services.jobs.list(who, states, wanted.kind, wanted.cursor, wanted.limit))
+        chosen = JobFilter(states, wanted.kind, routine=wanted.routine)
+        return answered(await services.jobs.list(who, chosen, wanted.cursor, wanted.limit))
 
     @get(
         "/{job_id:str}",

@@ -11,7 +11,7 @@ from appliance.api.authentication import clear_cookie, cookie_of, headers_of, se
 from appliance.api.exchange import AnyRequest, answered, asked, nothing, read_body, services_of
 from appliance.api.operations import Open, Operation, does
 from appliance.domain.access import Action, Principal, actions_of
-from appliance.errors import Invalid, RateLimited, Unauthenticated
+from appliance.errors import Forbidden, Invalid, RateLimited, Unauthenticated
 
 
 class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ class SessionController(Controller):
                 example={"email": "ada@example.org", "password": "correct horse battery"},
                 answer=Opened,
                 status=201,
-                errors=(Invalid, Unauthenticated, RateLimited),
+                errors=(Invalid, Unauthenticated, Forbidden, RateLimited),
             )
         ),
     )

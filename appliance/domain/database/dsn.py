@@ -94,6 +94,11 @@ class Dsn:
         """Return a parameter that is no secret."""
         return None if name in _SECRET else self._parameters.get(name)
 
+    @property
+    def secrets(self) -> list[str]:
+        """Return what must never be shown."""
+        return [value for name, value in self._parameters.items() if name in _SECRET]
+
     def has_password(self) -> bool:
         return "password" in self._parameters
 

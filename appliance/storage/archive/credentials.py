@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.errors import TransientError
+from appliance.observe.masking import conceal
 
 _SECTION = "default"
 
@@ -18,6 +19,9 @@ class Credentials(msgspec.Struct, frozen=True):
     access_key: str
     secret_key: str
     token: str | None = None
+
+    def __post_init__(self) -> None:
+        conceal(self.secret_key, self.token or "")
 
     def __repr__(self) -> str:
         return "Credentials(…)"

@@ -4,10 +4,11 @@ Not by obstore, whose folders do not wait for the disk: what is durable here is 
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from appliance.components.archive import ArchiveStore, Stored
 from appliance.components.durable import sync_directory
@@ -36,6 +37,7 @@ class FolderArchive:
             self._make(target.parent)
             try:
                 _copy(content, draft)
+                self._hand_over(draft)
                 if only_new:
                     os.link(draft, target)
                 else:
@@ -49,7 +51,7 @@ class FolderArchive:
     def read(self, key: str) -> Iterator[bytes]:
         with self._speaking("reading", key):
             try:
-                file = self._path(key).open("rb")
+                file = _opened(self._path(key))
             except (FileNotFoundError, NotADirectoryError):
                 self._present()
                 raise NotFound(f"reading {key} from {self.place}: there is no such object") from None
@@ -63,8 +65,9 @@ class FolderArchive:
             for folder, _, names in os.walk(self._path(prefix)):
                 for name in names:
                     path = Path(folder, name)
-                    if not name.endswith(DRAFT):
-                        yield Stored(str(path.relative_to(self._root)), path.stat().st_size)
+                    size = None if name.endswith(DRAFT) else _size(path)
+                    if size is not None:
+                        yield Stored(str(path.relative_to(self._root)), size)
 
     def delete(self, keys: Iterable[str]) -> None:
         for key in keys:
@@ -92,8 +95,17 @@ class FolderArchive:
             return
         self._present()
         self._make(folder.parent)
-        folder.mkdir(mode=0o750, exist_ok=True)
+        with suppress(FileExistsError):  # another process was there first
+            folder.mkdir(mode=0o750)
+            self._hand_over(folder)
         sync_directory(folder.parent)
+
+    def _hand_over(self, made: Path) -> None:
+        """Give what root made to whom the place belongs: a command of root's must not lock the service out."""
+        owner = self._root.stat()
+        if os.geteuid() == 0 and owner.st_uid:
+            with suppress(PermissionError):  # another machine may serve it, and know no root
+                os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def _speaking(self, doing: str, key: str) -> "_Speaking":
         return _Speaking(f"{doing} {key} in {self.place}")
@@ -111,11 +123,31 @@ class _Speaking:
     def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
+            if isinstance(error, PermissionError):
+                reason += f"; let uid {os.geteuid()} read and write what is in that folder"
             raise TransientError(f"{self._doing}: {reason}", _RETRY_SECS) from error
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, and nothing that never ends or never begins, such as a device or a pipe that nobody writes to."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise FileNotFoundError(f"{path} is no file")
+    return os.fdopen(descriptor, "rb")
+
+
+def _size(path: Path) -> int | None:
+    """Return the size of a file; None: it is none, or was removed meanwhile."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
 def _copy(content: Path | bytes, draft: Path) -> None:
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     try:
         if isinstance(content, bytes):
             _write(fd, content)

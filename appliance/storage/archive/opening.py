@@ -11,7 +11,10 @@ from appliance.storage.archive.folder import FolderArchive
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """How a bucket is reached. ``path_style``: its name stands in the path of an address, not in the host."""
+    """How a bucket is reached. ``path_style``: its name stands in the path of an address, not in the host.
+
+    ``section``: of the settings that say so, for whoever has to correct them.
+    """
 
     endpoint: str | None = None
     region: str = "us-east-1"
@@ -20,6 +23,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     secret_key: str | None = None
     credentials_file: Path | None = None
     ca_file: Path | None = None
+    section: str = "archive"
 
     def __repr__(self) -> str:
         return f"Access({self.endpoint!r}, …)"
@@ -41,14 +45,14 @@ def open_store(url: str, access: Access) -> ArchiveStore:
         fixed = Credentials(access.access_key, str(access.secret_key))
     bucket = Bucket(
         name=place.bucket, prefix=place.path, endpoint=access.endpoint, region=access.region,
-        path_style=access.path_style, ca=_certificates(access.ca_file),
+        path_style=access.path_style, ca=_certificates(access.ca_file, access.section), section=access.section,
     )  # fmt: skip
     return S3Archive(bucket, credentials_from(access.credentials_file, fixed))
 
 
-def _certificates(path: Path | None) -> bytes | None:
+def _certificates(path: Path | None, section: str) -> bytes | None:
     try:
         return path.read_bytes() if path is not None else None
     except OSError as error:
         told = f"the certificates cannot be read: {error.strerror}"
-        raise ConfigError([Problem("archive.ca_file", told, file=str(path))]) from error
+        raise ConfigError([Problem(f"{section}.ca_file", told, file=str(path))]) from error

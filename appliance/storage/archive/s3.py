@@ -14,7 +14,7 @@ from appliance.components.archive import ArchiveStore, Stored
 from appliance.errors import Conflict, NotFound, TransientError
 from appliance.storage.archive.ambient import forget_ambient
 from appliance.storage.archive.credentials import Credentials
-from appliance.storage.archive.wording import is_missing_bucket, told
+from appliance.storage.archive.wording import in_section, is_missing_bucket, told
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config, S3Credential
@@ -26,7 +26,10 @@ _RETRY_SECS: Final = 10.0
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it is. ``endpoint`` None: AWS, by region. ``ca``: further certificates to trust, as PEM."""
+    """Where it is. ``endpoint`` None: AWS, by region. ``ca``: further certificates to trust, as PEM.
+
+    ``section``: of the settings, as messages name it.
+    """
 
     name: str
     prefix: str = ""
@@ -34,6 +37,7 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     region: str = "us-east-1"
     path_style: bool = True
     ca: bytes | None = None
+    section: str = "archive"
 
 
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,8 +148,9 @@ class S3Archive:
         if doing == "read" and isinstance(error, FileNotFoundError) and not is_missing_bucket(answer):
             raise NotFound(f"reading {key} from {self.place}: there is no such object") from None
         self._credentials()  # of a file that cannot be read, its own sentence is the better one
-        reason = told(doing, answer, self.place, self._at)
-        raise TransientError(f"archiving to {self.place}: {reason}", _RETRY_SECS) from None  # see wording
+        reason = in_section(told(doing, answer, self.place, self._at), self._bucket.section)
+        work = "archiving to" if self._bucket.section == "archive" else "backups in"
+        raise TransientError(f"{work} {self.place}: {reason}", _RETRY_SECS) from None  # see wording
 
 
 def _config(bucket: Bucket, at: str) -> "S3Config":

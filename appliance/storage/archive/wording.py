@@ -33,6 +33,8 @@ _ACTIONS = {
     "list": "s3:ListBucket",
     "delete": "s3:DeleteObject",
 }
+_SETTING = re.compile(r"(?<= )archive\.(?=(?:url|access_key|secret_key|credentials_file|region|endpoint)\b)")
+_ODD = re.compile(r'invalid path: (?:Error parsing )?Path "([^"\n]{1,200})"')
 _CONNECTING = "no answer: see that the address {at} is right, its certificate valid, and the way to it open"
 
 
@@ -58,8 +60,15 @@ def told(doing: str, answer: str, place: str, at: str) -> str:
         return _STATUSES[status[1]]
     if status:
         return f"it answered {status[1]}{f' ({code})' if code else ''}"
+    if odd := _ODD.search(answer):
+        return f"somebody has put an object there whose name nobody can read ({odd[1]!r}): remove it"
     if "redirect without LOCATION" in answer:  # how obstore words 301
         return _SAYINGS["PermanentRedirect"]
     if "timed out" in answer or "TimedOut" in answer:
         return "it did not answer in time"
     return _CONNECTING.format(at=at)
+
+
+def in_section(sentence: str, section: str) -> str:
+    """Return what ``told`` says, of the settings of another section: backups have the same ones."""
+    return _SETTING.sub(f"{section}.", sentence)

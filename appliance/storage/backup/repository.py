@@ -24,6 +24,8 @@ PIECE: Final = 8 << 20  # of a file that has no sums of its own; DuckDB changes 
 _IN_MEMORY: Final = 16 << 20
 _LARGEST_DOCUMENT: Final = 16 << 20  # a manifest
 _LARGEST_CATALOG: Final = 512 << 20  # a list of files, unpacked: two million of them
+_MOST_LISTS: Final = 6_000_000  # in it: one for a file, one for its pieces, one for each piece; short ones take memory
+_SHOWN: Final = 3
 _OLDER: Final = "restore from another backup; 'dash-appliance backup verify' says which are whole"
 
 T = TypeVar("T")
@@ -160,13 +162,16 @@ class Repository:
 
         Raises:
             NotFound: there is none.
-            FatalError: it does not read.
+            FatalError: it does not read; where none is named, none of them does.
         """
         if backup_id is None:
             found = self.backups()
-            if not found:
-                raise NotFound(f"there are no backups in {self.place} yet")
-            return found[-1]
+            if found:
+                return found[-1]
+            if broken := self.broken():
+                hint = "use the version of Dash that made them, or look at the disk or bucket"
+                raise FatalError(f"no backup in {self.place} can be read: {'; '.join(broken[-_SHOWN:])}", hint)
+            raise NotFound(f"there are no backups in {self.place} yet")
         if not is_backup_id(backup_id):
             raise NotFound(f"{backup_id[:80]!r} is not the id of a backup: 'dash-appliance backup list' shows them")
         try:
@@ -182,7 +187,7 @@ class Repository:
                 content = reader.read(_LARGEST_CATALOG + 1)
         except zstandard.ZstdError as error:
             raise FatalError(f"reading the list of files of backup {backup.id}: {error}", _OLDER) from error
-        if len(content) > _LARGEST_CATALOG:
+        if len(content) > _LARGEST_CATALOG or content.count(b"[") > _MOST_LISTS:
             raise FatalError(f"reading the list of files of backup {backup.id}: it is larger than any", _OLDER)
         return _decoded(content, list[FileEntry], f"the list of files of backup {backup.id}")
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from appliance.domain.clock import Clock
-from appliance.domain.job import JobProgress, JobState, check_move
+from appliance.domain.job import ROUTINE, JobProgress, JobState, check_move
 from appliance.errors import Conflict, NotFound
 from appliance.storage.control.moment import moment
 from appliance.storage.control.tables import JobNeedRow, JobRow
@@ -39,11 +39,13 @@ class StoredJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JobFilter(msgspec.Struct, frozen=True):
-    """``states`` empty: all. ``before_id``: ids sort by the time of making, the newest comes first."""
+    """``states`` empty: all. ``before_id``: ids sort by the time of making, the newest comes first. ``routine``: also
+    what comes by the clock all day, even where nothing went wrong with it."""
 
     states: tuple[JobState, ...] = ()
     kind: str | None = None
     before_id: str | None = None
+    routine: bool = True
 
 
 def page(
@@ -55,6 +57,9 @@ def page(
         query = query.where(JobRow.state.in_([state.value for state in wanted.states]))
     if wanted.kind is not None:
         query = query.where(JobRow.kind == wanted.kind)
+    if not wanted.routine:
+        usual = JobRow.kind.in_(sorted(ROUTINE)) & JobRow.state.in_([JobState.READY.value, JobState.DONE.value])
+        query = query.where(~(usual & JobRow.error.is_(None)))
     if wanted.before_id is not None:
         query = query.where(JobRow.id < wanted.before_id)
     rows = tx.scalars(query.order_by(JobRow.id.desc()).limit(limit)).all()

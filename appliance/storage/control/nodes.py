@@ -12,7 +12,7 @@ from appliance.components.nodes import NodeStore
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import NodeId, PipelineId
 from appliance.domain.job import JobState, on_node
-from appliance.domain.node import TRANSITIONS, Card, Doing, Load, Node, NodeState, Report, state_of
+from appliance.domain.node import TRANSITIONS, Card, Doing, Load, Node, NodeState, Report, state_of, told_apart
 from appliance.errors import Conflict, FatalError, NotFound
 from appliance.storage.control.moment import moment
 from appliance.storage.control.plane import ControlPlane
@@ -88,7 +88,7 @@ _FREE: dict[str, Any] = {"node_id": None, "life": None, "until": None}
 def all_nodes(tx: Session, clock: Clock) -> list[Node]:
     """Return every node there is, by name."""
     now = moment(tx, clock)
-    return [node_of(row, now, number) for row, number in tx.execute(_BY_NAME)]
+    return told_apart([node_of(row, now, number) for row, number in tx.execute(_BY_NAME)])
 
 
 def find(tx: Session, node_id: str, clock: Clock) -> Node:

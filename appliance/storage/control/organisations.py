@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from appliance.domain.job import JobState
 from appliance.errors import Conflict, NotFound
 from appliance.storage.control.keeping import forget
+from appliance.storage.control.provider_tables import IdentityRow, ProviderRow
 from appliance.storage.control.tables import (
     DashboardRow,
     ErasureRow,
@@ -79,13 +80,13 @@ def check_empty(tx: Session, row: OrganisationRow) -> None:
 
 
 def shut(tx: Session, organisation_id: str) -> None:
-    """Remove its people and tokens: nobody acts for it any more. A second time: nothing happens."""
+    """Remove its people, tokens and ways of signing in: nobody acts for it any more. A second time: nothing happens."""
     people = select(UserRow.id).where(UserRow.organisation_id == organisation_id)
     tokens = select(TokenRow.id).where(TokenRow.organisation_id == organisation_id)
     for acting in (people, tokens):
         tx.execute(delete(IdempotencyRow).where(IdempotencyRow.principal.in_(acting)))
     tx.execute(delete(SessionRow).where(SessionRow.user_id.in_(people)))
-    for row in (TokenRow, UserRow):
+    for row in (TokenRow, IdentityRow, ProviderRow, UserRow):
         tx.execute(delete(row).where(row.organisation_id == organisation_id))
 
 

@@ -15,6 +15,7 @@ from appliance.domain.database.access import Access
 from appliance.domain.database.dsn import Dsn
 from appliance.domain.usage import Connected
 from appliance.errors import Conflict, DashError, NotFound, TransientError
+from appliance.storage.control import provider_tables as _tables  # noqa: F401 - among the tables there are
 from appliance.storage.control import schema, sqlite
 from appliance.storage.control.backend import ALONE, Backend, Unreachable
 from appliance.storage.control.recollection import Question, Recollection
@@ -66,6 +67,10 @@ class ControlPlane:
     def is_there(self) -> bool:
         """Return whether there is a schema to read; blocking."""
         return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) is not None
+
+    def is_current(self) -> bool:
+        """Return whether what there is to read is as this program writes it; blocking."""
+        return self.read_now(lambda tx: schema.revision(tx.connection(), self._backend.schema)) == schema.HEAD
 
     def connected(self) -> Connected | None:
         """Return the connections to a server; None: it is a file."""

@@ -11,8 +11,8 @@ from sqlalchemy.schema import CreateSchema
 
 from appliance.errors import ConfigError, Problem
 
-HEAD: Final = "0006"  # a test compares it with the migrations
-KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
+HEAD: Final = "0007"  # a test compares it with the migrations
+KNOWN: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 VERSIONS: Final = "alembic_version"
 

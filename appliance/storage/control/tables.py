@@ -70,7 +70,10 @@ class OrganisationRow(Table):
 
 
 class UserRow(Table):
-    """``email_key``: the address in lower case, what people are recognised by."""
+    """``email_key``: the address in lower case, what people are recognised by.
+
+    ``password_hash``: or ``passwords.NONE``, of somebody who comes by a provider alone.
+    """
 
     __tablename__ = "user_account"
 
@@ -85,7 +88,10 @@ class UserRow(Table):
 
 
 class SessionRow(Table):
-    """``id``: SHA-256 (hex) of the cookie; the cookie itself is stored nowhere."""
+    """``id``: SHA-256 (hex) of the cookie; the cookie itself is stored nowhere.
+
+    ``provider_id``: by which one they came, who need no password; ``id_token``: what it proved them by, sealed.
+    """
 
     __tablename__ = "session"
 
@@ -95,6 +101,8 @@ class SessionRow(Table):
     seen_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     remote: Mapped[str | None]
+    provider_id: Mapped[str | None]
+    id_token: Mapped[str | None]
 
 
 class TokenRow(Table):

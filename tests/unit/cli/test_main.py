@@ -118,3 +118,11 @@ def test_a_wrong_configuration_stops_every_command(
             "more": "/docs/errors#e_config",
         }
     }
+
+
+def test_an_upgrade_without_data_says_where_it_looked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "releases" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/1.0.0")
+    nowhere = str(tmp_path / "nowhere")
+    answer = run(["upgrade", "x.tar.xz", "--dry-run", "--program", str(tmp_path), "--data-dir", nowhere])
+    assert (answer, f"there is no {nowhere}" in capsys.readouterr().err) == (Exit.CONFIGURATION, True)

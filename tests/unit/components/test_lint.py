@@ -138,3 +138,12 @@ def test_secrets_are_mapped_and_nothing_else() -> None:
 def test_a_secret_under_an_unknown_type_is_still_mapped() -> None:
     mapped = map_secrets(Poll, {"auth": {"type": "?", "token": "t", "user": "me"}}, lambda _, __: "********")
     assert mapped == {"auth": {"type": "?", "token": "********", "user": "me"}}
+
+
+def test_what_does_not_fit_a_pattern_is_shown_what_would() -> None:
+    """Regular expressions are for programs, not for people."""
+    path = Annotated[str, Meta(pattern=r"^\$[a-z.]*$", examples=["$.items"])]
+    assert lint(path, "items") == [Problem("", "expected something like '$.items', got 'items'")]
+    hidden = Annotated[path, Meta(extra={"secret": True})]
+    assert lint(hidden, "items") == [Problem("", "expected something like '$.items'")]
+    assert lint(Annotated[str, Meta(min_length=1)], "") == [Problem("", "expected some text, got none")]

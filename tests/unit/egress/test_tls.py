@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 from appliance.components.resources import OutboundRequest
 from appliance.egress.client import OutboundClient
 from appliance.egress.guard import parse_allowed
-from appliance.errors import TransientError
+from appliance.errors import ConfigError, TransientError
 from tests.fakes.http_server import Answer, HttpServer
 
 NAME = "plc.example"
@@ -105,3 +105,16 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_accepted(
 ) -> None:
     with pytest.raises(TransientError, match="certificate"):
         await client.send(OutboundRequest(url=server.url("/x", NAME)))
+
+
+async def test_a_companys_own_authority_is_trusted_where_it_is_named(
+    server: HttpServer, certificate: Path, tmp_path: Path
+) -> None:
+    for ca_file, expected in ((certificate, None), (tmp_path / "none.pem", "No such file"), (tmp_path, "directory")):
+        client = OutboundClient([parse_allowed("127.0.0.1/32")], ca_file, resolver=to_loopback)
+        if expected is None:
+            assert (await client.send(OutboundRequest(url=server.url("/x", NAME)))).body == b"sealed"
+        else:
+            with pytest.raises(ConfigError, match=f"egress.ca_file: no certificates can be read from it: .*{expected}"):
+                await client.send(OutboundRequest(url=server.url("/x", NAME)))
+        await client.close()

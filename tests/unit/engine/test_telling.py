@@ -16,6 +16,7 @@ from appliance.engine.error_reports import ErrorReports, Sent, due
 from appliance.engine.metric_posts import MetricPosts
 from appliance.observe.destinations import parse_headers, parse_sentry_dsn
 from appliance.observe.log_book import LogBook
+from appliance.observe.masking import conceal, mask
 from tests.fakes.http_server import Answer, HttpServer
 
 START = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -78,6 +79,26 @@ async def test_a_failure_arrives_as_an_envelope_once_an_hour(server: HttpServer,
     await told.once()
     assert len(server.requests) == 2
     assert json.loads(server.requests[1].body.split(b"\n")[2])["tags"]["count"] == "2"
+
+
+async def test_a_failure_names_nobody_and_tells_no_secret(server: HttpServer, outbound: OutboundClient) -> None:
+    conceal("QpassphraseQ of the bucket")
+    book = LogBook()
+    said = {"who": "ada@example.org", "error": "jörg@example.org: QpassphraseQ of the bucket"}
+    trace = (
+        "Traceback (most recent call last):\nValueError: eve@example.org sent token=abc and QpassphraseQ of the bucket"
+    )
+    book.keep(
+        {name: mask(name, one) for name, one in said.items()}
+        | {"event": "x.failed", "level": "error", "timestamp": START.isoformat(), "exception": mask("exception", trace)}
+    )
+    await reports(book, server, outbound, [START]).once()
+    [asked] = server.requests
+    text = asked.body.decode()
+    assert "somebody@redacted.invalid" in text
+    assert not any(one in text for one in ("example.org", "QpassphraseQ", "token=abc", "ada", "jörg", "eve@"))
+    _, item, payload, _ = asked.body.split(b"\n")
+    assert json.loads(item)["length"] == len(payload)
 
 
 async def test_who_does_not_take_it_is_left_alone_and_nothing_is_lost(

@@ -60,7 +60,13 @@ def test_a_dry_run_changes_nothing_and_says_everything(first: Path, root: Path) 
     told = run(first, "--dry-run", root=root)
     assert tree(root) == {}
     assert told.endswith("That was a dry run: nothing was changed.\n")
-    for place in ("releases/1.0.0", "/usr/bin/dash-appliance", "dash-appliance.service", "credentials/database.url"):
+    for place in (
+        "releases/1.0.0",
+        "dash-appliance-resume.service",
+        "/usr/bin/dash-appliance",
+        "dash-appliance.service",
+        "credentials/database.url",
+    ):
         assert place in told
 
 
@@ -87,6 +93,22 @@ def test_installed_and_again_and_a_newer_one(first: Path, root: Path, tmp_path: 
     assert sorted(path.name for path in (opt / "releases").iterdir()) == ["1.0.0", "1.1.0"]
     assert (etc / "dash-appliance.toml").read_text() == "[server]\nport = 9000\n"
     assert (etc / "credentials" / "database.url").read_text() == "postgresql://…"
+
+
+def test_a_release_that_comes_by_an_upgrade_brings_what_lies_outside_of_it(
+    first: Path, root: Path, tmp_path: Path
+) -> None:
+    run(first, root=root)
+    units, opt = root / "etc/systemd/system", root / "opt/dash-appliance"
+    (units / "multi-user.target.wants/dash-appliance-upgrade.path").unlink()  # switched off by somebody
+    settings = (root / "etc/dash-appliance/dash-appliance.toml").stat().st_mtime_ns
+    newer = bundle(tmp_path / "next", "1.1.0")
+    (newer / "installer/dash-appliance.service").write_text("[Service]\nWatchdogSec=30\n")
+    run(newer, "refresh", root=root)
+    assert (units / "dash-appliance.service").read_text() == "[Service]\nWatchdogSec=30\n"
+    assert not (units / "multi-user.target.wants/dash-appliance-upgrade.path").exists()
+    assert os.readlink(opt / "current") == "releases/1.0.0"  # others exchange that
+    assert (root / "etc/dash-appliance/dash-appliance.toml").stat().st_mtime_ns == settings
 
 
 def test_another_build_of_the_same_version_takes_its_place(first: Path, root: Path, tmp_path: Path) -> None:
@@ -116,7 +138,7 @@ def test_uninstalling_keeps_data_and_purging_does_not(first: Path, root: Path) -
         (["--purge"], 2, "--purge belongs to uninstall"),
         (["--prefix", "/x"], 2, "there is no option '--prefix'"),
         (["--bundle"], 2, "--bundle needs a path"),
-        (["install", "uninstall"], 2, "one of install and uninstall at a time"),
+        (["install", "uninstall"], 2, "one of install, refresh and uninstall at a time"),
         (["--bundle", "/nowhere"], 1, "there is no program in /nowhere; say where it is: --bundle PATH"),
     ],
 )

@@ -64,6 +64,6 @@ def test_what_goes_wrong_is_told_in_a_sentence(key: tuple[Path, bytes], tmp_path
     code = ran(*wanted, "--valid-to", "2027-01-01", "--request", "000G-40R4-0M30-FMK8")
     assert (code.exit_code, "is wrong" in code.output) == (1, True)
     none = ran("inspect", "-", given="hello")
-    assert (none.exit_code, "no license in it" in none.output) == (1, True)
+    assert (none.exit_code, "no licence in it" in none.output) == (1, True)
     bare = ran("key", str(tmp_path / "bare.pem"), env={"DASH_ISSUE_PASSPHRASE": ""}, given="\n\n")
     assert (bare.exit_code != 0, (tmp_path / "bare.pem").exists()) == (True, False)

@@ -36,6 +36,15 @@ def test_the_ladder(today: date, standing: str, left: int, step: int | None) -> 
     assert (found.standing, found.days_left, found.step) == (standing, left, step)
 
 
+@pytest.mark.parametrize("today", [date.min, date(2026, 6, 1), date(9999, 12, 1), date.max])
+def test_a_licence_for_ever_and_clocks_at_both_ends_of_the_calendar(today: date) -> None:
+    ever = outlook(license(valid_from=date.min, valid_to=date.max), today)
+    assert ever.standing is (Standing.VALID if today.year < 9999 else Standing.ENDING)
+    assert ever.days_left == (date.max - today).days
+    first = outlook(license(valid_from=date.min, valid_to=date.min), today)
+    assert first.standing is (Standing.ENDING if today == date.min else Standing.LAPSED)
+
+
 def test_without_a_licence_every_day_is_the_same() -> None:
     assert outlook(None, LAST) == outlook(None, date(1970, 1, 1)) == Outlook(Standing.COMMUNITY)
 

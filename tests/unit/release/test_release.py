@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -184,3 +185,53 @@ def test_nothing_is_unpacked_that_the_manifest_does_not_name(
 
 def test_the_keys_that_are_pinned_can_be_read() -> None:
     assert all(len(key) == 32 for key in pinned())
+
+
+@pytest.mark.parametrize(
+    "version", ["1.2.3/../../etc", "../1.2.3", "1.2.3\n", "1.2", "1.2.3 ", "", "1.2.3-" + "a" * 64]
+)
+def test_a_version_is_no_path(tmp_path: Path, vendor: Path, keys: list[bytes], version: str) -> None:
+    bundle = packed(tmp_path / "b.tar.xz", members(manifest(version=version)))
+    with pytest.raises(NotGenuine, match="its manifest cannot be read"):
+        verify(bundle, signed(bundle, vendor / "key"), keys)
+
+
+@pytest.mark.parametrize(("path", "link"), [("a/up", "../.."), ("a/b/out", "up/.."), ("out", "/etc"), ("a/x", "..\0")])
+def test_no_link_leads_out_also_not_by_another_link(
+    tmp_path: Path, vendor: Path, keys: list[bytes], path: str, link: str
+) -> None:
+    told = manifest()
+    told["files"].append({"path": path, "link": link})
+    bundle = packed(tmp_path / "b.tar.xz", members(told))
+    with pytest.raises(NotGenuine, match="no place for a file"):
+        verify(bundle, signed(bundle, vendor / "key"), keys)
+
+
+def test_nothing_lies_behind_a_link(tmp_path: Path, vendor: Path, keys: list[bytes]) -> None:
+    told = manifest()
+    told["files"] += [
+        {"path": "way", "link": "lib"},
+        {"path": "way/x", "size": 0, "sha256": hashlib.sha256().hexdigest()},
+    ]
+    way = [member("way", type=tarfile.SYMTYPE, linkname="lib"), member("way/x")]
+    bundle = packed(tmp_path / "b.tar.xz", [*members(told), *way])
+    with pytest.raises(NotGenuine, match="would lie behind a link"):
+        unpack(bundle, verify(bundle, signed(bundle, vendor / "key"), keys), tmp_path / "here")
+    assert not (tmp_path / "here" / "lib" / "x").exists()
+
+
+def test_modes_and_owners_of_the_archive_and_roots_umask_do_not_count(
+    tmp_path: Path, vendor: Path, keys: list[bytes]
+) -> None:
+    first, program, *others = members(manifest())
+    program[0].mode, program[0].uid, program[0].uname = 0o6777, 12345, "somebody"
+    bundle = packed(tmp_path / "b.tar.xz", [first, program, *others])
+    found = verify(bundle, signed(bundle, vendor / "key"), keys)
+    before = os.umask(0o077)
+    try:
+        unpack(bundle, found, tmp_path / "here")
+    finally:
+        os.umask(before)
+    modes = {path: (tmp_path / "here" / path).stat() for path in ("", "dash-appliance", "lib", "release.json")}
+    assert [oct(one.st_mode & 0o7777) for one in modes.values()] == ["0o755", "0o755", "0o755", "0o644"]
+    assert {one.st_uid for one in modes.values()} == {os.getuid()}

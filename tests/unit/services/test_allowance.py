@@ -1,7 +1,7 @@
 """What may be added, by licence, day and clock; the same after a restart; and what a running node sees to."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import structlog
@@ -141,7 +141,9 @@ async def test_each_limit_below_at_and_over_it_and_after_a_restart(
 async def test_the_ladder_is_the_same_before_and_after_a_restart(
     plane: ControlPlane, allowance: Allowance, licenses: Licenses, clock: Clock
 ) -> None:
-    await licenses.install(ADMIN, issued(days=40, limits=FEW))
+    assert allowance.maintained_to() is None
+    await licenses.install(ADMIN, issued(days=40, limits=FEW, maintenance_to=date(2026, 5, 1)))
+    assert allowance.maintained_to() == date(2026, 5, 1)
     fill(plane, Thing.PIPELINES, range(1, 12))
     for days, standing, may in ((0, "valid", True), (10, "ending", True), (41, "grace", True), (55, "lapsed", False)):
         clock.now = NOW + timedelta(days=days)
@@ -222,6 +224,10 @@ async def test_one_that_is_taken_back_counts_no_more_and_an_older_list_brings_it
     allowance: Allowance, licenses: Licenses
 ) -> None:
     await licenses.install(ADMIN, issued())
+    tried = await licenses.preview(ADMIN, listed(4, "lic_tests"))
+    assert (tried.before.id, tried.after.id, tried.after.warnings[0].code) == ("lic_tests", None, "not_valid")
+    assert (await licenses.preview(ADMIN, listed(4, "lic_other"))).changes == []
+    assert (await licenses.show(ADMIN)).id == "lic_tests"  # trying changes nothing
     shown = await licenses.revoke(ADMIN, listed(4, "lic_tests"))
     assert (shown.standing, shown.revocations) == ("community", 4)
     assert [warning.code for warning in shown.warnings] == ["not_valid"]

@@ -1,5 +1,6 @@
 """Precedence, units, and every problem at once."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -164,3 +165,32 @@ def test_credentials_stand_between_environment_and_file(tmp_path: Path) -> None:
     assert problems({}, env, file) == [
         f"{tmp_path}/given/server.port server.port: expected a whole number, got 'no number'"
     ]
+
+
+def test_what_kubernetes_tells_of_services_is_no_setting(tmp_path: Path) -> None:
+    env = {"DASH_SERVER_DATA_DIR": str(tmp_path)}
+    for service in ("DASH", "DASH_SERVER"):  # as the kubelet writes them for Services called dash and dash-server
+        env |= {
+            f"{service}_SERVICE_HOST": "10.96.0.7", f"{service}_SERVICE_PORT": "80",
+            f"{service}_SERVICE_PORT_HTTP": "80", f"{service}_PORT": "tcp://10.96.0.7:80",
+            f"{service}_PORT_80_TCP": "tcp://10.96.0.7:80", f"{service}_PORT_80_TCP_PROTO": "tcp",
+            f"{service}_PORT_80_TCP_PORT": "80", f"{service}_PORT_80_TCP_ADDR": "10.96.0.7",
+        }  # fmt: skip
+    assert load({}, env).server.port == 8080
+    assert load({}, env | {"DASH_SERVER_PORT": "9000"}).server.port == 9000
+    (told,) = problems({}, env | {"DASH_SERVICE_NAME": "x"})
+    assert told.startswith("DASH_SERVICE_NAME: no such setting")
+    assert len(problems({}, {"DASH_SERVER_DATA_DIR": str(tmp_path), "DASH_PORT": "80"})) == 1
+
+
+def test_whoever_may_not_read_the_settings_of_the_installed_one_is_not_answered_by_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "etc"
+    closed.mkdir()
+    module = sys.modules["appliance.settings.load"]  # of the same name as the function
+    monkeypatch.setattr(module, "SYSTEM_FILE", closed / "dash-appliance.toml")
+    monkeypatch.setattr(module, "_enters", lambda folder: folder != closed)  # root enters everywhere
+    with pytest.raises(ConfigError, match=r"there is an installed Dash here.*put 'sudo' before the command"):
+        load({}, {})
+    assert load({"server.data_dir": str(tmp_path)}, {}).server.port == 8080

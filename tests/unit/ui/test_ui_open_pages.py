@@ -67,4 +67,5 @@ async def test_sessions_that_ended_elsewhere_are_noticed(monkeypatch: pytest.Mon
     sessions.valid.discard("mine")
     await asyncio.wait_for(mine.told.wait(), 5)
     watch.cancel()
-    assert other.scripts == []
+    assert (len(mine.scripts), other.scripts) == (1, [])
+    assert "'/sign-in' + '?next='" in mine.scripts[0]  # who signs in again goes on where they were

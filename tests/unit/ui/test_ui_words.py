@@ -2,8 +2,9 @@
 
 import pytest
 
+from appliance.domain.quantity import counted
 from ui.toast import sentence
-from ui.widgets.figures import counted, short, unheard
+from ui.widgets.figures import short, unheard
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """What stands in the way of an upgrade, the order of versions, releases on disk, and the gate."""
 
+import fcntl
+import os
 import threading
 from collections.abc import Iterator
 from datetime import date
@@ -10,7 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.cli.upgrade_parts import _service
+from appliance.errors import Conflict
 from appliance.release import Manifest
+from appliance.settings import load
 from appliance.settings.sections import Server
 from appliance.upgrading import preflight
 from appliance.upgrading.course import Data
@@ -43,12 +48,19 @@ def releases(tmp_path: Path) -> Releases:
 @pytest.mark.parametrize(
     ("before", "after", "state"),
     [
-        ("1.0.0", "1.0.1", "fine"), ("1.0.0", "2.4.0", "fine"), ("1.9.0", "1.10.0", "fine"),
-        ("1.0.0", "3.0.0", "bad"), ("1.0.0", "1.0.0", "bad"), ("1.10.0", "1.9.9", "bad"), ("1.0.0", "0.9.0", "bad"),
+        ("1.0.0", "1.0.1", "fine"), ("1.0.0", "1.1.3", "fine"), ("1.9.0", "1.10.0", "fine"), ("1.4.0", "2.0.1", "fine"),
+        ("1.0.0", "1.2.0", "bad"), ("1.0.0", "2.4.0", "bad"), ("1.0.0", "3.0.0", "bad"),
+        ("1.0.0", "1.0.0", "bad"), ("1.10.0", "1.9.9", "bad"), ("1.0.0", "0.9.0", "bad"),
     ],
 )  # fmt: skip
 def test_the_way_from_version_to_version(before: str, after: str, state: str) -> None:
     assert [one.state for one in preflight._path(before, manifest(after))] == [state]
+
+
+def test_another_release_than_was_asked_for_is_refused() -> None:
+    assert list(preflight._asked_for(manifest("1.1.0"), None)) == list(preflight._asked_for(manifest(), "1.1.0")) == []
+    (found,) = preflight._asked_for(manifest("1.2.0"), "1.1.0")
+    assert (found.state, found.message) == ("bad", "1.1.0 was asked for, and 1.2.0 lies there")
 
 
 def test_a_release_that_the_licence_does_not_cover_is_refused() -> None:
@@ -98,6 +110,19 @@ def test_the_port_of_a_process_is_what_its_arguments_say() -> None:
     assert _port(["serve", "--port", "8099"]) == _port(["serve", "--port=8099"]) == 8099
     assert _port(["serve", "--port", "0"]) is None
     assert _port(["serve", "--data-dir", "x"]) is None
+
+
+def test_no_process_of_somebody_else_is_ended_because_the_data_say_so(tmp_path: Path) -> None:
+    """The file with the pid lies where the service writes: a service that was taken over may name any process."""
+    settings = load({"server.data_dir": str(tmp_path)}, env={})
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write("1\n")
+        lock.flush()
+        if os.getuid() == 0:
+            os.chown(tmp_path, 54321, -1)
+        with pytest.raises(Conflict, match=r"process 1, which says that it owns .* runs as another user"):
+            _service(settings, Releases(tmp_path), may_stand=False)
 
 
 class Answers(BaseHTTPRequestHandler):

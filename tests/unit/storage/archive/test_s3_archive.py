@@ -14,7 +14,7 @@ import pytest
 from appliance.errors import TransientError
 from appliance.storage.archive.credentials import Credentials, read_credentials
 from appliance.storage.archive.probe import try_out
-from appliance.storage.archive.wording import told
+from appliance.storage.archive.wording import in_section, told
 from appliance.storage.bronze.archive.objects import Objects
 from tests.s3 import Fault, FaultProxy, S3Server, s3_server
 
@@ -225,3 +225,18 @@ def test_an_answer_is_never_quoted() -> None:
         "the secret key is not the one of this access key: correct archive.secret_key"
     )
     assert told("list", "status code: 418 <Code>Teapot</Code>", "s3://b", "http://h") == "it answered 418 (Teapot)"
+
+
+def test_whoever_keeps_backups_is_sent_to_the_settings_of_backups() -> None:
+    refused = "status code: 403 <Error><Code>SignatureDoesNotMatch</Code></Error>"
+    assert in_section(told("store", refused, "s3://b", "http://h"), "backup").endswith("correct backup.secret_key")
+    denied = told("read", "status code: 403", "s3://archive.url-of-ours", "http://h")
+    assert "on s3://archive.url-of-ours/*" in in_section(denied, "backup")
+
+
+def test_an_object_that_somebody_else_has_put_there_is_named() -> None:
+    for answer in (
+        'Encountered object with invalid path: Path "pre/objects//x" contained empty path segment',
+        'Encountered object with invalid path: Error parsing Path "pre/../x": Encountered illegal character sequence',
+    ):
+        assert told("list", answer, "s3://b", "http://h").startswith("somebody has put an object there whose name")

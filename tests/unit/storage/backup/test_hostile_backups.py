@@ -1,12 +1,16 @@
 """Backups that somebody made to do harm: refused before the first byte is written."""
 
 import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 import msgspec
 import pytest
+import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,11 +37,22 @@ BAD = (
 )  # fmt: skip
 
 
-def made(repository: Repository, paths: list[str], **said: object) -> Backup:
-    """Store a backup that lists ``paths``, each with its own name as content."""
+def control_plane(version: str) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num)")
+        connection.execute("INSERT INTO alembic_version VALUES (?)", [version])
+        connection.commit()
+        return connection.serialize()
+
+
+CONTROL = control_plane("0001")
+
+
+def made(repository: Repository, paths: list[str], control: bytes = CONTROL, **said: object) -> Backup:
+    """Store a backup that lists ``paths``, each with its own name as content; a control plane is one."""
     files = []
     for path in paths:
-        content = path.encode()
+        content = control if path == "control.sqlite3" else path.encode()
         piece = Piece(sha256(content).hexdigest(), len(content))
         repository.put(piece, content)
         files.append(FileEntry(path, (piece,)))
@@ -76,8 +91,8 @@ def restoration(repository: Repository, target: Path, **wanted: object) -> Resto
 def test_every_name_that_a_backup_has_is_restored_and_durable(repository: Repository, target: Path) -> None:
     made(repository, list(GOOD))
     plan = restoration(repository, target).run()
-    found = {str(path.relative_to(target)): path.read_text() for path in target.rglob("*") if path.is_file()}
-    assert found == {path: path for path in GOOD}
+    found = {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    assert found == {path: path.encode() for path in GOOD} | {"control.sqlite3": CONTROL}
     assert (plan.files, "is in no backup" in (plan.key or "")) == (8, True)
     assert (target / "control.sqlite3").stat().st_mode & 0o777 == 0o600
 
@@ -162,7 +177,7 @@ def test_nothing_that_is_there_is_overwritten(repository: Repository, target: Pa
     plan = restoration(repository, target, aside=True).run()
     assert plan.aside == ".before-restore-20260301T120000Z"
     assert (target / plan.aside / "control.sqlite3").read_text() == "ours"
-    assert (target / "control.sqlite3").read_text() == "control.sqlite3"
+    assert (target / "control.sqlite3").read_bytes() == CONTROL
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     other = tmp_path / "other"
@@ -171,6 +186,69 @@ def test_nothing_that_is_there_is_overwritten(repository: Repository, target: Pa
     with pytest.raises(Conflict):
         restoration(repository, other)
     assert os.listdir(elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    ("control", "error", "told"),
+    [
+        (control_plane("0099"), ConfigError, "schema '0099' of a newer version"),
+        (b"no database at all", FatalError, "no control plane of Dash"),
+        (b"", FatalError, "no such table"),
+    ],
+)
+def test_a_manifest_that_lies_about_the_schema_changes_nothing(
+    repository: Repository, target: Path, control: bytes, error: type[DashError], told: str
+) -> None:
+    made(repository, list(GOOD), control)
+    target.mkdir()
+    (target / "control.sqlite3").write_text("ours")
+    with pytest.raises(error, match=told):
+        restoration(repository, target, aside=True).run()
+    assert [(path.name, path.read_text()) for path in target.iterdir()] == [("control.sqlite3", "ours")]
+
+
+def test_a_list_of_files_that_would_take_all_memory_is_refused_unread(repository: Repository) -> None:
+    packed = zstandard.ZstdCompressor().compress(b"[" + b'["a",[]],' * 3_000_000 + b'["a",[]]]')
+    piece = Piece(sha256(packed).hexdigest(), len(packed))
+    repository.put(piece, packed)
+    backup = msgspec.structs.replace(made(repository, ["node.id"]), catalog=(piece,))
+    assert len(packed) < 10_000
+    with pytest.raises(FatalError, match="larger than any"):
+        repository.catalog(backup)
+
+
+def test_a_newest_backup_that_does_not_read_is_told_of_and_never_passed_over_in_silence(
+    repository: Repository, target: Path
+) -> None:
+    backups = Path(repository.place.removeprefix("file://")) / "backups"
+    made(repository, ["node.id"])
+    (backups / "20260401T120000Z-abcdef.json").write_text('{"format": 1')
+    (backups / "20260201T120000Z-abcdef.json").write_text('{"format": 1')
+    again = Repository.open(repository.store, None)
+    (note, *others) = restoration(again, target).plan.notes
+    assert note.startswith("this is not the newest: 20260401T120000Z-abcdef: reading backups/20260401T120000Z")
+    assert not any("20260201" in one for one in others)
+    assert not any("newest" in one for one in restoration(again, target, backup_id=ID).plan.notes)
+    (backups / f"{ID}.json").unlink()
+    with pytest.raises(FatalError, match=r"no backup in .* can be read: 20260201"):
+        restoration(Repository.open(repository.store, None), target)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")])
+def test_a_pipe_or_a_device_in_the_place_of_an_object_is_not_waited_for(
+    repository: Repository, target: Path, make: Callable[[Path], None]
+) -> None:
+    backup = made(repository, ["node.id"])
+    (entry,) = repository.catalog(backup)
+    path = Path(repository.place.removeprefix("file://")) / "objects" / entry.pieces[0].sha256[:2]
+    (path / entry.pieces[0].sha256).unlink()
+    make(path / entry.pieces[0].sha256)
+    (path / "gone").symlink_to("nowhere")  # what lies there besides is passed over
+    with pytest.raises(FatalError, match="missing or cut short"):
+        restoration(repository, target)
+    with pytest.raises(FatalError, match="not there any more"):
+        b"".join(repository.read(entry.pieces[0]))
+    assert not target.exists()
 
 
 class ReadOnly(FolderArchive):
@@ -217,8 +295,6 @@ def test_what_is_let_through_stays_below_the_data_directory(paths: list[str]) ->
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_stands_in_a_list_of_files_is_an_error_of_ours(repository: Repository, listed: object) -> None:
-    import zstandard
-
     packed = zstandard.ZstdCompressor().compress(msgspec.json.encode(listed))
     piece = Piece(sha256(packed).hexdigest(), len(packed))
     repository.put(piece, packed)

@@ -188,6 +188,24 @@ def test_what_was_promised_cannot_be_cancelled(jobs: Jobs, plane: ControlPlane, 
         plane.write_now(lambda tx: job_book.cancel(tx, "org_1", job_id, clock, installation=True))
 
 
+def test_what_comes_by_the_clock_is_left_out_until_it_fails(jobs: Jobs, plane: ControlPlane) -> None:
+    asked = str(jobs.enqueue(NewJob(kind="backup.take")))
+    for kind in ("drift.save", "storage.sample"):
+        jobs.enqueue(NewJob(kind=kind, max_attempts=1))
+    failing = jobs.claim(Claimant("node_a/1", ("drift.save",)), 60)
+    assert failing is not None
+
+    def shown(**wanted: bool) -> set[str]:
+        found = plane.read_now(lambda tx: job_book.page(tx, "org_1", JobFilter(**wanted), 10, installation=True))
+        return {one.kind for one in found}
+
+    assert shown() == {"backup.take", "drift.save", "storage.sample"}
+    assert shown(routine=False) == {"backup.take", "drift.save"}  # it runs
+    jobs.end(failing, Ending(JobState.FAILED, "the disk is full"))
+    assert shown(routine=False) == {"backup.take", "drift.save"}
+    assert asked
+
+
 def test_jobs_of_another_organisation_are_not_seen(jobs: Jobs, plane: ControlPlane, clock: Clock) -> None:
     for name in ("org_1", "org_2"):
         row = OrganisationRow(id=name, name=name, created_at=clock.now)

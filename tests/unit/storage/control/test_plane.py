@@ -55,7 +55,7 @@ def test_the_file_is_for_the_owner_and_survives_a_crash(plane: ControlPlane, tmp
 def test_a_newer_database_is_refused_with_the_way_out(plane: ControlPlane, tmp_path: Path) -> None:
     plane.write_now(lambda tx: tx.execute(text("UPDATE alembic_version SET version_num = '9999'")))
     plane.close()
-    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0006'.*start the newer version again"):
+    with pytest.raises(ConfigError, match=r"'9999'.*knows up to '0007'.*start the newer version again"):
         ControlPlane.open(tmp_path / "control.sqlite3")
 
 
@@ -63,6 +63,10 @@ def test_drift_of_before_partitions_is_taken_along(plane: ControlPlane, tmp_path
     plane.write_now(lambda tx: tx.add_all([organisation(), organisation("Later", id="org_2")]))
     plane.close()
     with closing(sqlite3.connect(tmp_path / "control.sqlite3")) as file, file:
+        for column in ("provider_id", "id_token"):
+            file.execute(f"ALTER TABLE session DROP COLUMN {column}")
+        file.execute("DROP TABLE sign_in_identity")
+        file.execute("DROP TABLE sign_in_provider")
         file.execute("ALTER TABLE organisation DROP COLUMN operates")
         file.execute("DROP TABLE drift")
         file.execute("CREATE TABLE drift (pipeline_id PRIMARY KEY, baseline JSON, findings JSON, updated_at DATETIME)")
