@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 WITHIN: Final = timedelta(minutes=10)  # from being sent to the provider to coming back
 NOBODY: Final = "nobody"  # in the audit trail: an address that somebody claims is no name
+_CLOCKS_DIFFER_SECS: Final = 60  # of nodes
 _MOST_NEXT: Final = 1000
 _MOST_REMEMBERED: Final = 10_000
 _GROUPS_ELSEWHERE: Final = "_claim_names"  # where a provider says what it has left out for being too long
@@ -177,7 +178,8 @@ class ProviderSignIn:
             read = msgspec.json.decode(self._reception.vault.unseal(ticket), type=Ticket)
         except (FatalError, msgspec.DecodeError, UnicodeError) as error:
             raise Refused(Why.STALE, "the browser did not bring back what it was sent away with") from error
-        if not 0 <= self._clock().timestamp() - read.at <= WITHIN.total_seconds() or read.kind != "sign-in":
+        away = self._clock().timestamp() - read.at
+        if not -_CLOCKS_DIFFER_SECS <= away <= WITHIN.total_seconds() or read.kind != "sign-in":
             raise Refused(Why.STALE, "the browser was away for more than ten minutes")
         return read
 
@@ -210,8 +212,8 @@ class ProviderSignIn:
 
     def _settled(self, tx: Session, row: ProviderRow, document: ProviderDocument, person: Person) -> str:
         found = tx.get(ProviderRow, row.id)
-        if found is None:
-            raise _gone()
+        if found is None or not found.document["enabled"] or found.document["issuer"] != document.issuer:
+            raise _gone()  # it was changed while the person was at it
         arrival = Arrival(tx, found, person, self._clock())
         return arrival.settle(document, self._reception.allowance).id
 
