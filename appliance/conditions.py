@@ -46,7 +46,13 @@ class Conditions:
         self._it, self._vitals, self._letters = it, vitals, letters
 
     async def __call__(self) -> list[Condition]:
-        found = [*self._parts(self._vitals.checks()), *self._disk(), *self._licence(), *self._pipelines()]
+        found = [
+            *self._parts(self._vitals.checks()),
+            *self._disk(),
+            *self._licence(),
+            *self._pipelines(),
+            *self._ingestors(),
+        ]
         with suppress(DashError):  # that it does not answer is a condition of its own, above
             found += await self._it.plane.read(self._in_control)
         return found
@@ -59,6 +65,16 @@ class Conditions:
             yield Condition(
                 key=f"part:{name}", severity=severity, title=title, message=reason, page=page,
                 remedy="look at the reason; 'dash-appliance doctor' has a remedy for each finding",
+                hold=timedelta(seconds=20),
+            )  # fmt: skip
+
+    def _ingestors(self) -> Iterator[Condition]:
+        """What only a node notices that keeps no events itself: each of the others has its own incidents."""
+        elsewhere = self._it.elsewhere
+        if elsewhere is not None and not elsewhere.living:
+            yield Condition(
+                key="ingestors", severity=Severity.P0, title="Nothing is received", message=elsewhere.told(),
+                remedy="start an ingestor: systemctl start dash-appliance there", page="runbook#ingestors",
                 hold=timedelta(seconds=20),
             )  # fmt: skip
 
@@ -104,7 +120,8 @@ class Conditions:
 
     def _nodes(self, tx: Session) -> Iterator[Condition]:
         for node in nodes.all_nodes(tx, utc_now):
-            if node.state is NodeState.GONE:
+            # One that has just been started is gone to itself, until its first heartbeat.
+            if node.state is NodeState.GONE and node.card.id != self._it.node_id:
                 yield Condition(
                     key=f"node:{node.card.id}", severity=Severity.P2, title=f"Node {node.card.name} is gone",
                     message=f"nothing was heard of it since {node.seen_at:%Y-%m-%d %H:%M} UTC; others do its work",

@@ -55,6 +55,9 @@ UNUSED_STATIC = (
     "vue.esm-browser.js",
 )  # fmt: skip
 
+# How a package came into the environment; hashes of scripts that name its folder would make two builds differ.
+OF_INSTALLING = ("INSTALLER", "RECORD", "REQUESTED", "direct_url.json")
+
 
 def own_modules(submodules: Iterable[str]) -> list[str]:
     """Return those of our modules that belong into the bundle."""
@@ -104,6 +107,8 @@ def wanted(name: str) -> bool:
             return language.startswith("en-US")
         case ("nicegui", "static", file, *_):
             return file not in UNUSED_STATIC
+        case (folder, file) if folder.endswith(".dist-info"):
+            return file not in OF_INSTALLING
         case ("pyarrow", "include" | "src" | "tests" | "includes", *_):
             return False
         case ("pyarrow", *_):

@@ -75,7 +75,7 @@ def components(packed: Sequence[tuple[str, str]]) -> list[Component]:
         path = Path(source)
         if _own(path):
             continue
-        owner = owners.get(source)
+        owner = owners.get(path.parent.resolve() / path.name)
         if owner is not None:
             if owner.name not in found:  # reading what is inside takes a while
                 found[owner.name] = _of_distribution(owner)
@@ -95,8 +95,14 @@ def _own(path: Path) -> bool:
     return path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / ".venv")
 
 
-def _owners() -> dict[str, Distribution]:
-    return {str(one.locate_file(file)): one for one in distributions() for file in one.files or ()}
+def _owners() -> dict[Path, Distribution]:
+    """Return whose each installed file is; PyInstaller writes some paths as they really are, where .venv is a link."""
+    return {
+        home / file: one
+        for one in distributions()
+        for home in (Path(str(one.locate_file(""))).resolve(),)
+        for file in one.files or ()
+    }
 
 
 def _of_python(path: Path) -> bool:

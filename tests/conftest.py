@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from appliance.storage.silver_postgres.connections import Connections
 from tests.postgres import PostgresServer, postgres_server
 from tests.s3 import FaultProxy, S3Server, fault_proxy, s3_server
 from tests.timescale import timescale_database
+
+# How long one example takes says more of the machine at that moment than of what it tries.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 # The browser comes last for a second reason: Playwright keeps an event loop running in the thread of the tests, beside
 # which no test of pytest-asyncio can start its own.

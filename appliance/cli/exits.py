@@ -1,5 +1,6 @@
 """The one place where an error becomes a message and an exit code. The codes are those of sysexits(3)."""
 
+import os
 import sys
 import traceback
 from enum import IntEnum
@@ -88,6 +89,13 @@ def _title(error: Exception) -> str:
 def _foreseen(error: Exception) -> Exception:
     """Return the error of Dash that a group is about: what starts together ends in a group."""
     inner = _innermost(error)
+    program = os.path.realpath(sys.executable)
+    if isinstance(inner, ImportError | LookupError) and not os.access(program, os.R_OK):
+        # Root has become the user whom the data directory belongs to, and the program lies where only root may look.
+        return Unavailable(
+            f"uid {os.geteuid()}, whom the data directory belongs to, may not read the program in "
+            f"{os.path.dirname(program)}: install it, or unpack it elsewhere with --extract-to"
+        )
     return inner if isinstance(inner, DashError) else error
 
 

@@ -141,6 +141,8 @@ def _maintained_to(settings: "Settings") -> date | None:
     """Return the last day whose releases the licence covers; None: there is none, and every release may come."""
     from appliance.licensing import looked_at
 
+    if not settings.server.data_dir.is_dir():  # of which others tell
+        return None
     ring = ring_of_keys()
 
     def ask() -> str:

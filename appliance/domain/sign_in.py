@@ -170,7 +170,9 @@ def person_of(document: ProviderDocument, claims: Mapping[str, Any]) -> Person:
     said = claims.get("email_verified")
     if isinstance(said, str):  # some write it as text
         said = {"true": True, "false": False}.get(said.lower())
-    verified = said is True or (said is None and document.trust_email)
+    denied = said is not None and said is not True
+    about_it = document.email_claim == "email" or email == claims.get("email")  # it is said of that claim alone
+    verified = not denied and ((said is True and about_it) or document.trust_email)
     return Person(
         subject=str(claims["sub"]),
         email=email or None,

@@ -148,6 +148,8 @@ class OpenId:
         said = answered(await self._ask(OutboundRequest(url=metadata.userinfo_endpoint, headers=headers)))
         if said.get("sub") != proved.claims["sub"]:
             raise Untrusted("the provider's userinfo is not about whom the ID token is about")
+        if said.get("email") != proved.claims.get("email", said.get("email")):
+            said.pop("email_verified", None)  # it is said of another address
         return said | proved.claims
 
     async def farewell(self, client: Client, id_token: str, back: str) -> str | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 WITHIN: Final = timedelta(minutes=10)  # from being sent to the provider to coming back
 NOBODY: Final = "nobody"  # in the audit trail: an address that somebody claims is no name
+_CLOCKS_DIFFER_SECS: Final = 60  # of nodes
 _MOST_NEXT: Final = 1000
 _MOST_REMEMBERED: Final = 10_000
 _GROUPS_ELSEWHERE: Final = "_claim_names"  # where a provider says what it has left out for being too long
@@ -183,7 +184,8 @@ class ProviderSignIn:
             read = msgspec.json.decode(self._reception.vault.unseal(ticket), type=Ticket)
         except (FatalError, msgspec.DecodeError, UnicodeError) as error:
             raise Refused(Why.STALE, "the browser did not bring back what it was sent away with") from error
-        if not 0 <= self._clock().timestamp() - read.at <= WITHIN.total_seconds() or read.kind != "sign-in":
+        away = self._clock().timestamp() - read.at
+        if not -_CLOCKS_DIFFER_SECS <= away <= WITHIN.total_seconds() or read.kind != "sign-in":
             raise Refused(Why.STALE, "the browser was away for more than ten minutes")
         return read
 

@@ -68,6 +68,8 @@ def resolve(flags: Mapping[str, Any], env: Mapping[str, str] | None = None, file
     found = dict(_from_credentials(known, credentials(env), problems)) | dict(_from_env(known, env, problems))
     found |= {key: _Found(value, "flag") for key, value in flags.items() if value is not None}
     data_dir = _early_data_dir(known, found)
+    if "server.data_dir" not in found and file is None:
+        _refuse_defaults_beside(data_dir, problems)
     path = file or _file_of(data_dir)
     if path is not None:
         written = dict(_from_file(known, path, problems))
@@ -168,9 +170,20 @@ def _refuse_to_move(written: Mapping[str, _Found], data_dir: Path, problems: lis
         problems.append(Problem("server.data_dir", message, hint=hint, file=other.file, line=other.line))
 
 
+def _refuse_defaults_beside(data_dir: Path | None, problems: list[Problem]) -> None:
+    """Whoever means the installed appliance and may not read its settings is not to be answered of an empty one."""
+    if not _enters(SYSTEM_FILE.parent) and (data_dir is None or not data_dir.exists()):
+        told = "there is an installed Dash here, whose settings this user may not read"
+        problems.append(Problem("", told, hint=f"{AS_ROOT}; or say --data-dir for another", file=str(SYSTEM_FILE)))
+
+
 def _file_of(data_dir: Path | None) -> Path | None:
     candidates = [SYSTEM_FILE] if data_dir is None else [data_dir / FILE_NAME, SYSTEM_FILE]
     return next((path for path in candidates if os.access(path, os.F_OK)), None)
+
+
+def _enters(folder: Path) -> bool:
+    return not os.access(folder, os.F_OK) or os.access(folder, os.X_OK)
 
 
 def _from_env(

@@ -37,7 +37,9 @@ class Gate:
             if well_since is not None and now - well_since >= self._settles:
                 return None
             time.sleep(LOOK_SECS)
-        return f"not well within {self._within:.0f} s: {told or 'it had not been well for long enough'}"
+        words = service.last_words()
+        log = f"; the last line of its log: {words}" if words else ""
+        return f"not well within {self._within:.0f} s: {told or 'it had not been well for long enough'}{log}"
 
     def look(self, version: str) -> str:
         """Return what is wrong with ``version`` at this moment; empty: nothing."""

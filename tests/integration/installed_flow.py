@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ from urllib.request import urlopen
 SYSTEM, RUN_FILE = Path(sys.argv[1]), Path(sys.argv[2])
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 URL = "http://127.0.0.1:8080"
-HERE = ("opt", "usr", "etc", "var/lib/dash-appliance")
+PASSING = {"proc", "sys", "dev", "tmp", "run", "srv"}  # srv: what the test itself puts there
 seen: dict[str, Any] = {}
 
 
@@ -36,10 +37,17 @@ def told(answer: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return {"code": answer.returncode, "out": answer.stdout, "err": answer.stderr}
 
 
-def tree() -> list[str]:
-    """Return every file below what an installer may touch, with its size and when it was changed."""
-    found = [path for name in HERE for path in (SYSTEM / name).rglob("*")]
-    return sorted(f"{path} {path.lstat().st_size} {path.lstat().st_mtime_ns}" for path in found if not path.is_dir())
+def tree() -> dict[str, str]:
+    """Return everything in the system: owner and mode, and of what is no directory its size and when it was changed."""
+    found = {}
+    for folder, folders, files in os.walk(SYSTEM):
+        if Path(folder) == SYSTEM:
+            folders[:] = [name for name in folders if name not in PASSING]
+        for path in (Path(folder) / name for name in (*folders, *files)):
+            told = path.lstat()
+            what = "" if stat.S_ISDIR(told.st_mode) else f" {told.st_size} {told.st_mtime_ns}"
+            found[str(path.relative_to(SYSTEM))] = f"{told.st_uid}:{told.st_gid} {told.st_mode:o}{what}"
+    return found
 
 
 def status(path: str) -> int:
@@ -59,27 +67,25 @@ def until(path: str, secs: float) -> int:
     return status(path)
 
 
-def served(began: float) -> None:
+def served() -> dict[str, Any]:
     """Serve as the service's user and look at it from outside, as a browser would."""
     command = ["chroot", str(SYSTEM), "setpriv", "--reuid", "dash-appliance", "--regid", "dash-appliance"]
     command += ["--clear-groups", "--no-new-privs", "dash-appliance", "serve"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
     ) as process:
-        seen["readyz"] = until("/readyz", 60)
-        seen["page"] = until("/sign-in", 30)
-        seen["secs_to_page"] = time.monotonic() - began
+        told: dict[str, Any] = {"readyz": until("/readyz", 60), "page": until("/sign-in", 30)}
+        told["at"] = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)
-        seen["stopped"] = process.returncode
-        seen["log"] = "" if seen["page"] == 200 else log[-3000:]
+        return told | {"stopped": process.returncode, "log": "" if told["page"] == 200 else log[-3000:]}
 
 
-def main() -> None:
-    shutil.copy(RUN_FILE, SYSTEM / "srv" / "dash.run")
+def installed() -> None:
+    """Look first, install, make an administrator, serve, install again."""
     before = tree()
     seen["dry"] = told(inside("/srv/dash.run", "--install", "--dry-run"))
-    seen["dry_changed"] = tree() != before
+    seen["dry_changed"] = differing(before, tree())
     began = time.monotonic()
     seen["first"] = told(inside("/srv/dash.run", "--install"))
     seen["secs_to_install"] = time.monotonic() - began
@@ -87,18 +93,54 @@ def main() -> None:
     os.chmod(SYSTEM / "srv" / "password", 0o644)
     setup = ("dash-appliance", "setup", "--admin-email", "ada@example.org", "--admin-password-file", "/srv/password")
     seen["setup"] = told(inside(*setup, user="dash-appliance"))
-    served(began)
-    installed = tree()
+    seen["served"] = served()
+    seen["secs_to_page"] = seen["served"].pop("at") - began
+    whole = tree()
     seen["again"] = told(inside("/srv/dash.run", "--install"))
-    seen["again_changed"] = tree() != installed
+    seen["again_changed"] = differing(whole, tree())
+
+
+def newer() -> None:
+    """Install a release of another version over it: the same program, which says another version."""
+    newer = SYSTEM / "srv" / "newer"
+    shutil.copytree(SYSTEM / "opt/dash-appliance/current", newer, symlinks=True)
+    (newer / "dash-appliance").rename(newer / "program")
+    says = '#!/bin/sh\n[ "$1" != version ] || { echo dash-appliance 99.0.0; exit; }\n'
+    (newer / "dash-appliance").write_text(says + 'exec "$(dirname "$(readlink -f "$0")")/program" "$@"\n')
+    (newer / "dash-appliance").chmod(0o755)
+    manifest = json.loads((newer / "release.json").read_text())
+    (newer / "release.json").write_text(json.dumps(manifest | {"version": "99.0.0"}))
+    settings = SYSTEM / "etc/dash-appliance/dash-appliance.toml"
+    settings.write_text(settings.read_text().replace('level = "info"', 'level = "warning"'))
+    seen["over"] = told(inside("sh", "/srv/newer/installer/install.sh"))
+    seen["current"] = os.readlink(SYSTEM / "opt/dash-appliance/current")
+    seen["releases"] = sorted(os.listdir(SYSTEM / "opt/dash-appliance/releases"))
+    seen["settings_kept"] = 'level = "warning"' in settings.read_text()
+    seen["served_over"] = served()
+    del seen["served_over"]["at"]
+
+
+def taken_away() -> None:
     uninstall = "/opt/dash-appliance/current/installer/install.sh"
     seen["removed"] = told(inside("sh", uninstall, "uninstall"))
     seen["program_left"] = (SYSTEM / "opt/dash-appliance").exists()
     seen["data_left"] = (SYSTEM / "var/lib/dash-appliance/control.sqlite3").exists()
     inside("/srv/dash.run", "--install")
     seen["purged"] = told(inside("sh", uninstall, "uninstall", "--purge"))
-    seen["left"] = [str(path) for name in HERE for path in (SYSTEM / name).rglob("*dash-appliance*")]
     seen["user_left"] = "dash-appliance" in (SYSTEM / "etc/passwd").read_text()
+
+
+def differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return sorted(path for path in one.keys() | other.keys() if one.get(path) != other.get(path))
+
+
+def main() -> None:
+    shutil.copy(RUN_FILE, SYSTEM / "srv" / "dash.run")
+    before = tree()
+    installed()
+    newer()
+    taken_away()
+    seen["left"] = sorted(tree().keys() - before.keys())
     print(json.dumps(seen))
 
 

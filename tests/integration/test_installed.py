@@ -1,4 +1,4 @@
-"""The .run file in clean systems, an older and a newer one than the one it was built on; each minutes long."""
+"""The .run file in clean systems, older and newer ones than the one it was built on; each minutes long."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[2]
+OF_USERADD = ("etc/.pwd.lock", "etc/group-", "etc/gshadow-", "etc/passwd-", "etc/shadow-", "etc/subgid-", "etc/subuid-")
 # /tmp is mounted noexec, and there is no network but the loopback.
 _INSIDE = """
 set -eu
@@ -31,7 +32,7 @@ def runnable() -> Path:
     return found
 
 
-@pytest.fixture(params=["bullseye", "trixie"])
+@pytest.fixture(params=["bullseye", "bookworm", "trixie"])
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A minimal system of its own, from CLEAN_SYSTEMS where one lies ready."""
     kept = Path(os.environ.get("CLEAN_SYSTEMS", "/nowhere")) / str(request.param)
@@ -60,13 +61,18 @@ def test_installed_used_and_taken_away(system: Path, runnable: Path) -> None:
     seen: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     (ROOT / "artefacts").mkdir(exist_ok=True)
     (ROOT / "artefacts" / f"installed-{system.parent.name}.json").write_text(json.dumps(seen, indent=1))
-    assert (seen["dry"]["code"], seen["dry_changed"]) == (0, False), seen["dry"]
+    well = {"readyz": 200, "page": 200, "stopped": 0, "log": ""}
+    assert (seen["dry"]["code"], seen["dry_changed"]) == (0, []), seen["dry"]
     assert seen["first"]["code"] == 0, seen["first"]
     assert "no systemd here, so no service" in seen["first"]["out"]
     assert seen["setup"]["code"] == 0, seen["setup"]
-    assert (seen["readyz"], seen["page"], seen["stopped"]) == (200, 200, 0), seen["log"]
+    assert seen["served"] == well
     assert "Nothing to do" in seen["again"]["out"]
-    assert not seen["again_changed"]
+    assert seen["again_changed"] == []
+    assert (seen["over"]["code"], seen["current"], seen["settings_kept"]) == (0, "releases/99.0.0", True), seen["over"]
+    assert len(seen["releases"]) == 2
+    assert seen["served_over"] == well
     assert (seen["removed"]["code"], seen["program_left"], seen["data_left"]) == (0, False, True)
-    assert (seen["purged"]["code"], seen["left"], seen["user_left"]) == (0, [], False)
+    assert (seen["purged"]["code"], seen["user_left"]) == (0, False)
+    assert [path for path in seen["left"] if path not in OF_USERADD] == []
     assert seen["secs_to_page"] <= 60

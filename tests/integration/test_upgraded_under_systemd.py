@@ -53,6 +53,7 @@ def test_what_stands_in_the_way_is_said_before_anything_is_touched(seen: dict[st
     assert "it is not the file that was signed" in seen["forged"]["err"]
     assert "it is signed by a key that this version does not know" in seen["foreign"]["err"]
     assert "leaves out" in seen["skipping"]["out"]
+    assert "is older than" in seen["older"]["out"]
     assert "MiB have to stay free" in seen["full"]["out"]
     assert "the licence covers releases until 2021-01-01" in seen["unlicensed"]["out"]
     refused = [seen[one]["code"] for one in ("forged", "foreign", "skipping", "older", "full", "unlicensed")]

@@ -209,7 +209,7 @@ def refused(it: Trial) -> None:
     major, minor, _ = BEFORE.split(".")
     skipping = only_said(told, FOLDER, KEY, version=f"{major}.{int(minor) + 2}.0")
     seen["skipping"] = plain(upgrade(it, skipping))
-    seen["older"] = plain(upgrade(it, only_said(told, FOLDER, KEY, version=f"{major}.{minor}.0-rc1")))
+    seen["older"] = plain(upgrade(it, only_said(told, FOLDER, KEY, version="0.0.9")))
     full_disk(it)
     with it.client() as client:
         over = issued(maintenance_to=date(2021, 1, 1))
@@ -227,10 +227,10 @@ def refused(it: Trial) -> None:
 
 def full_disk(it: Trial) -> None:
     """The program on a disk of its own that has no room for another release."""
-    it.machine.run("sh", "-c", f"mkdir /mnt/small && mount -t tmpfs -o size=400m,mode=755 tmpfs /mnt/small && "
-                   f"cp -a {HOME}/. /mnt/small && mount --move /mnt/small {HOME}")  # fmt: skip
+    small = f"cp -a {HOME} /mnt/small && mount -t tmpfs -o size=400m,mode=755 tmpfs {HOME} && cp -a /mnt/small/. {HOME}"
+    seen["full_made"] = plain(it.machine.run("sh", "-c", small))
     seen["full"] = plain(it.dash("upgrade", "/srv/after.tar.xz"))
-    it.machine.run("sh", "-c", f"umount -l {HOME}; rmdir /mnt/small")
+    it.machine.run("sh", "-c", f"umount -l {HOME}; rm -rf /mnt/small")
 
 
 def upgrade(it: Trial, bundle: Path) -> "subprocess.CompletedProcess[str]":
@@ -276,7 +276,7 @@ def by_upload(it: Trial, bundle: Path) -> "subprocess.CompletedProcess[str]":
 
 def broken_one(it: Trial) -> "subprocess.CompletedProcess[str]":
     """Count what is acknowledged while the broken release runs."""
-    begun = it.machine.begin("sudo", "dash-appliance", "upgrade", "/srv/broken.tar.xz", "--health-timeout", "60")
+    begun = it.machine.begin("sudo", "dash-appliance", "upgrade", "/srv/broken.tar.xz")
     if begun.stdout is None:
         raise RuntimeError("it has no output")
     lines, started = [], 0.0

@@ -1,5 +1,6 @@
 """Incidents, failures, log and support bundle by the API: seen by those who run it, acknowledged, without secrets."""
 
+import asyncio
 import io
 import zipfile
 from datetime import timedelta
@@ -11,12 +12,16 @@ from sqlalchemy.orm import Session
 
 from appliance.cli.findings import say_findings
 from appliance.components.jobs import NewJob
+from appliance.conditions import Conditions
 from appliance.domain.clock import utc_now
+from appliance.domain.ids import NodeId
 from appliance.domain.incident import Condition, Severity
+from appliance.domain.node import Card
 from appliance.errors import Invalid
 from appliance.observe import logs
 from appliance.services.support_reading import read, stands_out
 from appliance.storage.control.jobs import enqueue
+from appliance.storage.control.nodes import Nodes
 from appliance.storage.control.tables import JobRow
 from tests.scenarios.conftest import Scene
 
@@ -64,6 +69,20 @@ async def test_what_is_over_is_shown_when_it_is_asked_for(scene: Scene) -> None:
         assert (await admin.get("/api/v1/incidents")).json()["items"] == []
         (old,) = (await admin.get("/api/v1/incidents?every=true")).json()["items"]
         assert old["closed_at"] is not None
+
+
+async def test_a_node_that_is_gone_is_an_incident_of_the_others(scene: Scene) -> None:
+    plane = scene.it.plane
+    for node_id in (scene.it.node_id, NodeId("node_other")):
+        card = Card(
+            id=node_id, life="l", name="vm", role="all", address="http://127.0.0.1:1", version="1", offers=(),
+            every_secs=3.0,
+        )  # fmt: skip
+        await asyncio.to_thread(Nodes(plane).enter, card)
+        await asyncio.to_thread(Nodes(plane).leave, card)
+    conditions = Conditions(scene.it, None, None)  # type: ignore[arg-type] # of nodes neither of them tells
+    found = await plane.read(lambda tx: list(conditions._nodes(tx)))
+    assert [one.key for one in found] == ["node:node_other"]
 
 
 @pytest.mark.usefixtures("all_is_logged")

@@ -149,6 +149,13 @@ async def test_a_provider_that_fails_is_told_and_locks_nobody_out(world: World, 
         provider.metadata = lie
         there = await world.browser.get(f"/sign-in/with/{world.id}")
         assert there.headers["location"] == "/sign-in?refused=untrusted", lie
+    speaks.timeout_secs = 0.2
+    async with HttpServer() as silent:
+        silent.routes["/.well-known/openid-configuration"] = lambda _: Answer(hold=asyncio.Event().wait())
+        await world.set_up(issuer=silent.url("").rstrip("/"))
+        there = await world.browser.get(f"/sign-in/with/{world.id}")
+        assert there.headers["location"] == "/sign-in?refused=unavailable"
+    assert "took longer than 0.2 s" in await world.reason()
     await world.scene.it.outbound.allow([])
     speaks._metadata.clear()
     there = await world.browser.get(f"/sign-in/with/{world.id}")
@@ -189,16 +196,6 @@ async def test_the_provider_of_another_organisation_opens_nothing_of_this_one(wo
     assert gone.status_code == 204, gone.text
     assert await world.whoami() == {}
     assert (await world.browser.get(f"/sign-in/with/{world.id}")).headers["location"] == "/sign-in?refused=gone"
-
-
-async def test_slowness_ends(world: World) -> None:
-    world.scene.it.services.providers._reception.speaks().timeout_secs = 0.2
-    async with HttpServer() as silent:
-        silent.routes["/.well-known/openid-configuration"] = lambda _: Answer(hold=asyncio.Event().wait())
-        await world.set_up(issuer=silent.url("").rstrip("/"))
-        there = await world.browser.get(f"/sign-in/with/{world.id}")
-        assert there.headers["location"] == "/sign-in?refused=unavailable"
-    assert "took longer than 0.2 s" in await world.reason()
 
 
 async def test_whoever_was_proved_to_a_provider_that_is_another_since_does_not_come_in(

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from license.document import Feature, Limits
 from tests.fakes.openid_provider import CLIENT_ID, CLIENT_SECRET, Provider
 from tests.licensed import issued
 from tests.provider_world import ORIGIN, World
@@ -30,6 +31,11 @@ async def test_somebody_comes_is_known_again_and_changes_with_their_groups(world
     assert await world.come() == "/sign-in?refused=domain"
     provider.person |= {"email": "grace@example.org", "email_verified": False}
     assert await world.come() == "/sign-in?refused=email"
+    provider.person.pop("email_verified")
+    provider.userinfo = provider.person | {"email_verified": True, "email": "other@example.org"}
+    assert await world.come() == "/sign-in?refused=email"  # of another address that was said
+    provider.userinfo |= {"email": "grace@example.org"}
+    assert await world.come() == "/storage"
     provider.person |= {"email_verified": True}
     await world.api.post(f"/api/v1/users/{who['user_id']}/disable")
     assert await world.come() == "/sign-in?refused=disabled"
@@ -155,6 +161,14 @@ async def test_whoever_tries_often_waits_and_no_address_leads_elsewhere(world: W
 
 async def test_the_licence_locks_setting_up_and_nothing_else(world: World, provider: Provider) -> None:
     providers = "/api/v1/sign-in/providers"
+    few = Limits(organisations=None, users=1, pipelines=None, events_per_day=None, nodes=None)
+    document = issued(features=(Feature.ENTERPRISE_SIGN_IN.value,), limits=few)
+    await world.scene.it.services.licenses.install(world.scene.admin, document)
+    for number in range(4):  # Community's five are there in any case
+        new = {"email": f"u{number}@example.org", "password": "a long pass phrase", "role": "viewer"}
+        assert (await world.api.post("/api/v1/users", json=new)).status_code == 201
+    assert await world.come() == "/sign-in?refused=full"
+    assert "allows 5 users" in await world.reason()
     await world.scene.it.services.licenses.install(world.scene.admin, issued(features=()))
     document = {"name": "More", "issuer": provider.issuer, "enabled": False}
     for refused in (
@@ -169,19 +183,6 @@ async def test_the_licence_locks_setting_up_and_nothing_else(world: World, provi
     assert (await world.browser.get(f"/sign-in/with/{world.id}")).headers["location"] == "/sign-in?refused=gone"
     assert (await world.api.delete(f"{providers}/{world.id}")).status_code == 204
     assert (await world.api.get(providers)).json()["items"] == []
-
-
-async def test_no_user_more_than_the_licence_allows(world: World) -> None:
-    from license.document import Feature, Limits
-
-    few = Limits(organisations=None, users=1, pipelines=None, events_per_day=None, nodes=None)
-    document = issued(features=(Feature.ENTERPRISE_SIGN_IN.value,), limits=few)
-    await world.scene.it.services.licenses.install(world.scene.admin, document)
-    for number in range(4):  # Community's five are there in any case
-        new = {"email": f"u{number}@example.org", "password": "a long pass phrase", "role": "viewer"}
-        assert (await world.api.post("/api/v1/users", json=new)).status_code == 201
-    assert await world.come() == "/sign-in?refused=full"
-    assert "allows 5 users" in await world.reason()
 
 
 async def test_a_secret_is_never_shown_nor_sent_to_another_issuer(world: World, provider: Provider) -> None:

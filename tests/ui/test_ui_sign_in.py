@@ -70,7 +70,7 @@ def test_a_provider_is_set_up_and_people_come_and_go_by_it(
     for label in ("Offer it on the sign-in page", "Make a user of whoever comes", "Signing out here signs out there"):
         page.get_by_label(label).check()
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("[data-error-for=roles]")).to_contain_text("expected one of 'admin', 'editor', 'viewer'")
+    expect(page.locator("[data-error-for=roles]")).to_contain_text("one of 'admin', 'editor', 'viewer'")
     page.get_by_label("Roles of groups").fill("staff = editor\nbosses = admin")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".title-row + *, .actions")).to_contain_text(["on"], timeout=15_000)

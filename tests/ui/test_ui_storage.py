@@ -62,7 +62,8 @@ def test_somebody_is_counted_and_erased(signed_in: Opens, appliance: RunningAppl
     page.wait_for_selector("html[data-ready]")
     page.locator("[name=pipeline]").select_option(pipeline_id)
     page.get_by_role("button", name="Count").click()
-    expect(page.locator(".problems")).to_contain_text("reason")
+    for name in ("path", "value", "reason"):  # all that lacks, each beside its field
+        expect(page.locator(f"#e-{name}")).to_have_text("Please fill this in.")
     page.locator("[name=path]").fill("$.who")
     page.locator("[name=value]").fill("ada")
     page.locator("[name=reason]").fill("request 4711")

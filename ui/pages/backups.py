@@ -83,6 +83,7 @@ class Board:
                     "Nothing is backed up",
                     "A lost disk loses everything. The operator of this machine sets backup.url, such as "
                     "file:///mnt/backup or s3://bucket/prefix, and restarts.",
+                    ("How to set it up", "/docs/backup#set-it-up"),
                 )
                 return
             self._state(view)

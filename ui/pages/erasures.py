@@ -21,7 +21,7 @@ from ui.widgets.card import card
 from ui.widgets.dialog import close, dialog, show
 from ui.widgets.empty import notice
 from ui.widgets.figures import moment
-from ui.widgets.form import select_field, text_field
+from ui.widgets.form import Field, select_field, text_field
 from ui.widgets.head import page_head
 from ui.widgets.problem_list import problem_list
 
@@ -79,6 +79,7 @@ class ErasureForm:
         self._visit, self._pipelines, self._board = visit, pipelines, board
         first = pipelines[0].id if pipelines else ""
         self._values = {"pipeline": first, "path": "", "value": "", "reason": ""}
+        self._fields: dict[str, Field] = {}
 
     def draw(self) -> None:
         """Draw the form."""
@@ -92,7 +93,8 @@ class ErasureForm:
             path = text_field("path", "Where the event has", placeholder="$.user.email", spellcheck="false")
             value = text_field("value", "the value", placeholder="ada@example.org", autocomplete="off")
             reason = text_field("reason", "Reason", placeholder="request 4711", hint="The audit trail keeps it.")
-            for name, field in (("pipeline", chosen), ("path", path), ("value", value), ("reason", reason)):
+            self._fields = {"pipeline": chosen, "path": path, "value": value, "reason": reason}
+            for name, field in self._fields.items():
                 on_value(field.control, partial(self._values.__setitem__, name))
             self._told = node("div")
             with node("div", css="callout warn"):
@@ -115,7 +117,16 @@ class ErasureForm:
                 sure = button("Erase for good", "danger")
         on(sure, "click", self._visit.act(partial(self._ask, dry_run=False), busy=sure))
 
+    def _is_filled(self) -> bool:
+        """Return whether everything was said; what was not is marked."""
+        lacking = [name for name, said in self._values.items() if not said.strip()]
+        for name, field in self._fields.items():
+            field.complain("Please fill this in." if name in lacking else "")
+        return not lacking
+
     async def _sure(self, _: Principal) -> None:
+        if not self._is_filled():
+            return
         given = self._values
         name = next((one.name for one in self._pipelines if one.id == given["pipeline"]), "")
         self._whose.clear()
@@ -124,6 +135,8 @@ class ErasureForm:
         show(self._box)
 
     async def _ask(self, who: Principal, *, dry_run: bool) -> None:
+        if not self._is_filled():
+            return
         given = self._values
         document = {
             "pipelines": [given["pipeline"]],
@@ -143,9 +156,16 @@ class ErasureForm:
         toast(self._visit.client, "Counting: the list says how far it is" if dry_run else "Erasing has begun")
 
     def _complain(self, problems: tuple[Problem, ...]) -> None:
+        rest = []
+        for problem in problems:
+            field = self._fields.get(problem.pointer.rpartition("/")[2])
+            if field is None:
+                rest.append(problem)
+            else:
+                field.complain(problem.message)
         self._told.clear()
         with self._told:
-            problem_list(problems)
+            problem_list(rest)
 
 
 def _value(text: str) -> Any:

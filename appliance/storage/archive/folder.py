@@ -95,8 +95,9 @@ class FolderArchive:
             return
         self._present()
         self._make(folder.parent)
-        folder.mkdir(mode=0o750, exist_ok=True)
-        self._hand_over(folder)
+        with suppress(FileExistsError):  # another process was there first
+            folder.mkdir(mode=0o750)
+            self._hand_over(folder)
         sync_directory(folder.parent)
 
     def _hand_over(self, made: Path) -> None:
@@ -104,7 +105,7 @@ class FolderArchive:
         owner = self._root.stat()
         if os.geteuid() == 0 and owner.st_uid:
             with suppress(PermissionError):  # another machine may serve it, and know no root
-                os.chown(made, owner.st_uid, owner.st_gid)
+                os.chown(made, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
     def _speaking(self, doing: str, key: str) -> "_Speaking":
         return _Speaking(f"{doing} {key} in {self.place}")
@@ -146,7 +147,7 @@ def _size(path: Path) -> int | None:
 
 
 def _copy(content: Path | bytes, draft: Path) -> None:
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
     try:
         if isinstance(content, bytes):
             _write(fd, content)

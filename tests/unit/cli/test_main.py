@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.exits import CannotCreate, Exit, Unavailable, code_of
+from appliance.cli.exits import CannotCreate, Exit, Unavailable, code_of, report
 from appliance.cli.main import COMMANDS, run
 from appliance.errors import ConfigError, Conflict, FatalError, Problem, TransientError
 
@@ -118,3 +118,20 @@ def test_a_wrong_configuration_stops_every_command(
             "more": "/docs/errors#e_config",
         }
     }
+
+
+def test_an_upgrade_without_data_says_where_it_looked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "releases" / "1.0.0").mkdir(parents=True)
+    (tmp_path / "current").symlink_to("releases/1.0.0")
+    nowhere = str(tmp_path / "nowhere")
+    answer = run(["upgrade", "x.tar.xz", "--dry-run", "--program", str(tmp_path), "--data-dir", nowhere])
+    assert (answer, f"there is no {nowhere}" in capsys.readouterr().err) == (Exit.CONFIGURATION, True)
+
+
+def test_a_program_that_its_user_may_not_read_is_no_bug(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root has become somebody else, and modules are imported when they are needed."""
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert report(ModuleNotFoundError("No module named 'sqlite3'")) is Exit.UNAVAILABLE
+    assert "may not read the program in" in capsys.readouterr().err

@@ -106,6 +106,15 @@ def test_what_counts_as_verified(claims: dict[str, Any], verified: bool) -> None
     assert person_of(of(trust_email=True), told).verified is (verified or claims == {})
 
 
+def test_what_is_verified_is_the_claim_email_and_no_other() -> None:
+    named = {"sub": "u", "upn": "ada@example.org", "email": "eve@example.org", "email_verified": True}
+    other = of(email_claim="upn")
+    assert person_of(other, named).verified is False
+    assert person_of(other, named | {"email": "ada@example.org"}).verified is True
+    assert person_of(of(email_claim="upn", trust_email=True), named).verified is True
+    assert person_of(of(email_claim="upn", trust_email=True), named | {"email_verified": False}).verified is False
+
+
 def test_claims_may_lie_inside_others() -> None:
     document = of(groups_claim="realm_access.roles", email_claim="upn")
     told = {"sub": "u", "upn": " ada@example.org ", "realm_access": {"roles": ["a", 7, "b"]}}

@@ -1,10 +1,15 @@
 """Documents: what was changed in any way is not accepted, and nothing but a LicenseError comes of it."""
 
 import base64
+import hmac
 import json
 from datetime import date
+from hashlib import sha512
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,8 +17,8 @@ from license.document import License, Revocations, encoded
 from license.envelope import Kind
 from license.errors import Damaged, Expired, Foreign, Forged, LicenseError, Revoked, TooEarly, UnknownKey
 from license.keys import KeyRing
-from license.verify import Here, accept, read, revocations
-from tests.unit.license.making import KEY, LAST, RING, issued, license, listed, signed
+from license.verify import Here, accept, held, read, revocations
+from tests.unit.license.making import KEY, LAST, PUBLIC, RING, issued, license, listed, signed
 
 HERE = Here(installation="7KQ2-M8XD-0T3W-E9HP", today=date(2027, 6, 1))
 TEXT = issued()
@@ -63,6 +68,42 @@ def test_every_character_counts() -> None:
         changed = PACKED[:at] + ("B" if character == "A" else "A") + PACKED[at + 1 :]
         with pytest.raises((Damaged, UnknownKey, Forged)):
             accept(TEXT.replace("\n", "").replace(PACKED, changed), RING, HERE)
+
+
+def by_other_means(signed: bytes) -> dict[str, bytes]:
+    """Signatures of 64 bytes, each right in its own way; the format names no algorithm that one could choose."""
+    curve = ec.generate_private_key(ec.SECP256R1())
+    r, s = decode_dss_signature(curve.sign(signed, ec.ECDSA(hashes.SHA256())))
+    right = KEY.sign(signed)
+    order = 2**252 + 27742317777372353535851937790883648493
+    return {
+        "HMAC with the public key": hmac.digest(PUBLIC, signed, "sha512"),
+        "ECDSA": r.to_bytes(32, "big") + s.to_bytes(32, "big"),
+        "of a digest, as Ed25519ph": KEY.sign(sha512(signed).digest()),
+        "of the content alone": KEY.sign(CONTENT),
+        "none": bytes(64),
+        "another, as valid to a lax reader": right[:32]
+        + (int.from_bytes(right[32:], "little") + order).to_bytes(32, "little"),
+    }
+
+
+def test_no_other_algorithm_counts() -> None:
+    head = BYTES[:-64]
+    assert accept(text_of(head + KEY.sign(head)), RING, HERE) == license()
+    others = by_other_means(head)
+    assert {len(one) for one in others.values()} == {64}
+    for signature in others.values():
+        with pytest.raises(Forged):
+            accept(text_of(head + signature), RING, HERE)
+
+
+@pytest.mark.parametrize("years", [-50, -10, -1, 1, 10, 7000])
+def test_clocks_that_are_years_off_refuse_what_is_new_and_take_nothing_that_is_there(years: int) -> None:
+    today = date(2027 + years, 6, 1)
+    there = Here(installation=HERE.installation, today=today)
+    with pytest.raises(TooEarly if years < 0 else Expired):
+        accept(TEXT, RING, there)
+    assert held(TEXT, RING, there) == license()
 
 
 @pytest.mark.parametrize("customer", ["W", "Wä", "Wär"])

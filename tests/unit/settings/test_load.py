@@ -1,5 +1,6 @@
 """Precedence, units, and every problem at once."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -180,3 +181,18 @@ def test_what_kubernetes_tells_of_services_is_no_setting(tmp_path: Path) -> None
     (told,) = problems({}, env | {"DASH_SERVICE_NAME": "x"})
     assert told.startswith("DASH_SERVICE_NAME: no such setting")
     assert len(problems({}, {"DASH_SERVER_DATA_DIR": str(tmp_path), "DASH_PORT": "80"})) == 1
+
+
+def test_whoever_may_not_read_the_settings_of_the_installed_one_is_not_answered_by_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "etc"
+    closed.mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    module = sys.modules["appliance.settings.load"]  # of the same name as the function
+    monkeypatch.setattr(module, "SYSTEM_FILE", closed / "dash-appliance.toml")
+    monkeypatch.setattr(module, "_enters", lambda folder: folder != closed)  # root enters everywhere
+    with pytest.raises(ConfigError, match=r"there is an installed Dash here.*put 'sudo' before the command"):
+        load({}, {})
+    assert load({"server.data_dir": str(tmp_path)}, {}).server.port == 8080

@@ -1,10 +1,14 @@
 """What a node that keeps no events says of those that do; and how nodes of one machine are told apart."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from appliance.conditions import Conditions
 from appliance.domain.ids import NodeId
+from appliance.domain.incident import Severity
 from appliance.domain.node import Card, Load, Node, NodeState, told_apart
 from appliance.engine.elsewhere import NOBODY, Elsewhere
 
@@ -32,6 +36,18 @@ def test_who_is_away_is_named(there: list[Node], told: str | None) -> None:
     elsewhere = Elsewhere()
     elsewhere.said = [(one, {}) for one in there]
     assert elsewhere.away() == told
+
+
+def test_that_nothing_is_received_is_grave_for_whoever_looks_on() -> None:
+    elsewhere = Elsewhere()
+    it: Any = SimpleNamespace(elsewhere=elsewhere)
+    conditions = Conditions(it, None, None)  # type: ignore[arg-type] # of ingestors neither of them tells
+    (found,) = conditions._ingestors()
+    assert (found.severity, found.page, found.message) == (Severity.P0, "runbook#ingestors", NOBODY)
+    elsewhere.said = [(node("a"), {}), (node("b", NodeState.GONE), {})]
+    assert list(conditions._ingestors()) == []
+    it.elsewhere = None
+    assert list(conditions._ingestors()) == []
 
 
 def test_nodes_of_one_machine_are_told_apart_by_their_ports() -> None:
