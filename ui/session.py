@@ -83,11 +83,20 @@ class OpenPages:
     def _leave(self, cookie: str, client: Client, code: str) -> None:
         """Have the browser leave a page, and end the page: one that stays all the same is told nothing any more."""
         client.run_javascript(code)
+        self._end_soon(cookie, client)
+
+    def _end_soon(self, cookie: str, client: Client) -> None:
         asyncio.get_running_loop().call_later(LEAVE_SECS, self._end, cookie, client)
 
     def _end(self, cookie: str, client: Client) -> None:
-        if client in self._clients.get(cookie, ()):
+        """End a page that is still open; one that was left ends by itself unless its browser comes back, and NiceGUI
+        ends none twice."""
+        if client not in self._clients.get(cookie, ()):
+            return
+        if client.has_socket_connection:
             client.delete()
+        else:
+            self._end_soon(cookie, client)
 
     async def watch(self) -> None:
         """Close the pages of sessions that ended elsewhere (signed out by API, user disabled), and have those built

@@ -16,7 +16,8 @@ ADA = Principal(organisation_id="org_1", role=Role.EDITOR, name="ada@example.org
 class Window:
     """What OpenPages needs of a NiceGUI client."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stays: bool = True) -> None:
+        self.has_socket_connection = stays
         self.scripts: list[str] = []
         self.told, self.ended = asyncio.Event(), asyncio.Event()
         self.leave: Callable[[], None] = lambda: None
@@ -50,13 +51,17 @@ AWAY = "location.assign('/sign-in')"
 async def test_closing_a_session_closes_its_pages_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "LEAVE_SECS", 0.01)
     pages, mine, other = OpenPages(Sessions()), Window(), Window()  # type: ignore[arg-type]
+    left = Window(stays=False)
+    pages.add("mine", left, ADA)  # type: ignore[arg-type]
     pages.add("mine", mine, ADA)  # type: ignore[arg-type]
     pages.add("other", other, ADA)  # type: ignore[arg-type]
     pages.close("mine")
     pages.close("nobody")
     assert (mine.scripts, other.scripts) == ([AWAY], [])
-    await asyncio.wait_for(mine.ended.wait(), 5)  # whether its browser has left or not
-    assert not other.ended.is_set()
+    await asyncio.wait_for(mine.ended.wait(), 5)  # its browser did not go
+    assert (left.ended.is_set(), other.ended.is_set()) == (False, False)
+    left.has_socket_connection = True
+    await asyncio.wait_for(left.ended.wait(), 5)  # it came back
 
 
 async def test_a_page_that_was_left_is_forgotten() -> None:
