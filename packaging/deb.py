@@ -42,7 +42,7 @@ def _system(installer: Path, release: dict[str, str]) -> None:
     """What lies outside of /opt."""
     usr, doc = STAGE / "usr", STAGE / "usr" / "share" / "doc" / NAME
     places = {
-        installer / f"{NAME}.service": STAGE / "lib" / "systemd" / "system" / f"{NAME}.service",
+        installer / f"{NAME}.service": usr / "lib" / "systemd" / "system" / f"{NAME}.service",
         installer / f"{NAME}.toml": STAGE / "etc" / NAME / f"{NAME}.toml",
         installer / "completion" / f"{NAME}.bash": usr / "share" / "bash-completion" / "completions" / NAME,
         installer / "completion" / f"_{NAME}": usr / "share" / "zsh" / "vendor-completions" / f"_{NAME}",
