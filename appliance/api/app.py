@@ -8,7 +8,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from appliance.api.authentication import principal_of
 from appliance.api.controllers.backups import BackupController
@@ -46,6 +46,8 @@ from appliance.services import Services
 from appliance.services.ports import Health, Hub
 
 PREFIX: Final = "/api/v1"
+_NOSNIFF: Final = ((b"x-content-type-options", b"nosniff"),)
+_PRIVATE: Final = (*_NOSNIFF, (b"cache-control", b"no-store"))
 CONTROLLERS: Final = (
     SetupController,
     SessionController,
@@ -116,11 +118,21 @@ def build_api(
         [api, HealthController, ExplorerController],
         state=State(state),
         exception_handlers={Exception: _problem},
+        before_send=[_guarded],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
         debug=False,
     )
+
+
+async def _guarded(message: Message, scope: Scope) -> None:
+    """Have no browser guess what an answer is, nor keep it, unless whoever answers says how."""
+    if message["type"] == "http.response.start":
+        headers = list(message["headers"])
+        said = {name.lower() for name, _ in headers}
+        wanted = _NOSNIFF if not scope["path"].startswith(PREFIX) else _PRIVATE
+        message["headers"] = [*headers, *((name, value) for name, value in wanted if name not in said)]
 
 
 def _problem(request: AnyRequest, error: Exception) -> Response[bytes]:

@@ -89,15 +89,19 @@ class Sessions:
         return await self.open(user.id, remote)
 
     async def _check_barred(self, user_id: str) -> None:
-        if (instead := await self._plane.read(lambda tx: self.barred(tx, tx.get_one(UserRow, user_id)))) is not None:
+        if (instead := await self._plane.read(lambda tx: self.barred(tx, _present(tx, user_id)))) is not None:
             raise Forbidden(f"this account has no password here any more: sign in with {instead}")
 
     async def open(self, user_id: str, remote: str | None, came: Came | None = None) -> SignedIn:
-        """Open a session for somebody whose identity was proved; ``came``: by a provider."""
+        """Open a session for somebody whose identity was proved; ``came``: by a provider.
+
+        Raises:
+            Unauthenticated: they were removed or shut out meanwhile.
+        """
         cookie, now = secrets.token_urlsafe(32), self._clock()
 
         def work(tx: Session) -> SignedIn:
-            user = tx.get_one(UserRow, user_id)
+            user = _present(tx, user_id)
             expires = now + min(self.lifetime.idle, self.lifetime.at_most)
             tx.add(
                 SessionRow(
@@ -188,6 +192,13 @@ class Sessions:
 
         await self._plane.write(work)
         self._plane.forget(SESSION)
+
+
+def _present(tx: Session, user_id: str) -> UserRow:
+    user = tx.get(UserRow, user_id)
+    if user is None or user.disabled_at is not None:
+        raise Unauthenticated("signing in failed: the account was removed or shut out a moment ago")
+    return user
 
 
 def email_key(email: str) -> str:

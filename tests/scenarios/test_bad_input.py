@@ -134,3 +134,14 @@ async def test_health_and_metrics(scene: Any, api: Any) -> None:
         "dash_up 1\n",
         "text/plain; version=0.0.4; charset=utf-8",
     )
+
+
+async def test_no_answer_is_guessed_at_or_kept(scene: Any) -> None:
+    """A browser is told not to, whoever asks; what is meant to be kept says so itself."""
+    kept = {"/api/v1/branding": "no-cache", "/api/docs": "no-cache", "/metrics": None, "/api/openapi.json": None}
+    async with scene.client(scene.tokens["admin"]) as api:
+        for path in ("/api/v1/tokens", "/api/v1/session", "/api/v1/pipelines/pl_none", "/api/v1/nothing", *kept):
+            answer = await api.get(path)
+            told = (answer.headers["x-content-type-options"], answer.headers.get("cache-control"))
+            assert told == ("nosniff", kept.get(path, "no-store")), path
+        assert "frame-ancestors 'none'" in (await api.get("/api/docs")).headers["content-security-policy"]

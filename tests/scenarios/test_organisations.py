@@ -85,6 +85,9 @@ async def test_whoever_was_shut_out_a_moment_ago_leaves_nothing_that_acts(scene:
     assert (await rival.delete(f"/api/v1/tokens/{token['info']['id']}")).status_code == 204
     await _is_given_nothing(scene, trent)
     await _is_given_nothing(scene, program)
+    for gone in (user["id"], "user_none"):
+        with pytest.raises(Unauthenticated):  # shut out between the proof and the session
+            await scene.it.services.sessions.open(gone, None)
 
 
 async def test_what_is_refused(scene: Any, api: Any, rival: Any) -> None:

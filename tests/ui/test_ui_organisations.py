@@ -1,6 +1,8 @@
 """Organisations and people on screen: one made, renamed and deleted; somebody added and shut out; what others see."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -96,7 +98,7 @@ def test_an_administrator_of_another_organisation_is_not_led_to_what_is_of_the_a
     assert page.locator(".org").text_content() == "Eve and Co"
     led = page.locator("nav[aria-label=Main] a").all_text_contents()
     assert [one.strip() for one in led] == [
-        "Dashboards", "Pipelines", "Storage", "Jobs", "People", "API tokens", "Licence",
+        "Dashboards", "Pipelines", "Storage", "Jobs", "People", "API tokens", "Sign-in", "Licence",
     ]  # fmt: skip
     for path in ("/organisations", "/operations", "/nodes"):
         page.goto(appliance.url + path)
@@ -116,3 +118,35 @@ def test_an_administrator_of_another_organisation_is_not_led_to_what_is_of_the_a
     shoot(operator, "people-narrow-dark")
     operator.goto(f"{appliance.url}/account")
     expect(operator.locator("#main")).to_contain_text("which operates this appliance")
+
+
+def test_a_long_list_of_people_comes_by_pages(opened: Opens, appliance: RunningAppliance, rival: str) -> None:
+    with closing(sqlite3.connect(appliance.data_dir / "control.sqlite3", timeout=30)) as file, file:
+        file.executemany(  # made by hand: hashing so many passwords takes long
+            "INSERT INTO user_account (id, organisation_id, email, email_key, password_hash, role, created_at)"
+            " SELECT ?, organisation_id, ?, ?, '!', 'viewer', created_at FROM user_account WHERE email_key = ?",
+            [
+                (f"user_zz{one:03}", f"p{one:03}@example.net", f"p{one:03}@example.net", "eve@example.net")
+                for one in range(120)
+            ],
+        )
+    page = opened(appliance.url, "/sign-in?next=/people")
+    page.wait_for_selector("[name=email]:focus")
+    page.fill("[name=email]", "eve@example.net")
+    page.fill("[name=password]", PASSPHRASE)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{appliance.url}/people")
+    rows = ready(page).locator("tbody tr")
+    expect(rows).to_have_count(100)
+    shoot(page, "people-many")
+    page.get_by_role("button", name="Next 100").click()
+    expect(rows).to_have_count(21)
+    expect(page.get_by_role("button", name="Next 100")).to_have_count(0)
+    page.get_by_role("button", name="First page").click()
+    expect(rows.first).to_contain_text("eve@example.net")
+    httpx.post(f"{appliance.url}/ui/sign-out", cookies={"dash_session": _cookie(page)}, trust_env=False)
+    page.wait_for_url("**/sign-in")
+
+
+def _cookie(page: Page) -> str:
+    return next(one["value"] for one in page.context.cookies() if one["name"] == "dash_session")

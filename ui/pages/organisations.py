@@ -5,7 +5,6 @@ from typing import Final
 
 from appliance.domain.access import Action, Principal, require
 from appliance.services.organisation_views import NewOrganisation, OrganisationView
-from appliance.services.paging import MAX_ITEMS
 from license.entitlements import Thing
 from ui.frame import Place
 from ui.markup import button, icon, node, on
@@ -17,6 +16,7 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment, size
 from ui.widgets.form_dialog import Asked, FormDialog
 from ui.widgets.head import page_head
+from ui.widgets.pager import ROWS, Pager
 
 _LEAD: Final = "Each has its own pipelines, people and rows, and sees nothing of another"
 _COLUMNS: Final = ("Organisation", "People", "Pipelines", "Events today", "Rows", "Since", "")
@@ -43,12 +43,14 @@ class OrganisationsPage:
         self._renaming = FormDialog(visit, "Rename the organisation", "Rename")
         self._deleting = FormDialog(visit, "Delete the organisation", "Delete for good", "danger")
         self._place = node("div", css="stack")
+        self._pager = Pager(visit, self.draw)
         on(new, "click", lambda _: self._making.open(_new(), self._create))
 
     async def draw(self, trouble: str | None = None) -> None:
         """Draw the list again; ``trouble``: of the one that was just made."""
         services, who = self._visit.services, self._visit.who
-        found = (await services.organisations.list(who, limit=MAX_ITEMS)).items
+        page = await services.organisations.list(who, self._pager.cursor, ROWS)
+        found = page.items
         refusal = await services.licenses.refusal(who, Thing.ORGANISATIONS)
         self._place.clear()
         with self._place:
@@ -60,9 +62,10 @@ class OrganisationsPage:
                     node("p", f"{trouble[:1].upper()}{trouble[1:]}", "grow")
             with card("Organisations", tight=True):
                 self._table(found)
-                if len(found) < 2:
+                if len(found) < 2 and self._pager.cursor is None:
                     told = "Every pipeline, row and person belongs to yours. Another one is kept wholly apart from it."
                     notice("house", "There is no other yet", told).classes("slim")
+            self._pager.buttons(page.next_cursor)
 
     def _table(self, found: list[OrganisationView]) -> None:
         with node("div", css="table-wrap"), node("table", css="table cards"):

@@ -4,7 +4,6 @@ from functools import partial
 from typing import Final
 
 from appliance.domain.access import Action, Principal, Role, require
-from appliance.services.paging import MAX_ITEMS
 from appliance.services.views import NewUser, UserView
 from license.entitlements import Thing
 from ui.frame import Place
@@ -19,8 +18,8 @@ from ui.widgets.empty import notice
 from ui.widgets.figures import moment
 from ui.widgets.form_dialog import Asked, FormDialog
 from ui.widgets.head import page_head
+from ui.widgets.pager import ROWS, Pager
 
-MOST: Final = 2_000
 _COLUMNS: Final = ("Person", "State", "Role", "Since", "")
 
 
@@ -44,11 +43,13 @@ class PeoplePage:
         self._changing = FormDialog(visit, "Another role", "Change the role")
         self._setting = FormDialog(visit, "A new password", "Set the password")
         self._place = node("div", css="stack")
+        self._pager = Pager(visit, self.draw)
         on(new, "click", lambda _: self._adding.open(_new(), self._add))
 
     async def draw(self) -> None:
         """Draw the list again."""
-        found = await self._found()
+        page = await self._visit.services.users.list(self._visit.who, self._pager.cursor, ROWS)
+        found = page.items
         refusal = await self._visit.services.licenses.refusal(self._visit.who, Thing.USERS)
         self._place.clear()
         with self._place:
@@ -56,18 +57,10 @@ class PeoplePage:
                 node("p", f"{refusal}.", "beside-button")
             with card("People", tight=True):
                 self._table(found)
-                if len(found) < 2:
+                if len(found) < 2 and self._pager.cursor is None:
                     told = "Add a second administrator, so that a lost password locks nobody out."
                     notice("people", "You are the only one", told).classes("slim")
-
-    async def _found(self) -> list[UserView]:
-        users, who = self._visit.services.users, self._visit.who
-        page = await users.list(who, limit=MAX_ITEMS)
-        found = page.items
-        while page.next_cursor and len(found) < MOST:
-            page = await users.list(who, page.next_cursor, MAX_ITEMS)
-            found = found + page.items
-        return found
+            self._pager.buttons(page.next_cursor)
 
     def _table(self, found: list[UserView]) -> None:
         with node("div", css="table-wrap"), node("table", css="table cards"):
