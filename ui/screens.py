@@ -78,7 +78,7 @@ class Screens:
             return None
         organisation = await self.services.organisations.get(who)
         client = ui.context.client
-        self.open_pages.add(cookie, client)
+        self.open_pages.add(cookie, client, who)
         return Visit(
             request=request,
             client=client,

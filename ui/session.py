@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COOKIE = "dash_session"
 SWEEP_SECS = 15.0
+LEAVE_SECS = 2.0  # what a browser has for leaving a page by itself
 _log = logging.getLogger("dash.ui")
 
 
@@ -61,15 +62,15 @@ class OpenPages:
 
     def __init__(self, sessions: "Sessions") -> None:
         self._sessions = sessions
-        self._clients: defaultdict[str, set[Client]] = defaultdict(set)
+        self._clients: defaultdict[str, dict[Client, Principal]] = defaultdict(dict)
 
-    def add(self, cookie: str, client: Client) -> None:
-        """Remember a page until its browser has left it."""
-        self._clients[cookie].add(client)
+    def add(self, cookie: str, client: Client, who: Principal) -> None:
+        """Remember a page, built for ``who``, until its browser has left it."""
+        self._clients[cookie][client] = who
         client.on_delete(lambda: self._forget(cookie, client))
 
     def _forget(self, cookie: str, client: Client) -> None:
-        self._clients[cookie].discard(client)
+        self._clients[cookie].pop(client, None)
         if not self._clients[cookie]:
             del self._clients[cookie]
 
@@ -77,20 +78,34 @@ class OpenPages:
         """Send every page of an ended session to the sign-in page; ``back``: which leads to the page again."""
         leading = " + '?next=' + encodeURIComponent(location.pathname + location.search)" if back else ""
         for client in list(self._clients.get(cookie, ())):
-            client.run_javascript(f"location.assign('/sign-in'{leading})")
+            self._leave(cookie, client, f"location.assign('/sign-in'{leading})")
+
+    def _leave(self, cookie: str, client: Client, code: str) -> None:
+        """Have the browser leave a page, and end the page: one that stays all the same is told nothing any more."""
+        client.run_javascript(code)
+        asyncio.get_running_loop().call_later(LEAVE_SECS, self._end, cookie, client)
+
+    def _end(self, cookie: str, client: Client) -> None:
+        if client in self._clients.get(cookie, ()):
+            client.delete()
 
     async def watch(self) -> None:
-        """Close the pages of sessions that ended elsewhere (signed out by API, user disabled); runs until cancelled."""
+        """Close the pages of sessions that ended elsewhere (signed out by API, user disabled), and have those built
+        anew whose person has another role since; runs until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_SECS)
             for cookie in list(self._clients):
                 try:
-                    ended = await self._sessions.resolve(cookie) is None
+                    who = await self._sessions.resolve(cookie)
                 except DashError as error:
                     _log.warning("looking for ended sessions: %s", error)
                     break
-                if ended:
+                if who is None:
                     self.close(cookie, back=True)
+                    continue
+                for client, shown_to in list(self._clients.get(cookie, {}).items()):
+                    if shown_to.role is not who.role:
+                        self._leave(cookie, client, "location.reload()")
 
 
 @dataclass(frozen=True, kw_only=True)

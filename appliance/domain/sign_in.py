@@ -12,6 +12,7 @@ from appliance.errors import Forbidden
 
 _RANK: Final = {Role.VIEWER: 1, Role.EDITOR: 2, Role.ADMIN: 3}
 _MOST_GROUPS: Final = 10_000
+_MOST_ADDRESS: Final = 254
 Text = Annotated[str, Meta(max_length=200)]
 
 
@@ -105,7 +106,7 @@ class Account(msgspec.Struct, frozen=True):
 class Known(msgspec.Struct, frozen=True, kw_only=True):
     """``linked``: who came as this subject before. ``namesake``: whose address it is in this organisation.
 
-    ``elsewhere``: the address belongs to somebody of another one.
+    ``elsewhere``: it is somebody's of another one, or counts as somebody's and is written with other letters.
     """
 
     linked: Account | None = None
@@ -165,6 +166,7 @@ def person_of(document: ProviderDocument, claims: Mapping[str, Any]) -> Person:
     """Return what ``claims``, which were proved, say of a person."""
     email = claim(claims, document.email_claim)
     email = email.strip() if isinstance(email, str) and email.isprintable() else ""
+    email = email if len(email) <= _MOST_ADDRESS else ""
     said = claims.get("email_verified")
     if isinstance(said, str):  # some write it as text
         said = {"true": True, "false": False}.get(said.lower())
@@ -223,7 +225,8 @@ def decide(document: ProviderDocument, person: Person, known: Known) -> Decision
     if known.namesake is not None:
         raise Refused(Why.TAKEN, f"{person.email!r} is a user already and 'link_users' is off")
     if known.elsewhere:
-        raise Refused(Why.TAKEN, f"{person.email!r} is the address of somebody outside this organisation")
+        told = "is the address of somebody outside this organisation, or is like one in letters that look the same"
+        raise Refused(Why.TAKEN, f"{person.email!r} {told}")
     if not document.create_users:
         raise Refused(Why.UNKNOWN, f"{person.email!r} is no user and 'create_users' is off")
     return Decision(None, _needed(document, person), link=True)
@@ -251,3 +254,11 @@ def _check_domain(document: ProviderDocument, person: Person) -> None:
     domain = person.email.rpartition("@")[2].casefold()
     if domain not in {one.strip().lstrip("@").casefold() for one in document.domains}:
         raise Refused(Why.DOMAIN, f"the domain {domain!r} is none of 'domains'")
+
+
+def same_address(one: str, other: str) -> bool:
+    """Return whether two addresses are one mailbox's beyond doubt: but for the case of ASCII letters they are equal.
+
+    ``K`` and the sign for kelvin, or ``ss`` and ``ß``, are told apart by mail servers and not by ``casefold``.
+    """
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())

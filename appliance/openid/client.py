@@ -1,6 +1,7 @@
 """The conversation with a provider: what it says of itself, its keys, a code redeemed, a person looked up."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
@@ -13,13 +14,15 @@ from joserfc.jwk import Key
 
 from appliance.components.resources import Outbound, OutboundRequest, OutboundResponse
 from appliance.errors import TransientError
-from appliance.openid.metadata import Metadata, Untrusted, address_of, address_problems, read_metadata
+from appliance.openid.metadata import Metadata, Untrusted, address_of, issuer_problems, read_metadata
 from appliance.openid.tokens import Expected, UnknownKey, claims_of, read_keys
 
 FRESH_SECS: Final = 3600.0
 TIMEOUT_SECS: Final = 10.0
 MOST_BYTES: Final = 512 << 10
 _MOST_PROVIDERS: Final = 200
+MOST_AT_ONCE: Final = 64  # of all, fewer than there are connections: what is polled goes on while providers are slow
+MOST_OF_ONE: Final = 32
 _FORM: Final = "application/x-www-form-urlencoded"
 _JSON: Final = {"accept": "application/json"}
 T = TypeVar("T")
@@ -62,12 +65,13 @@ class OpenId:
         self.timeout_secs = TIMEOUT_SECS
         self._metadata: dict[str, tuple[float, Metadata]] = {}
         self._keys: dict[str, tuple[float, list[Key]]] = {}
+        self._under_way: Counter[str] = Counter()  # requests by host
 
     async def metadata(self, issuer: str, *, fresh: bool = False) -> Metadata:
         """Return what the provider says of itself; ``fresh``: now."""
         if not fresh and (known := self._known(self._metadata, issuer)) is not None:
             return known
-        for trouble in address_problems(issuer):
+        for trouble in issuer_problems(issuer):
             raise Untrusted(f"the issuer {issuer!r} {trouble}")
         answer = await self._ask(OutboundRequest(url=address_of(issuer), headers=_JSON))
         return self._keep(self._metadata, issuer, read_metadata(issuer, _body(answer)))
@@ -169,9 +173,17 @@ class OpenId:
         return value
 
     async def _ask(self, request: OutboundRequest) -> OutboundResponse:
-        answer = await self._outbound.send(
-            msgspec.structs.replace(request, timeout_secs=self.timeout_secs, max_bytes=MOST_BYTES)
-        )
+        host = urlsplit(request.url).netloc
+        if self._under_way[host] >= MOST_OF_ONE or self._under_way.total() >= MOST_AT_ONCE:
+            raise TransientError(f"{host} is not asked now: too many sign-ins wait for their providers already")
+        self._under_way[host] += 1
+        try:
+            answer = await self._outbound.send(
+                msgspec.structs.replace(request, timeout_secs=self.timeout_secs, max_bytes=MOST_BYTES)
+            )
+        finally:
+            self._under_way[host] -= 1
+            self._under_way += Counter()  # drops those that are at zero
         if answer.status >= 500 or answer.status == 429:
             raise TransientError(f"{request.url.partition('?')[0]} answered {answer.status}")
         return answer

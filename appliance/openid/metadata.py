@@ -60,6 +60,13 @@ def read_metadata(issuer: str, body: bytes) -> Metadata:
     return found
 
 
+def issuer_problems(issuer: str) -> Iterator[str]:
+    """Yield why ``issuer`` is none: what is asked is a path below it."""
+    yield from address_problems(issuer)
+    if "?" in issuer:
+        yield "has a query, and issuers have none"
+
+
 def address_problems(address: str) -> Iterator[str]:
     """Yield why nothing about people may be sent to ``address``. Without TLS only to this very machine."""
     try:

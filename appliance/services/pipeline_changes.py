@@ -12,7 +12,8 @@ from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, PipelineId
 from appliance.domain.pipeline import TRANSITIONS, Pipeline, PipelineDocument, State
 from appliance.engine.bells import Bell
-from appliance.errors import Conflict, DashError, Invalid, Problem, Unauthenticated
+from appliance.errors import Conflict, DashError, Invalid, Problem
+from appliance.services.acting import check_acts
 from appliance.services.allowance import Allowance
 from appliance.services.definitions import Definitions
 from appliance.services.ports import Engine
@@ -22,7 +23,7 @@ from appliance.storage.control import pipelines as store
 from appliance.storage.control.audit import Deed, record
 from appliance.storage.control.jobs import enqueue
 from appliance.storage.control.plane import ControlPlane
-from appliance.storage.control.tables import PipelineRow, TokenRow, UserRow
+from appliance.storage.control.tables import PipelineRow
 from license.entitlements import Thing
 
 OF_THE_MACHINE: Final = "host_metrics"  # the source that tells of what all organisations share
@@ -113,7 +114,7 @@ class PipelineChanges:
         await self._plane.write(lambda tx: record(tx, _deed(who, pipeline, action), self._clock()))
 
     def _insert(self, tx: Session, who: Principal, pipeline: Pipeline) -> None:
-        _check_acts(tx, who)
+        check_acts(tx, who)
         store.check_name(tx, pipeline.organisation_id, pipeline.document.name)
         check_reading(tx, pipeline)
         self._allowance.check(tx, Thing.PIPELINES)
@@ -186,15 +187,6 @@ class PipelineChanges:
         record(tx, deed, self._clock())
         for job in jobs_for(tx, who.organisation_id, pipeline_id, alone=not self._engine.looks):
             enqueue(tx, job, self._clock())
-
-
-def _check_acts(tx: Session, who: Principal) -> None:
-    """Return unless ``who`` was removed since the request came: an organisation that is deleted gets no pipeline any
-    more, which nobody could delete. Raises Unauthenticated."""
-    user = who.user_id is None or tx.get(UserRow, who.user_id) is not None
-    token = who.token_id is None or tx.get(TokenRow, who.token_id) is not None
-    if not (user and token):
-        raise Unauthenticated(f"{who.name!r} was removed a moment ago, with the organisation")
 
 
 def check_source(who: Principal, document: PipelineDocument) -> None:

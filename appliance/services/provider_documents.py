@@ -11,7 +11,7 @@ from appliance.components.lint import lint
 from appliance.domain.ids import IdentityId, ProviderId, UserId
 from appliance.domain.sign_in import Otherwise, ProviderDocument
 from appliance.errors import Invalid, Problem
-from appliance.openid.metadata import address_problems
+from appliance.openid.metadata import issuer_problems
 from appliance.services.views import SECRET_MASK
 from appliance.storage.control.provider_tables import ProviderRow
 from appliance.storage.control.vault import Vault
@@ -83,7 +83,7 @@ def _problems(document: ProviderDocument) -> Iterator[Problem]:
         text = getattr(document, field)
         if text != text.strip() or not text.isprintable():
             yield Problem(f"/{field}", "it begins or ends with a space, or has a letter that cannot be seen")
-    for trouble in address_problems(document.issuer):
+    for trouble in issuer_problems(document.issuer):
         yield Problem("/issuer", f"it {trouble}")
     if document.enabled and not document.client_id:
         yield Problem("/client_id", "people can come by it only when it knows this appliance", "or leave 'enabled' off")

@@ -1,5 +1,6 @@
 """Providers and identities as they lie in the control plane: found, joined, ended."""
 
+import unicodedata
 from typing import Any
 
 from sqlalchemy import Select, delete, func, select
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from appliance.domain.access import Principal, Role
 from appliance.domain.ids import IdentityId, UserId
-from appliance.domain.sign_in import Account, Known, Person
+from appliance.domain.sign_in import Account, Known, Person, same_address
 from appliance.errors import Conflict, NotFound
 from appliance.services.passwords import NONE
 from appliance.services.provider_documents import IdentityView
@@ -24,11 +25,17 @@ def own(tx: Session, who: Principal, provider_id: str) -> ProviderRow:
     return row
 
 
-def check_name(tx: Session, who: Principal, name: str, besides: str | None) -> None:
-    """Return if no provider but ``besides`` has that name. Raises Conflict."""
-    taken = select(ProviderRow.id).where(ProviderRow.organisation_id == who.organisation_id, ProviderRow.name == name)
-    if tx.scalar(taken) not in (None, besides):
-        raise Conflict(f"there is a provider called {name!r} already: choose another name")
+def check_name(tx: Session, name: str, besides: str | None) -> None:
+    """Return if no provider but ``besides`` has that name, of whatever organisation: one page offers them all, and by
+    the same name people would be led to somebody else's. Raises Conflict."""
+    names = tx.execute(select(ProviderRow.id, ProviderRow.name))
+    if any(one != besides and _read_as(known) == _read_as(name) for one, known in names):
+        raise Conflict(f"there is a provider called {name!r} already: choose another name, the sign-in page shows it")
+
+
+def _read_as(name: str) -> str:
+    """Return what people take ``name`` for: whatever width, case and spaces it is written in."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 def identities_of(row: ProviderRow) -> Select[IdentityRow]:
@@ -65,10 +72,11 @@ def known(tx: Session, row: ProviderRow, person: Person) -> Known:
     for whether the address is taken."""
     linked = identity(tx, row, person.subject)
     user = tx.get_one(UserRow, linked.user_id) if linked is not None else None
-    named = None
+    named, here = None, False
     if person.email is not None:
         named = tx.scalar(select(UserRow).where(UserRow.email_key == email_key(person.email)))
-    here = named is not None and named.organisation_id == row.organisation_id
+        here = named is not None and named.organisation_id == row.organisation_id
+        here = here and named is not None and same_address(named.email, person.email)
     return Known(
         linked=_account(user), namesake=_account(named) if here else None, elsewhere=named is not None and not here
     )  # fmt: skip

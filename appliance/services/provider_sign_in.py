@@ -5,6 +5,7 @@ import secrets
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 import structlog
@@ -39,10 +40,12 @@ log = structlog.get_logger("sign_in")
 
 
 class Offer(msgspec.Struct, frozen=True):
-    """A button of the sign-in page."""
+    """A button of the sign-in page. ``host``: where it leads, told where not all are one organisation's: a name says
+    whatever whoever chose it wanted to."""
 
     id: ProviderId
     name: str
+    host: str | None
 
 
 class Visitor(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +102,10 @@ class ProviderSignIn:
         wanted = select(ProviderRow).order_by(ProviderRow.name)
         with suppress(TransientError):
             rows = await self._plane.read(lambda tx: tx.scalars(wanted).all())
-            return [Offer(ProviderId(row.id), row.name) for row in rows if row.document["enabled"]]
+            offered = [row for row in rows if row.document["enabled"]]
+            several = len({row.organisation_id for row in offered}) > 1
+            hosts = [urlsplit(row.document["issuer"]).hostname if several else None for row in offered]
+            return [Offer(ProviderId(row.id), row.name, host) for row, host in zip(offered, hosts, strict=True)]
         return []
 
     async def begin(self, provider_id: str, next_path: str, visitor: Visitor) -> Begun:
@@ -212,8 +218,8 @@ class ProviderSignIn:
 
     def _settled(self, tx: Session, row: ProviderRow, document: ProviderDocument, person: Person) -> str:
         found = tx.get(ProviderRow, row.id)
-        if found is None or not found.document["enabled"] or found.document["issuer"] != document.issuer:
-            raise _gone()  # it was changed while the person was at it
+        if found is None or found.document != row.document:  # what was proved, was proved to another
+            raise _gone()
         arrival = Arrival(tx, found, person, self._clock())
         return arrival.settle(document, self._reception.allowance).id
 

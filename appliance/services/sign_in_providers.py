@@ -113,7 +113,7 @@ class SignInProviders:
             there = select(func.count()).where(ProviderRow.organisation_id == who.organisation_id)
             if (tx.scalar(there) or 0) >= MOST:
                 raise Conflict(f"there are {MOST} providers: remove one that is not needed any more")
-            check_name(tx, who, wanted.name, None)
+            check_name(tx, wanted.name, None)
             row = ProviderRow(
                 id=new_id("idp"), organisation_id=who.organisation_id, name=wanted.name,
                 document=sealed(wanted, self._vault), created_at=now, updated_at=now,
@@ -133,7 +133,7 @@ class SignInProviders:
             self._allowance.allows(tx, Feature.ENTERPRISE_SIGN_IN)
             former = unsealed(row, self._vault)
             wanted = decoded(document, former)
-            check_name(tx, who, wanted.name, row.id)
+            check_name(tx, wanted.name, row.id)
             row.name, row.document, row.updated_at = wanted.name, sealed(wanted, self._vault), self._clock()
             fields = ProviderDocument.__struct_fields__
             changed = [name for name in fields if getattr(former, name) != getattr(wanted, name)]

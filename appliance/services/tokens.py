@@ -14,6 +14,7 @@ from appliance.domain.access import Action, Principal, Role, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import OrganisationId, TokenId, new_id
 from appliance.errors import Invalid, NotFound, Problem, TransientError
+from appliance.services.acting import check_acts
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.sessions import KNOWN_WITHIN_SECS, Judge, as_is
 from appliance.services.views import CreatedToken, Page, TokenInfo
@@ -49,6 +50,7 @@ class Tokens:
             raise Invalid(problems)
 
         def work(tx: Session) -> CreatedToken:
+            check_acts(tx, who)
             row = TokenRow(
                 id=new_id("tok"),
                 organisation_id=who.organisation_id,

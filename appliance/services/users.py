@@ -12,6 +12,7 @@ from appliance.domain.access import Action, Principal, Role, require
 from appliance.domain.clock import Clock, utc_now
 from appliance.domain.ids import UserId, new_id
 from appliance.errors import Conflict, Forbidden, Invalid, NotFound, Problem
+from appliance.services.acting import check_acts
 from appliance.services.allowance import Allowance
 from appliance.services.paging import bounded, cursor_of, place_of
 from appliance.services.passwords import NONE, Passwords, password_problems
@@ -49,6 +50,7 @@ class Users:
         hashed, now = await self._passwords.hash(new.password), self._clock()
 
         def work(tx: Session) -> UserView:
+            check_acts(tx, who)
             check_address(tx, new.email)
             self._allowance.check(tx, Thing.USERS)
             row = user_row(who.organisation_id, new.email, hashed, new.role, now)

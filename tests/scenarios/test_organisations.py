@@ -5,8 +5,10 @@ from typing import Any
 import httpx
 import pytest
 
+from appliance.domain.access import Principal, Role
 from appliance.errors import Unauthenticated
 from appliance.services.maintenance import MaintenanceRequest
+from appliance.services.views import NewUser
 from tests.licensed import listed
 from tests.scenarios.conftest import BOILERS
 
@@ -52,14 +54,37 @@ async def test_it_is_made_renamed_and_deleted(scene: Any, api: Any, rival: Any) 
     assert file.exists()
     assert (await api.delete(f"{HOUSE}/{own}", params={"name": "Rivals"})).status_code == 204
     assert not file.exists()
-    with pytest.raises(Unauthenticated):  # of a request that was under way meanwhile
-        await scene.it.services.pipelines.create(eve, BOILERS)
+    await _is_given_nothing(scene, eve)  # by a request that was under way meanwhile
     assert (await rival.get("/api/v1/session")).status_code == 401
     async with scene.client(token) as by_token:
         assert (await by_token.get("/api/v1/pipelines")).status_code == 401
     assert (await api.get(f"{HOUSE}/{own}")).status_code == 404
     trail = [one for one in (await api.get("/api/v1/audit")).json()["items"] if one["target"] == own]
     assert [one["action"] for one in trail] == ["organisation.delete", "organisation.rename", "organisation.create"]
+
+
+async def _is_given_nothing(scene: Any, who: Principal) -> None:
+    services = scene.it.services
+    new = NewUser(email="heir@example.net", password="a long pass phrase", role=Role.ADMIN)
+    for asked in (
+        services.pipelines.create(who, BOILERS | {"name": "left behind"}),
+        services.users.create(who, new),
+        services.tokens.create(who, "left behind", Role.ADMIN),
+    ):
+        with pytest.raises(Unauthenticated):
+            await asked
+
+
+async def test_whoever_was_shut_out_a_moment_ago_leaves_nothing_that_acts(scene: Any, rival: Any) -> None:
+    new = {"email": "trent@example.net", "password": "a first pass phrase", "role": "admin"}
+    user = (await rival.post("/api/v1/users", json=new)).json()
+    token = (await rival.post("/api/v1/tokens", json={"name": "t", "role": "admin"})).json()
+    trent = (await scene.it.services.sessions.open(user["id"], None)).principal
+    program = await scene.it.services.tokens.resolve(token["token"])
+    assert (await rival.post(f"/api/v1/users/{user['id']}/disable")).status_code == 200
+    assert (await rival.delete(f"/api/v1/tokens/{token['info']['id']}")).status_code == 204
+    await _is_given_nothing(scene, trent)
+    await _is_given_nothing(scene, program)
 
 
 async def test_what_is_refused(scene: Any, api: Any, rival: Any) -> None:

@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from appliance.api import stream
+from appliance.domain.access import Role
+
 EVENTS = [
     b'{"ts": "2026-01-31T08:00:00Z", "device": "b1", "temp_c": 20.5, "tags": {"floor": 1}, "note": "kept"}',
     b'{"ts": "2026-01-31T08:01:00Z", "device": "b2", "temp_c": 21}',
@@ -200,3 +203,17 @@ async def test_the_stream_ends_when_the_client_leaves(scene: Any, boilers: str) 
     listener.leave()
     await asyncio.wait_for(listener.task, 5)
     assert not scene.it.engine.hub.listeners
+
+
+async def test_the_stream_ends_for_whoever_is_not_known_any_more(
+    scene: Any, boilers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where there is always something to tell: it is never quiet enough to look then."""
+    monkeypatch.setattr(stream, "LOOK_SECS", 0.0)
+    made = await scene.it.services.tokens.create(scene.admin, "a reader that is stolen", Role.VIEWER)
+    listener = Listener(scene.api, f"{boilers}/stream", made.token)
+    lines = listener.lines()
+    await anext(lines)
+    await scene.it.services.tokens.revoke(scene.admin, made.info.id)
+    await scene.receive(boilers.rsplit("/", 1)[-1], b'{"device": "b7"}')
+    assert [line async for line in lines] == [b""]

@@ -12,9 +12,12 @@ from typing import Any
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
+from appliance.errors import TransientError
+from appliance.openid.client import MOST_AT_ONCE, OpenId
 from tests.fakes.http_server import Answer, HttpServer
 from tests.fakes.openid_provider import CLIENT_SECRET, FIRST, Provider, keys_json
 from tests.provider_world import World
+from tests.scenarios.conftest import until
 
 
 def b64(value: Any) -> str:
@@ -174,7 +177,13 @@ async def test_the_provider_of_another_organisation_opens_nothing_of_this_one(wo
         (await theirs.post("/api/v1/session", json=mine)).raise_for_status()
         assert (await theirs.get(f"/api/v1/sign-in/providers/{own}")).status_code == 404
         world.api, world.id, api = theirs, "", world.api
-        await world.set_up(link_users=True)  # the same issuer, and everything allowed
+        alike = {"issuer": provider.issuer, "enabled": False}  # as the other one's button reads
+        for name in ("Works", "WORKS", "\uff37orks", "Work s"):
+            taken = await theirs.post("/api/v1/sign-in/providers", json=alike | {"name": name})
+            assert (taken.status_code, "choose another name" in taken.json()["detail"]) == (409, True), name
+        await world.set_up(name="Rivals", link_users=True)  # the same issuer, and everything allowed
+    offers = await world.scene.it.services.provider_sign_in.offers()
+    assert {(one.name, one.host) for one in offers} == {("Works", "127.0.0.1"), ("Rivals", "127.0.0.1")}
     assert await world.come() == "/sign-in?refused=taken"  # grace, who is known to the first organisation
     provider.person |= {"sub": "u-7", "email": "ada@example.org"}
     assert await world.come() == "/sign-in?refused=taken"
@@ -187,3 +196,61 @@ async def test_the_provider_of_another_organisation_opens_nothing_of_this_one(wo
     assert gone.status_code == 204, gone.text
     assert await world.whoami() == {}
     assert (await world.browser.get(f"/sign-in/with/{world.id}")).headers["location"] == "/sign-in?refused=gone"
+
+
+async def test_whoever_was_proved_to_a_provider_that_is_another_since_does_not_come_in(
+    world: World, provider: Provider
+) -> None:
+    """It is changed or switched off while somebody's code is redeemed."""
+    api, place, issuer = world.api, f"/api/v1/sign-in/providers/{world.id}", provider.issuer
+    speaks: Any = await world.scene.it.services.provider_sign_in._reception.openid()
+    redeem = type(speaks).redeem
+    changed = {"name": "Works", "issuer": "https://login.example.net", "client_id": "dash", "create_users": True}
+    for change in (lambda: api.put(place, json=changed), lambda: api.post(f"{place}/disable")):
+        await world.set_up(issuer=issuer, enabled=True)
+        address = await world.go()
+
+        async def meanwhile(*asked: Any, change: Any = change) -> Any:
+            proved = await redeem(speaks, *asked)
+            (await change()).raise_for_status()
+            return proved
+
+        speaks.redeem = meanwhile
+        assert await world.back(address) == "/sign-in?refused=gone"
+        del speaks.redeem
+    assert await world.whoami() == {}
+    assert (await api.get(f"{place}/people")).json()["items"] == []
+
+
+async def test_an_address_in_letters_that_look_the_same_is_nobodys(world: World, provider: Provider) -> None:
+    new = {"email": "kim@example.org", "password": "a first pass phrase", "role": "admin"}
+    (await world.api.post("/api/v1/users", json=new)).raise_for_status()
+    await world.set_up(link_users=True)
+    provider.person |= {"sub": "u-8", "email": "\u212aim@example.org"}  # the sign for kelvin
+    assert await world.come() == "/sign-in?refused=taken"
+    provider.person |= {"email": "x" * 2_000 + "@example.org"}
+    assert await world.come() == "/sign-in?refused=email"
+    assert len(await world.reason()) < 1000
+    provider.person |= {"email": "KIM@example.org"}
+    assert await world.come() == "/storage"
+    assert (await world.whoami())["name"] == "kim@example.org"
+
+
+async def test_a_slow_provider_does_not_take_every_connection() -> None:
+    asked, ended = 0, asyncio.Event()
+
+    class Silent:
+        async def send(self, _: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            await ended.wait()
+            raise TransientError("it was too slow")
+
+    openid = OpenId(Silent())  # type: ignore[arg-type]
+    issuers = [f"https://{host}.example.org" for host in ("one", "two", "three") for _ in range(40)]
+    under_way = [asyncio.create_task(openid.metadata(issuer)) for issuer in issuers]
+    await until(lambda: sum(one.done() for one in under_way) == len(issuers) - MOST_AT_ONCE)
+    assert asked == MOST_AT_ONCE
+    ended.set()
+    assert {type(one) for one in await asyncio.gather(*under_way, return_exceptions=True)} == {TransientError}
+    assert not openid._under_way

@@ -47,4 +47,5 @@ def _providers(offers: list[Offer], wanted: str) -> None:
     node("p", "or", "divider", aria_hidden="true")
     with node("div", css="stack tight"):
         for offer in offers:
-            link_button(f"Sign in with {offer.name}", f"{BEGIN}/{offer.id}?{wanted}", "wide", glyph="key")
+            where = f" at {offer.host}" if offer.host else ""
+            link_button(f"Sign in with {offer.name}{where}", f"{BEGIN}/{offer.id}?{wanted}", "wide", glyph="key")

@@ -19,7 +19,9 @@ from appliance.domain.sign_in import (
     decide,
     person_of,
     role_for,
+    same_address,
 )
+from appliance.services.sessions import email_key
 
 STRICT = ProviderDocument(name="Works", issuer="https://login.example.org", client_id="dash")
 GRACE = Person(subject="u-1", email="grace@example.org", verified=True, groups=frozenset({"staff"}))
@@ -122,3 +124,17 @@ def test_claims_may_lie_inside_others() -> None:
     assert person_of(STRICT, {"sub": "u", "groups": 7, "email": ["x"]}) == Person(
         subject="u", email=None, verified=False, groups=None
     )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("kim@example.org", "KIM@Example.org", True),
+        ("kim@example.org", "\u212aim@example.org", False),  # the sign for kelvin
+        ("strasse@example.org", "stra\u00dfe@example.org", False),
+        ("stra\u00dfe@example.org", "stra\u00dfe@example.org", True),
+    ],
+)
+def test_addresses_that_only_count_as_the_same_are_not(one: str, other: str, same: bool) -> None:
+    assert same_address(one, other) is same
+    assert email_key(one) == email_key(other)
