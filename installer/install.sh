@@ -321,6 +321,12 @@ gone() { # paths
     done
 }
 
+empty_gone() { # folders that we may have made, innermost first
+    for path; do
+        if [ -d "$root$path" ] && [ -z "$(ls -A "$root$path")" ]; then run rmdir "$root$path"; fi
+    done
+}
+
 uninstall() {
     take_away
     [ -z "$dry" ] || say "That was a dry run: nothing was changed."
@@ -338,6 +344,7 @@ take_away() {
     ! ours /usr/bin/$name || gone /usr/bin/$name
     gone /usr/share/bash-completion/completions/$name /usr/share/zsh/site-functions/_$name \
         /usr/share/fish/vendor_completions.d/$name.fish /usr/share/man/man1/$name.1 $program
+    empty_gone /usr/share/fish/vendor_completions.d /usr/share/fish /usr/share/zsh/site-functions /usr/share/zsh
     if [ -n "$purge" ]; then
         gone $data $config
         if [ -z "$root" ] && getent passwd $name >/dev/null; then

@@ -1,5 +1,6 @@
 """Upgrades by two real releases under a real systemd: forth, back, by upload, broken, cut short, refused. Minutes."""
 
+import faulthandler
 import json
 import os
 import subprocess
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(ABSENT), reason=ABSENT)]
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What happened, all of it in one machine without a network."""
+    faulthandler.cancel_dump_traceback_later()  # it takes longer than a test that hangs is given
     command = ["unshare", "--net", "bash", "-eu", "-c", INSIDE, sys.executable, str(RELEASES)]
     answer = subprocess.run(
         [*command, str(tmp_path_factory.mktemp("machine"))], capture_output=True, text=True, timeout=3600, cwd=ROOT
