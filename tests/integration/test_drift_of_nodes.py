@@ -86,7 +86,13 @@ def test_what_is_noted_at_one_node_counts_at_once_and_is_taken_over_by_the_other
 def test_what_was_kept_before_there_were_partitions_is_the_first_nodes(plane: ControlPlane, database_url: str) -> None:
     def back(tx: Session) -> None:
         tx.execute(text("SET LOCAL search_path TO dash"))
-        tx.execute(text("DROP TABLE drift"))
+        for later in (
+            "DROP TABLE sign_in_identity, sign_in_provider",
+            "ALTER TABLE session DROP COLUMN provider_id, DROP COLUMN id_token",
+            "ALTER TABLE organisation DROP COLUMN operates",
+            "DROP TABLE drift",
+        ):
+            tx.execute(text(later))
         tx.execute(
             text(
                 "CREATE TABLE drift (pipeline_id varchar REFERENCES pipeline ON DELETE CASCADE, baseline json,"

@@ -50,8 +50,8 @@ def test_what_is_wrong_with_a_dsn_stands_beside_it(
     page.keyboard.press("Enter")
     expect(page.locator("#e-dsn")).to_have_text("Please fill this in.")
     for text, told in (
-        ("db.example.org", "expected a database such as"),
-        (dsn(server, "hunter3"), "the password for 'ada' is wrong, or there is no such user"),
+        ("db.example.org", "Expected a database such as"),
+        (dsn(server, "hunter3"), "The password for 'ada' is wrong, or there is no such user"),
         ("postgresql://ada:hunter3@10.0.0.1/works", "10.0.0.1 is a private address"),
     ):
         page.fill("[name=dsn]", text)
