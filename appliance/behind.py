@@ -7,7 +7,6 @@ import msgspec
 import structlog
 
 from appliance.components.bronze import BronzeLog
-from appliance.components.silver import SilverStore
 from appliance.domain.ids import PipelineId
 from appliance.domain.partition import local_of
 from appliance.domain.pipeline import Pipeline
@@ -33,12 +32,12 @@ class Behind(msgspec.Struct, frozen=True):
     lost_up_to: int
 
 
-def measure(pipeline: Pipeline, bronze: BronzeLog, silver: SilverStore, accepted: Mapping[PipelineId, int]) -> Behind:
+def measure(pipeline: Pipeline, bronze: BronzeLog, refined: int, accepted: Mapping[PipelineId, int]) -> Behind:
     """Compare how far a pipeline's rows are with what this node's Bronze has; blocking.
 
-    ``accepted``: what was given up, by seq.
+    ``refined``: its last event that is rows. ``accepted``: what was given up, by seq.
     """
-    refined, last = silver.progress(pipeline.id).seq, bronze.last_seq(pipeline.id)
+    last = bronze.last_seq(pipeline.id)
     expired = bronze.upkeep.first_seq(pipeline.id) - 1
     lost = expired if refined < expired and accepted.get(pipeline.id, 0) < expired else 0
     none_yet = local_of(refined) == 0  # else what is behind is what came last, as at every start
@@ -50,18 +49,36 @@ async def look(it: "Appliance", pipelines: Sequence[Pipeline]) -> list[Behind]:
 
     One whose log or store cannot be read is left out: it is told of when it is started.
     """
-    accepted = await it.plane.read(given_up.given_up)
+    accepted, refined = await it.plane.read(given_up.given_up), await _refined(it, pipelines)
     found = []
     for pipeline in pipelines:
+        if pipeline.id not in refined:
+            continue
         try:
-            silver = await it.engine.workers.run("control", it.silvers.of, pipeline.organisation_id)
-            one = await it.engine.workers.run("control", measure, pipeline, it.events.own, silver, accepted)
+            one = await it.engine.workers.run(
+                "control", measure, pipeline, it.events.own, refined[pipeline.id], accepted
+            )
         except DashError as error:
             log.info("rows.not_measured", pipeline=pipeline.id, reason=str(error))
             continue
         if one.again or one.lost_up_to:
             found.append(one)
     return found
+
+
+async def _refined(it: "Appliance", pipelines: Sequence[Pipeline]) -> dict[PipelineId, int]:
+    """Return the last event of each pipeline that is rows, asking each store once."""
+    refined: dict[PipelineId, int] = {}
+    for organisation_id in dict.fromkeys(one.organisation_id for one in pipelines):
+        own = [one.id for one in pipelines if one.organisation_id == organisation_id]
+        try:
+            silver = await it.engine.workers.run("control", it.silvers.of, organisation_id)
+            counted = await it.engine.workers.run("control", silver.counts, own)
+        except DashError as error:
+            log.info("rows.not_measured", organisation=organisation_id, reason=str(error))
+            continue
+        refined |= {one: progress.seq for one, progress in counted.items()}
+    return refined
 
 
 async def check(it: "Appliance", pipelines: Sequence[Pipeline]) -> None:

@@ -42,11 +42,12 @@ from appliance.engine.topics import Hub
 from appliance.engine.trial import trial
 from appliance.engine.turns import Turns, checkpoints_elsewhere
 from appliance.engine.upstream import Upstreams
-from appliance.engine.warming import warm
+from appliance.engine.warming import warm, warm_all
 from appliance.engine.workers import Workers
 from appliance.errors import FatalError, NotFound
 
 NUMBERS_EVERY_SECS: Final = 1.0
+STARTED_AT_ONCE: Final = 4  # pipelines: some wait for the disk while others are compiled
 ROOM_AGAIN_SECS: Final = 2.0  # how long refining waits before it looks whether the disk has room again
 
 log = structlog.get_logger("engine")
@@ -81,6 +82,7 @@ class Engine:
         self._runs: dict[PipelineId, Run] = {}
         self._changing = asyncio.Lock()
         self._numbers: asyncio.Task[None] | None = None
+        self._warming: asyncio.Task[None] | None = None
         self._upstreams = Upstreams(self)
         self.followers: list[Callable[[Commit], None]] = [self._upstreams.committed]
         self.leaving: list[Callable[[PipelineId], Awaitable[None]]] = []  # told of a pipeline that is being deleted
@@ -109,6 +111,10 @@ class Engine:
             Conflict: a column would change its type. What ran before still runs.
             FatalError: its log cannot be trusted.
         """
+        await warm(await self._begun(pipeline), self)
+
+    async def _begun(self, pipeline: Pipeline) -> Run:
+        """Start ``pipeline``; its hot cache is empty yet."""
         course = self.course_of(pipeline)
         source = self._parts.source_of(pipeline, self._upstreams.of(pipeline))
         silver = await self.workers.run("control", self.silver, pipeline.organisation_id)
@@ -128,8 +134,8 @@ class Engine:
                 self._open_door(run, source)
                 self._upstreams.started(pipeline)
             run.start(polling=self.may_poll(pipeline.id))
-        await warm(run, silver, self.workers)
         log.info("pipeline.started", pipeline=pipeline.id, version=pipeline.version, state=pipeline.state.value)
+        return run
 
     def course_of(self, pipeline: Pipeline, generation: int | None = None) -> Course:
         """Return how ``pipeline`` is refined in this version, into its live table or another generation of it.
@@ -342,21 +348,30 @@ class Engine:
             follow(commit)
 
     async def start(self, pipelines: Sequence[Pipeline]) -> None:
-        """Start everything that was running or paused; one that cannot start is logged and does not stop the others."""
-        for pipeline in pipelines:
+        """Start everything that was running or paused; one that cannot start is logged and does not stop the others.
+
+        Their newest rows are read afterwards: nobody waits for them who only sends.
+        """
+        room = asyncio.Semaphore(STARTED_AT_ONCE)
+        await asyncio.gather(*(self._start_one(pipeline, room) for pipeline in pipelines))
+        self._warming = asyncio.create_task(warm_all(self), name="warming")
+        self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
+
+    async def _start_one(self, pipeline: Pipeline, room: asyncio.Semaphore) -> None:
+        async with room:
             try:
-                await self.start_pipeline(pipeline)
+                await self._begun(pipeline)
             except Exception as error:
                 log.error("pipeline.not_started", pipeline=pipeline.id, error=str(error), exc_info=error)
                 hint = f": {error.hint}" if isinstance(error, FatalError) else ""
                 self.receiver.refuse(pipeline.id, f"{error}{hint}")
-        self._numbers = asyncio.create_task(self._tell_numbers(), name="numbers")
 
     async def stop(self) -> None:
         """Drain receiving and end every run after its batch; whoever opened stores and workers closes them."""
         await self.receiver.drain()
-        if self._numbers is not None:
-            self._numbers.cancel()
+        for task in (self._warming, self._numbers):
+            if task is not None:
+                task.cancel()
         await asyncio.gather(*(run.stop() for run in self.runs()))
 
     async def _tell_numbers(self) -> None:

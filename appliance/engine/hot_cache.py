@@ -26,6 +26,15 @@ class HotCache:
         self._rows.extend(newest)
         return newest
 
+    def begin_with(self, rows: pa.Table) -> None:
+        """Keep the newest of ``rows`` before what was added while they were read, which they may have too."""
+        since = list(self._rows)
+        added = {row["_seq"] for row in since}
+        self.show(rows)
+        before = [row for row in self._rows if row["_seq"] not in added]
+        self._rows.clear()
+        self._rows.extend([*before, *since])
+
     def show(self, rows: pa.Table) -> None:
         """Keep the newest of ``rows`` instead of all there were."""
         self._rows.clear()
