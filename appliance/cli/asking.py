@@ -1,6 +1,7 @@
 """What commands that speak of people, tokens and organisations share: whom they ask, what they read and say."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -10,10 +11,12 @@ import click
 from appliance.cli.answer import located_settings, say_json
 from appliance.cli.client import Client, connected
 from appliance.cli.exits import CannotCreate, Exit
+from appliance.cli.table import table
 from appliance.domain.quantity import parse_duration
 from appliance.errors import ConfigError, Conflict, NotFound, Problem
 
 STANDARD_INPUT: Final = "-"
+Row = tuple[str, ...]
 
 
 def asked(options: dict[str, Any]) -> Client:
@@ -28,6 +31,15 @@ def said(answer: Any, options: dict[str, Any], told: str) -> int:
         say_json(answer)
     else:
         click.echo(told)
+    return Exit.FINE
+
+
+def listed(items: list[Any], options: dict[str, Any], heads: Row, row: Callable[[Any], Row], nothing: str) -> int:
+    """Print ``items`` as JSON where that is wanted, else as a table, a ``row`` of each; return the exit code."""
+    if options["as_json"]:
+        say_json(items)
+    else:
+        table(heads, [row(one) for one in items], nothing=nothing)
     return Exit.FINE
 
 

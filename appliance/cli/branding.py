@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
-from appliance.cli.client import Client, connected, reaching
+from appliance.cli.answer import say_json
+from appliance.cli.asking import asked
+from appliance.cli.client import reaching
 from appliance.cli.exits import CannotCreate, Exit
 from appliance.cli.main import located
 from appliance.cli.table import table
@@ -29,7 +30,7 @@ def command() -> None:
 @located
 def show(**options: Any) -> int:
     """Show what the appliance is called, its colour, who helps, and which pictures it has."""
-    with _client(options) as client:
+    with asked(options) as client:
         return _tell(client.get("/branding"), options)
 
 
@@ -51,7 +52,7 @@ def set_(**options: Any) -> int:
     given = [name for name in (*_WORDS, "support", "support_link") if options[name] is not None]
     if not given and not pictures:
         raise click.UsageError("nothing is given to be changed: name an option, such as --name")
-    with _client(options) as client:
+    with asked(options) as client:
         answer = client.get("/branding")
         if given:
             answer = client.put("/branding", _words(answer, options))
@@ -65,7 +66,7 @@ def set_(**options: Any) -> int:
 @located
 def reset(**options: Any) -> int:
     """Take name, colour, help line and pictures away. No licence is needed for that."""
-    with _client(options) as client:
+    with asked(options) as client:
         client.delete("/branding")
         return _tell(client.get("/branding"), options)
 
@@ -86,11 +87,6 @@ def _read(file: str) -> bytes:
             return found.read(_MOST_BYTES)
     except OSError as error:
         raise CannotCreate(f"the file {file!r} cannot be read: {error.strerror}") from error
-
-
-def _client(options: dict[str, Any]) -> Client:
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    return connected(settings, options["url"], options["token_file"])
 
 
 def _tell(answer: dict[str, Any], options: dict[str, Any]) -> int:

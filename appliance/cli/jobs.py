@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
-from appliance.cli.client import Client, connected, quoted, reaching
+from appliance.cli.answer import say_json
+from appliance.cli.asking import asked
+from appliance.cli.client import quoted, reaching
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.cli.table import said, table
@@ -25,7 +26,7 @@ def command() -> None:
 @located
 def show(state: str | None, kind: str | None, limit: int, **options: Any) -> int:
     """List jobs, newest first: of the organisation, and of the whole installation."""
-    with _client(options) as client:
+    with asked(options) as client:
         items = client.get("/jobs", state=state, kind=kind, limit=limit)["items"]
     if options["as_json"]:
         say_json(items)
@@ -53,13 +54,8 @@ def retry(job: str, **options: Any) -> int:
     return _deed(job, "retry", options)
 
 
-def _client(options: dict[str, Any]) -> Client:
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    return connected(settings, options["url"], options["token_file"])
-
-
 def _deed(job: str, deed: str, options: dict[str, Any]) -> int:
-    with _client(options) as client:
+    with asked(options) as client:
         answer = client.post(f"/jobs/{quoted(job)}/{deed}")
     if options["as_json"]:
         say_json(answer)

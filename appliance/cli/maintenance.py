@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
-from appliance.cli.client import Client, connected, reaching
+from appliance.cli.answer import say_json
+from appliance.cli.asking import asked
+from appliance.cli.client import reaching
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.domain.quantity import parse_duration
@@ -36,7 +37,7 @@ def on(message: str, lasting: str | None, until: str | None, **options: Any) -> 
             until = (datetime.now(UTC) + parse_duration(lasting)).isoformat()
         except (ValueError, OverflowError) as error:
             raise click.BadParameter(str(error), param_hint="--for") from None
-    with _client(options) as client:
+    with asked(options) as client:
         return _tell(client.post("/maintenance", {"message": message, "until": until}), options)
 
 
@@ -45,7 +46,7 @@ def on(message: str, lasting: str | None, until: str | None, **options: Any) -> 
 @located
 def off(**options: Any) -> int:
     """End maintenance; what waited begins within seconds."""
-    with _client(options) as client:
+    with asked(options) as client:
         client.delete("/maintenance")
         return _tell(client.get("/maintenance"), options)
 
@@ -55,13 +56,8 @@ def off(**options: Any) -> int:
 @located
 def show(**options: Any) -> int:
     """Tell whether the installation is under maintenance, since when, until when and by whom."""
-    with _client(options) as client:
+    with asked(options) as client:
         return _tell(client.get("/maintenance"), options)
-
-
-def _client(options: dict[str, Any]) -> Client:
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    return connected(settings, options["url"], options["token_file"])
 
 
 def _tell(answer: dict[str, Any], options: dict[str, Any]) -> int:

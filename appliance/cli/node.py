@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
-from appliance.cli.client import Client, connected, quoted, reaching
+from appliance.cli.answer import say_json
+from appliance.cli.asking import asked
+from appliance.cli.client import Client, quoted, reaching
 from appliance.cli.exits import Exit
 from appliance.cli.main import located
 from appliance.cli.table import table
@@ -23,7 +24,7 @@ def command() -> None:
 @located
 def show(**options: Any) -> int:
     """List the nodes with state and load, as each said at its last heartbeat."""
-    with _client(options) as client:
+    with asked(options) as client:
         items = client.get("/nodes")["items"]
     if options["as_json"]:
         say_json(items)
@@ -60,7 +61,7 @@ def resume(node: str | None, **options: Any) -> int:
 @located
 def forget(node: str, **options: Any) -> int:
     """Forget NODE (its name or id), which is gone for good: jobs that it alone could have done are cancelled."""
-    with _client(options) as client:
+    with asked(options) as client:
         found = _named(client, node)
         client.delete(f"/nodes/{quoted(found['id'])}")
     if options["as_json"]:
@@ -70,13 +71,8 @@ def forget(node: str, **options: Any) -> int:
     return Exit.FINE
 
 
-def _client(options: dict[str, Any]) -> Client:
-    settings = located_settings(options["data_dir"], options["config"]).settings
-    return connected(settings, options["url"], options["token_file"])
-
-
 def _deed(node: str | None, deed: str, options: dict[str, Any]) -> int:
-    with _client(options) as client:
+    with asked(options) as client:
         found = _named(client, node)
         answer = client.post(f"/nodes/{quoted(found['id'])}/{deed}")
     if options["as_json"]:

@@ -5,12 +5,9 @@ from urllib.parse import urlencode
 
 import click
 
-from appliance.cli.answer import say_json
-from appliance.cli.asking import asked, day, one_of, password_in, said
+from appliance.cli.asking import asked, day, listed, one_of, password_in, said
 from appliance.cli.client import Client, quoted, reaching
-from appliance.cli.exits import Exit
 from appliance.cli.main import located
-from appliance.cli.table import table
 from appliance.domain.quantity import shown_size
 
 
@@ -30,12 +27,8 @@ def show(**options: Any) -> int:
     """List the organisations with how many people and pipelines each has, and what it received today."""
     with asked(options) as client:
         items = list(client.items("/organisations"))
-    if options["as_json"]:
-        say_json(items)
-        return Exit.FINE
     heads = ("ID", "NAME", "PEOPLE", "PIPELINES", "EVENTS TODAY", "ROWS", "SINCE", "")
-    table(heads, [_row(one) for one in items], nothing="there is none")
-    return Exit.FINE
+    return listed(items, options, heads, _row, "there is none")
 
 
 @command.command("create", short_help="Make one, with its first administrator.")

@@ -4,12 +4,9 @@ from typing import Any
 
 import click
 
-from appliance.cli.answer import say_json
-from appliance.cli.asking import asked, day, in_time, one_of, said
+from appliance.cli.asking import asked, day, in_time, listed, one_of, said
 from appliance.cli.client import quoted, reaching
-from appliance.cli.exits import Exit
 from appliance.cli.main import located
-from appliance.cli.table import table
 from appliance.cli.user import ROLES
 
 
@@ -26,12 +23,8 @@ def show(every: bool, **options: Any) -> int:
     """List the tokens by their first characters, oldest first."""
     with asked(options) as client:
         items = [one for one in client.items("/tokens") if every or not one["revoked"]]
-    if options["as_json"]:
-        say_json(items)
-        return Exit.FINE
     heads = ("ID", "NAME", "TOKEN", "ROLE", "MADE BY", "LAST USED", "EXPIRES", "STATE")
-    table(heads, [_row(one) for one in items], nothing="there is none")
-    return Exit.FINE
+    return listed(items, options, heads, _row, "there is none")
 
 
 @command.command("create", short_help="Make one; it is printed once.")

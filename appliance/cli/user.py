@@ -5,13 +5,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.answer import located_settings, say_json
-from appliance.cli.asking import asked, day, one_of, password_in, said
+from appliance.cli.answer import located_settings
+from appliance.cli.asking import asked, day, listed, one_of, password_in, said
 from appliance.cli.client import Client, quoted, reaching
 from appliance.cli.data_dir import existing, owned
-from appliance.cli.exits import Exit
 from appliance.cli.main import located
-from appliance.cli.table import table
 
 if TYPE_CHECKING:
     from appliance.services.views import UserView
@@ -32,15 +30,7 @@ def show(**options: Any) -> int:
     """List the people with their roles, oldest first."""
     with asked(options) as client:
         items = list(client.items("/users"))
-    if options["as_json"]:
-        say_json(items)
-        return Exit.FINE
-    rows = [
-        (one["id"], one["email"], one["role"], "shut out" if one["disabled"] else "-", day(one["created_at"]))
-        for one in items
-    ]
-    table(("ID", "E-MAIL", "ROLE", "STATE", "SINCE"), rows, nothing="there is nobody")
-    return Exit.FINE
+    return listed(items, options, ("ID", "E-MAIL", "ROLE", "STATE", "SINCE"), _row, "there is nobody")
 
 
 @command.command("create", short_help="Add one.")
@@ -132,3 +122,7 @@ async def _recovered(settings: "Settings", email: str, given: str) -> "UserView"
 def _id(client: Client, wanted: str) -> str:
     found = one_of(list(client.items("/users")), wanted.strip(), "email", "user")
     return quoted(found["id"])
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    return one["id"], one["email"], one["role"], "shut out" if one["disabled"] else "-", day(one["created_at"])

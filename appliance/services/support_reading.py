@@ -18,7 +18,8 @@ MOST_FILES: Final = 100
 TOLD: Final = 10
 MANIFEST: Final = "manifest.json"
 
-# RuntimeError: it wants a password; NotImplementedError: packed in a way that nobody knows.
+# All of them are told as one refusal that names the reason. RuntimeError: it wants a password, or is packed in a way
+# that nobody knows.
 _UNREADABLE: Final = (
     OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, msgspec.DecodeError, KeyError, EOFError, ValueError,
     RuntimeError,

@@ -26,7 +26,6 @@ def test_its_scripts_make_the_user_by_what_is_there() -> None:
         assert not re.search(r"^[^#]*\b(adduser|addgroup|deluser|delgroup) ", text, re.MULTILINE), script
 
 
-@pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb here")
 def test_where_its_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not into /lib: that is a link of the system to /usr/lib since Debian 12, and no package's own."""
     monkeypatch.syspath_prepend(str(ROOT / "packaging"))
