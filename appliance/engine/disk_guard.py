@@ -79,6 +79,8 @@ class DiskGuard:
         if self.trouble is not None:
             return self.trouble
         told = f"{shown_size(self.room.free)} free, {self.room.used_share:.0%} in use"
+        if self.state is DiskState.STOPPED and self.room.free < (least := self.marks.stop_free_bytes):
+            told += f", and {shown_size(least)} have to stay free (disk.stop_free)"
         match self.state:
             case DiskState.FINE:
                 return told

@@ -91,6 +91,12 @@ def test_what_is_told_says_what_to_do(guard: DiskGuard, disk: Disk) -> None:
     )
 
 
+def test_a_disk_that_is_too_small_is_told_what_has_to_stay_free(tmp_path: Path) -> None:
+    guard = DiskGuard(tmp_path, Marks(stop_free_bytes=2 << 30), 0, measure=lambda _: Room(300 * MIB, 300 * MIB))
+    assert guard.look() is DiskState.STOPPED
+    assert guard.told().startswith("300 MiB free, 0% in use, and 2 GiB have to stay free (disk.stop_free): receiving")
+
+
 class Lines:
     def admit(self, request: InboundRequest) -> Admission:
         return Admission(request.body.split(b"\n"), None)
